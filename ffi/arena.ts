@@ -1,0 +1,46 @@
+/**
+ * The memory that system calls read and write. A msghdr holds pointers, and a typed array may move in memory after
+ * its address was taken (oven-sh/bun#32055): so this is one mapping of libc's, made at first use and never freed, and
+ * everything in it is an offset. System calls run one at a time, so they can share it.
+ */
+
+import { type Address, allocate } from "./libc.ts";
+
+export interface Arena {
+  address: Address;
+  view: DataView;
+  /** The bytes of the message. */
+  payload: Uint8Array;
+}
+
+/** Where each struct lies in the arena; test/arena.test.ts sees that none reaches into the next. */
+export const at = {
+  socketAddress: 0,
+  msghdr: 128,
+  iovec: 192,
+  pollfd: 208,
+  timespec: 224,
+  /** A few ints: the ends of a pipe, the value and the length of a socket option. */
+  ints: 240,
+  statfs: 256,
+  control: 512,
+  payload: 4096,
+} as const;
+
+/** Room for one message. A send buffer of 8 MiB, which Linux doubles, takes less than this. */
+export const PAYLOAD_SIZE = 16 << 20;
+
+/** Returns the arena; maps it at the first call. */
+export function arena(): Arena {
+  mapped ??= map();
+  return mapped;
+}
+
+// --- internal ---
+
+let mapped: Arena | undefined;
+
+function map(): Arena {
+  const { address, buffer } = allocate(at.payload + PAYLOAD_SIZE);
+  return { address, view: new DataView(buffer), payload: new Uint8Array(buffer, at.payload) };
+}

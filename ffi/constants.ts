@@ -1,0 +1,80 @@
+/**
+ * Numbers from the C headers, under their C names. The values are those of Linux on x86-64 and arm64;
+ * test/constants.test.ts asks the headers whether they are right.
+ */
+
+// <sys/socket.h>
+export const AF_UNIX = 1;
+export const AF_VSOCK = 40;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_PASSCRED = 16;
+export const SO_SNDBUFFORCE = 32;
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+export const SHUT_WR = 1;
+
+// <linux/vm_sockets.h>
+export const VMADDR_CID_ANY = 0xffffffff;
+export const VMADDR_PORT_ANY = 0xffffffff;
+
+// <fcntl.h>
+export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
+export const F_GETFD = 1;
+export const F_SETFD = 2;
+export const FD_CLOEXEC = 1;
+
+// <linux/limits.h>
+export const PATH_MAX = 4096;
+export const PIPE_BUF = 4096;
+
+// <poll.h>
+export const POLLOUT = 0x4;
+export const POLLHUP = 0x10;
+
+// <time.h>
+export const CLOCK_MONOTONIC = 1;
+
+// <sys/mman.h>
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_PRIVATE = 0x2;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
+
+// <linux/magic.h>, Linux 6.9
+export const PID_FS_MAGIC = 0x50494446;
+
+// <sys/syscall.h>: one of the numbers that all architectures share (Linux 5.3)
+export const SYS_pidfd_open = 434;
+
+// <errno.h>
+export const EPERM = 1;
+export const ENOENT = 2;
+export const ESRCH = 3;
+export const EINTR = 4;
+export const EIO = 5;
+export const EAGAIN = 11;
+export const EACCES = 13;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const ENOSYS = 38;
+export const EPROTO = 71;
+export const EPROTONOSUPPORT = 93;
+export const ESOCKTNOSUPPORT = 94;
+export const EOPNOTSUPP = 95;
+export const EAFNOSUPPORT = 97;
+export const EADDRINUSE = 98;
+export const ENOTCONN = 107;
+export const ETIMEDOUT = 110;
+export const ECONNREFUSED = 111;

@@ -1,0 +1,42 @@
+/** From -1 to an Error. */
+
+import * as c from "./constants.ts";
+import { SystemError } from "./errors.ts";
+import { errno, libc } from "./libc.ts";
+
+/** Returns the result of a C function, or throws what errno says when it is -1. */
+export function check(result: number, syscall: string, address?: string): number {
+  if (result === -1) throw systemError(errno(), syscall, address);
+  return result;
+}
+
+/** Makes the error for a value of errno; `why` replaces the text of strerror(3). */
+export function systemError(errno: number, syscall: string, address?: string, why = strerror(errno)): SystemError {
+  const what = address === undefined ? syscall : `${syscall} ${address}`;
+  return new SystemError(`${what}: ${why}`, errnoName(errno), errno, syscall, address);
+}
+
+/** Whether the error is the system's, with one of these values of errno. */
+export function isErrno(error: unknown, ...values: number[]): error is SystemError {
+  return error instanceof SystemError && values.includes(error.errno);
+}
+
+// --- internal ---
+
+function strerror(errno: number): string {
+  return libc().strerror(errno);
+}
+
+/** "ENOENT" for 2. */
+function errnoName(errno: number): string {
+  const name = nameOf(errno, c);
+  if (name) return name;
+  // Loaded here because only a rare error needs it, and loading it takes longer than a notification.
+  const { constants } = require("node:os") as typeof import("node:os");
+  return nameOf(errno, constants.errno) ?? `E${errno}`;
+}
+
+/** Where two names share a number (EAGAIN, EWOULDBLOCK) the first one wins, which is the usual one. */
+function nameOf(errno: number, names: Record<string, number>): string | undefined {
+  return Object.keys(names).find((name) => names[name] === errno && /^E[A-Z0-9]+$/.test(name));
+}

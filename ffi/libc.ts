@@ -1,0 +1,114 @@
+/**
+ * libc through bun:ffi. This is the only file that imports bun:ffi, and it loads the library at the first call of
+ * libc(), never at import.
+ */
+
+import { dlopen, type FFIFunction, FFIType, type Pointer, read, toArrayBuffer } from "bun:ffi";
+import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
+import { FFIUnavailableError } from "./errors.ts";
+
+/** A pointer: an address in memory, as a number. */
+export type Address = number;
+
+const { i32, u32, u64_fast, i64_fast, ptr, cstring } = FFIType;
+
+// The C declaration of each function stands beside it. `ptr` takes an address as a number.
+const SYMBOLS = {
+  socket: { args: [i32, i32, i32], returns: i32 }, // int socket(int domain, int type, int protocol)
+  connect: { args: [i32, ptr, u32], returns: i32 }, // int connect(int, const struct sockaddr *, socklen_t)
+  bind: { args: [i32, ptr, u32], returns: i32 }, // int bind(int, const struct sockaddr *, socklen_t)
+  setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 }, // int setsockopt(int, int level, int name, const void *, socklen_t)
+  getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 }, // int getsockopt(int, int level, int name, void *, socklen_t *)
+  send: { args: [i32, ptr, u64_fast, i32], returns: i64_fast }, // ssize_t send(int, const void *, size_t, int flags)
+  sendmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t sendmsg(int, const struct msghdr *, int flags)
+  recvmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t recvmsg(int, struct msghdr *, int flags)
+  shutdown: { args: [i32, i32], returns: i32 }, // int shutdown(int, int how)
+  open: { args: [cstring, i32], returns: i32 }, // int open(const char *, int flags, ...)
+  close: { args: [i32], returns: i32 }, // int close(int)
+  pipe2: { args: [ptr, i32], returns: i32 }, // int pipe2(int[2], int flags)
+  poll: { args: [ptr, u64_fast, i32], returns: i32 }, // int poll(struct pollfd *, nfds_t, int timeout)
+  fcntl: { args: [i32, i32, i32], returns: i32 }, // int fcntl(int, int cmd, ...)
+  fstatfs: { args: [i32, ptr], returns: i32 }, // int fstatfs(int, struct statfs *)
+  clock_gettime: { args: [i32, ptr], returns: i32 }, // int clock_gettime(clockid_t, struct timespec *)
+  getppid: { args: [], returns: i32 }, // pid_t getppid(void)
+  syscall: { args: [i64_fast, i64_fast, i64_fast], returns: i64_fast }, // long syscall(long number, ...)
+  mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr }, // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
+  strerror: { args: [i32], returns: cstring }, // char *strerror(int)
+  __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
+} as const satisfies Record<string, FFIFunction>;
+
+/** libc's functions, typed by the table: numbers, but for strings. */
+export type Libc = {
+  readonly [Name in keyof typeof SYMBOLS]: (
+    ...args: Arguments<(typeof SYMBOLS)[Name]["args"]>
+  ) => (typeof SYMBOLS)[Name]["returns"] extends FFIType.cstring ? string : number;
+};
+
+/**
+ * Returns libc's functions; loads the library at the first call.
+ *
+ * @throws FFIUnavailableError where the system is not Linux, bun:ffi has no JIT to work with, or no libc loads.
+ */
+export function libc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+/** Returns errno of the calling thread. Call it before anything else does a system call. */
+export function errno(): number {
+  errnoAddress ??= libc().__errno_location();
+  return read.i32(errnoAddress as Pointer, 0);
+}
+
+/** Maps zeroed memory that never moves and is never freed. A page costs memory once it is touched, not before. */
+export function allocate(size: number): { address: Address; buffer: ArrayBuffer } {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  const pointer = libc().mmap(null, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+  // MAP_FAILED is (void *)-1, which a double can only come near to.
+  if (pointer >= Number.MAX_SAFE_INTEGER) throw new RangeError(`Cannot map ${size} bytes of memory`);
+  return { address: pointer, buffer: toArrayBuffer(pointer as Pointer, 0, size) };
+}
+
+// --- internal ---
+
+type Arguments<Types extends readonly FFIType[]> = {
+  -readonly [I in keyof Types]: Types[I] extends FFIType.cstring
+    ? string
+    : Types[I] extends FFIType.ptr
+      ? Address | null
+      : number;
+};
+
+const MUSL_ARCH: Partial<Record<NodeJS.Architecture, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+let loaded: Libc | undefined;
+let errnoAddress: Address | undefined;
+
+function load(): Libc {
+  if (process.platform !== "linux") {
+    throw new FFIUnavailableError(
+      `Cannot notify a service manager: systemd runs on Linux, this is ${process.platform}`,
+    );
+  }
+  const sonames = ["libc.so.6", `libc.musl-${MUSL_ARCH[process.arch] ?? process.arch}.so.1`];
+  const failures: unknown[] = [];
+  for (const soname of sonames) {
+    try {
+      return dlopen(soname, SYMBOLS).symbols as unknown as Libc;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw unavailable(sonames, failures);
+}
+
+function unavailable(sonames: string[], failures: unknown[]): FFIUnavailableError {
+  const [first] = failures;
+  const cause = new AggregateError(failures);
+  if (first instanceof Error && first.message.includes("JIT")) {
+    const cure = "MemoryDenyWriteExecute=no in the unit, or no BUN_JSC_useJIT=0 in the environment";
+    return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
+  }
+  const why = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("; ");
+  return new FFIUnavailableError(`Cannot load libc (tried ${sonames.join(", ")}): ${why}`, { cause });
+}

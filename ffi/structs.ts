@@ -1,0 +1,161 @@
+/**
+ * C structs as offsets, and the functions that write and read them in a DataView. Nothing here calls the
+ * system, so that all of it can be tested with bytes; test/structs.test.ts compares every number with the
+ * headers and every written struct with what C makes of the same values.
+ *
+ * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl
+ * declares msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: written as 64 bits, they are the same.
+ */
+
+import { AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
+
+/** A socket address. `path` is sun_path without its terminating NUL; an abstract one begins with NUL. */
+export type SocketAddress = { family: "unix"; path: Uint8Array } | { family: "vsock"; cid: number; port: number };
+
+/** The sender of a message: struct ucred, as SCM_CREDENTIALS carries it. */
+export interface Credentials {
+  pid: number;
+  uid: number;
+  gid: number;
+}
+
+/** Ancillary data of a message. */
+export interface Control {
+  fds: readonly number[];
+  credentials?: Credentials | undefined;
+}
+
+// <sys/un.h>
+export const sockaddr_un = { size: 110, sun_family: 0, sun_path: 2 } as const;
+// <linux/vm_sockets.h>
+export const sockaddr_vm = { size: 16, svm_family: 0, svm_port: 4, svm_cid: 8 } as const;
+// <sys/uio.h>
+export const iovec = { size: 16, iov_base: 0, iov_len: 8 } as const;
+// <sys/socket.h>
+export const msghdr = {
+  size: 56,
+  msg_name: 0,
+  msg_namelen: 8,
+  msg_iov: 16,
+  msg_iovlen: 24,
+  msg_control: 32,
+  msg_controllen: 40,
+  msg_flags: 48,
+} as const;
+export const cmsghdr = { size: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 } as const;
+export const ucred = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
+// <poll.h>
+export const pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
+// <time.h>
+export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
+// <sys/vfs.h>
+export const statfs = { size: 120, f_type: 0 } as const;
+
+/** sizeof sun_path, <sys/un.h>: what a path and its NUL, or NUL and an abstract name, have to fit in. */
+export const SUN_PATH_SIZE = 108;
+
+/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h, which no public header has. */
+export const SCM_MAX_FD = 253;
+
+/** CMSG_LEN() of <sys/socket.h>. */
+export const CMSG_LEN = (length: number): number => cmsghdr.size + length;
+
+/** CMSG_SPACE() of <sys/socket.h>: CMSG_LEN() up to the next multiple of 8. */
+export const CMSG_SPACE = (length: number): number => cmsghdr.size + Math.ceil(length / 8) * 8;
+
+/** The room that the largest control data needs. */
+export const CONTROL_SIZE = CMSG_SPACE(SCM_MAX_FD * 4) + CMSG_SPACE(ucred.size);
+
+/** Writes a sockaddr_un or sockaddr_vm and returns its length, socklen_t. */
+export function writeSocketAddress(view: DataView, at: number, address: SocketAddress): number {
+  if (address.family === "vsock") {
+    fill(view, at, sockaddr_vm.size);
+    view.setUint16(at + sockaddr_vm.svm_family, AF_VSOCK, true);
+    view.setUint32(at + sockaddr_vm.svm_port, address.port, true);
+    view.setUint32(at + sockaddr_vm.svm_cid, address.cid, true);
+    return sockaddr_vm.size;
+  }
+  const { path } = address;
+  fill(view, at, sockaddr_un.size);
+  view.setUint16(at + sockaddr_un.sun_family, AF_UNIX, true);
+  bytes(view, at + sockaddr_un.sun_path, path.length).set(path);
+  // unix(7): a path counts its NUL; an abstract name is exactly the bytes that the length covers.
+  const terminator = path[0] === 0 ? 0 : 1;
+  return sockaddr_un.sun_path + path.length + terminator;
+}
+
+/** Writes SCM_RIGHTS, then SCM_CREDENTIALS, and returns msg_controllen. */
+export function writeControl(view: DataView, at: number, { fds, credentials }: Control): number {
+  let end = at;
+  if (fds.length > 0) {
+    const data = writeCmsghdr(view, end, SCM_RIGHTS, fds.length * 4);
+    for (const [i, fd] of fds.entries()) view.setInt32(data + i * 4, fd, true);
+    end += CMSG_SPACE(fds.length * 4);
+  }
+  if (credentials) {
+    const data = writeCmsghdr(view, end, SCM_CREDENTIALS, ucred.size);
+    view.setInt32(data + ucred.pid, credentials.pid, true);
+    view.setUint32(data + ucred.uid, credentials.uid, true);
+    view.setUint32(data + ucred.gid, credentials.gid, true);
+    end += CMSG_SPACE(ucred.size);
+  }
+  return end - at;
+}
+
+/** Reads the control data that recvmsg(2) left. */
+export function readControl(view: DataView, at: number, length: number): Control {
+  const fds: number[] = [];
+  let credentials: Credentials | undefined;
+  for (let end = at + length; at + cmsghdr.size <= end; ) {
+    const dataLength = Number(view.getBigUint64(at + cmsghdr.cmsg_len, true)) - cmsghdr.size;
+    if (dataLength < 0) break;
+    const data = at + cmsghdr.size;
+    const type = view.getInt32(at + cmsghdr.cmsg_type, true);
+    if (view.getInt32(at + cmsghdr.cmsg_level, true) === SOL_SOCKET) {
+      if (type === SCM_RIGHTS) {
+        for (let i = 0; i + 4 <= dataLength; i += 4) fds.push(view.getInt32(data + i, true));
+      } else if (type === SCM_CREDENTIALS) {
+        credentials = {
+          pid: view.getInt32(data + ucred.pid, true),
+          uid: view.getUint32(data + ucred.uid, true),
+          gid: view.getUint32(data + ucred.gid, true),
+        };
+      }
+    }
+    at += CMSG_SPACE(dataLength);
+  }
+  return { fds, credentials };
+}
+
+/** Writes a struct iovec. `base` is an address. */
+export function writeIovec(view: DataView, at: number, base: number, length: number): void {
+  view.setBigUint64(at + iovec.iov_base, BigInt(base), true);
+  view.setBigUint64(at + iovec.iov_len, BigInt(length), true);
+}
+
+/** Writes a struct msghdr without a name, for a connected socket. `iov` and `control` are addresses. */
+export function writeMsghdr(view: DataView, at: number, iov: number, control: number, controlLength: number): void {
+  fill(view, at, msghdr.size);
+  view.setBigUint64(at + msghdr.msg_iov, BigInt(iov), true);
+  view.setBigUint64(at + msghdr.msg_iovlen, 1n, true);
+  view.setBigUint64(at + msghdr.msg_control, BigInt(controlLength === 0 ? 0 : control), true);
+  view.setBigUint64(at + msghdr.msg_controllen, BigInt(controlLength), true);
+}
+
+// --- internal ---
+
+function writeCmsghdr(view: DataView, at: number, type: number, length: number): number {
+  fill(view, at, CMSG_SPACE(length));
+  view.setBigUint64(at + cmsghdr.cmsg_len, BigInt(CMSG_LEN(length)), true);
+  view.setInt32(at + cmsghdr.cmsg_level, SOL_SOCKET, true);
+  view.setInt32(at + cmsghdr.cmsg_type, type, true);
+  return at + cmsghdr.size;
+}
+
+function fill(view: DataView, at: number, length: number): void {
+  bytes(view, at, length).fill(0);
+}
+
+function bytes(view: DataView, at: number, length: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, length);
+}

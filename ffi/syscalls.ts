@@ -1,0 +1,246 @@
+/**
+ * System calls with JavaScript's types. Each throws a SystemError that carries `address`, when one is given, and is
+ * called again when a signal interrupted it.
+ */
+
+import { arena, at, PAYLOAD_SIZE } from "./arena.ts";
+import {
+  CLOCK_MONOTONIC,
+  EINTR,
+  F_GETFD,
+  F_SETFD,
+  FD_CLOEXEC,
+  MSG_CMSG_CLOEXEC,
+  MSG_CTRUNC,
+  MSG_TRUNC,
+  O_CLOEXEC,
+  O_PATH,
+  PID_FS_MAGIC,
+  SOCK_CLOEXEC,
+  SOL_SOCKET,
+  SYS_pidfd_open,
+} from "./constants.ts";
+import { check, systemError } from "./errno.ts";
+import { errno, libc } from "./libc.ts";
+import {
+  CONTROL_SIZE,
+  type Control,
+  msghdr,
+  pollfd,
+  readControl,
+  type SocketAddress,
+  statfs,
+  timespec,
+  writeControl,
+  writeIovec,
+  writeMsghdr,
+  writeSocketAddress,
+} from "./structs.ts";
+
+// --- sockets ---
+
+/** socket(2), close-on-exec. */
+export function socket(domain: number, type: number, address?: string): number {
+  return check(libc().socket(domain, type | SOCK_CLOEXEC, 0), "socket", address);
+}
+
+/** connect(2). `address` names what `to` says, for the error. */
+export function connect(fd: number, to: SocketAddress, address?: string): void {
+  const { address: base, view } = arena();
+  const length = writeSocketAddress(view, at.socketAddress, to);
+  retry(() => libc().connect(fd, base + at.socketAddress, length), "connect", address);
+}
+
+/** bind(2). */
+export function bind(fd: number, to: SocketAddress, address?: string): void {
+  const { address: base, view } = arena();
+  const length = writeSocketAddress(view, at.socketAddress, to);
+  check(libc().bind(fd, base + at.socketAddress, length), "bind", address);
+}
+
+/** setsockopt(2) of an int at SOL_SOCKET. */
+export function setSocketOption(fd: number, option: number, value: number): void {
+  const { address, view } = arena();
+  view.setInt32(at.ints, value, true);
+  check(libc().setsockopt(fd, SOL_SOCKET, option, address + at.ints, 4), "setsockopt");
+}
+
+/** getsockopt(2) of an int at SOL_SOCKET. */
+export function getSocketOption(fd: number, option: number): number {
+  const { address, view } = arena();
+  view.setInt32(at.ints + 4, 4, true);
+  check(libc().getsockopt(fd, SOL_SOCKET, option, address + at.ints, address + at.ints + 4), "getsockopt");
+  return view.getInt32(at.ints, true);
+}
+
+/** shutdown(2). */
+export function shutdown(fd: number, how: number, address?: string): void {
+  check(libc().shutdown(fd, how), "shutdown", address);
+}
+
+// --- messages ---
+
+/**
+ * Puts the bytes that the next send() or sendmsg() is to send into the arena, and returns how many they are. A string is
+ * encoded as UTF-8, and only when it is another one than the last.
+ *
+ * @throws RangeError when they are more than PAYLOAD_SIZE.
+ */
+export function setPayload(data: string | Uint8Array): number {
+  if (data === encoded) return encodedLength;
+  const { payload } = arena();
+  encoded = undefined;
+  if (typeof data === "string") {
+    const { read, written } = encoder.encodeInto(data, payload);
+    if (read < data.length) throw tooLong();
+    encoded = data;
+    encodedLength = written;
+    return written;
+  }
+  if (data.length > payload.length) throw tooLong();
+  payload.set(data);
+  return data.length;
+}
+
+/** send(2) of the payload's first `length` bytes. Returns how many were sent. */
+export function send(fd: number, length: number, flags: number, address?: string): number {
+  const base = arena().address + at.payload;
+  for (;;) {
+    const sent = libc().send(fd, base, length, flags);
+    if (sent !== -1) return sent;
+    const error = errno();
+    if (error !== EINTR) throw systemError(error, "send", address);
+  }
+}
+
+/** sendmsg(2) of the payload's bytes from `start` to `end`, with fds and credentials. Returns how many were sent. */
+export function sendmsg(
+  fd: number,
+  start: number,
+  end: number,
+  control: Control,
+  flags: number,
+  address?: string,
+): number {
+  const { address: base, view } = arena();
+  const controlLength = writeControl(view, at.control, control);
+  writeIovec(view, at.iovec, base + at.payload + start, end - start);
+  writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, controlLength);
+  return retry(() => libc().sendmsg(fd, base + at.msghdr, flags), "sendmsg", address);
+}
+
+/** What recvmsg() received. The fds are the caller's to close. */
+export interface Received extends Control {
+  /** A copy of the bytes. */
+  data: Uint8Array;
+  /** The message was longer than the arena, or its control data than CONTROL_SIZE. */
+  truncated: boolean;
+}
+
+/** recvmsg(2), with close-on-exec on the fds it receives. */
+export function recvmsg(fd: number, flags = 0): Received {
+  const { address: base, view, payload } = arena();
+  encoded = undefined;
+  writeIovec(view, at.iovec, base + at.payload, PAYLOAD_SIZE);
+  writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, CONTROL_SIZE);
+  const call = () => libc().recvmsg(fd, base + at.msghdr, flags | MSG_CMSG_CLOEXEC);
+  const length = retry(call, "recvmsg");
+  const controlLength = Number(view.getBigUint64(at.msghdr + msghdr.msg_controllen, true));
+  return {
+    ...readControl(view, at.control, controlLength),
+    data: payload.slice(0, length),
+    truncated: (view.getInt32(at.msghdr + msghdr.msg_flags, true) & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
+  };
+}
+
+// --- file descriptors ---
+
+/** open(2) with O_PATH: a reference to a file of any kind, without access to it. */
+export function openPath(path: string): number {
+  return check(libc().open(path, O_PATH | O_CLOEXEC), "open", path);
+}
+
+/** close(2). */
+export function close(fd: number): void {
+  check(libc().close(fd), "close");
+}
+
+/** pipe2(2) with O_CLOEXEC: [read end, write end]. */
+export function pipe(): [number, number] {
+  const { address, view } = arena();
+  check(libc().pipe2(address + at.ints, O_CLOEXEC), "pipe2");
+  return [view.getInt32(at.ints, true), view.getInt32(at.ints + 4, true)];
+}
+
+/** fcntl(2): sets FD_CLOEXEC or clears it. */
+export function setCloseOnExec(fd: number, on: boolean): void {
+  const flags = check(libc().fcntl(fd, F_GETFD, 0), "fcntl");
+  check(libc().fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC), "fcntl");
+}
+
+/** poll(2) of one fd until `timeoutMs` (Infinity: for ever). Returns revents, or 0 when the time is up. */
+export function poll(fd: number, events: number, timeoutMs: number): number {
+  const { address, view } = arena();
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    view.setInt32(at.pollfd + pollfd.fd, fd, true);
+    view.setInt16(at.pollfd + pollfd.events, events, true);
+    view.setInt16(at.pollfd + pollfd.revents, 0, true);
+    const left = Math.max(0, Math.ceil(deadline - performance.now()));
+    const ready = libc().poll(address + at.pollfd, 1, left > 0x7fffffff ? -1 : left);
+    if (ready !== -1) return view.getInt16(at.pollfd + pollfd.revents, true);
+    const error = errno();
+    if (error !== EINTR) throw systemError(error, "poll");
+  }
+}
+
+// --- processes and time ---
+
+/** getppid(2): the parent now, where process.ppid may be a copy. */
+export function getppid(): number {
+  return libc().getppid();
+}
+
+/** clock_gettime(2) of CLOCK_MONOTONIC, in microseconds. */
+export function monotonicUsec(): number {
+  const { address, view } = arena();
+  check(libc().clock_gettime(CLOCK_MONOTONIC, address + at.timespec), "clock_gettime");
+  const seconds = view.getBigInt64(at.timespec + timespec.tv_sec, true);
+  const nanoseconds = view.getBigInt64(at.timespec + timespec.tv_nsec, true);
+  return Number(seconds * 1_000_000n + nanoseconds / 1000n);
+}
+
+/** pidfd_open(2). */
+export function pidfdOpen(pid: number): number {
+  return check(libc().syscall(SYS_pidfd_open, pid, 0), "pidfd_open", `process ${pid}`);
+}
+
+/** The inode number of a pidfd, which identifies a process for ever; undefined before Linux 6.9, which has no pidfs. */
+export function pidfdInode(pidfd: number): bigint | undefined {
+  const { address, view } = arena();
+  check(libc().fstatfs(pidfd, address + at.statfs), "fstatfs");
+  if (view.getBigInt64(at.statfs + statfs.f_type, true) !== BigInt(PID_FS_MAGIC)) return undefined;
+  // struct stat differs between architectures, and node:fs knows it; loaded here because few messages need it.
+  const { fstatSync } = require("node:fs") as typeof import("node:fs");
+  return fstatSync(pidfd, { bigint: true }).ino;
+}
+
+// --- internal ---
+
+const encoder = new TextEncoder();
+/** The string whose bytes the payload holds. */
+let encoded: string | undefined;
+let encodedLength = 0;
+
+function retry(call: () => number, syscall: string, address?: string): number {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const error = errno();
+    if (error !== EINTR) throw systemError(error, syscall, address);
+  }
+}
+
+function tooLong(): RangeError {
+  return new RangeError(`Cannot send more than ${PAYLOAD_SIZE} bytes`);
+}

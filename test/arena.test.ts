@@ -1,0 +1,23 @@
+import { expect, test } from "bun:test";
+import { at } from "../ffi/arena.ts";
+import { CONTROL_SIZE, iovec, msghdr, pollfd, sockaddr_un, statfs, timespec } from "../ffi/structs.ts";
+
+test("no struct of the arena reaches into the next, and each is aligned", () => {
+  const sizes: Record<keyof typeof at, number> = {
+    socketAddress: sockaddr_un.size,
+    msghdr: msghdr.size,
+    iovec: iovec.size,
+    pollfd: pollfd.size,
+    timespec: timespec.size,
+    ints: 16,
+    statfs: statfs.size,
+    control: CONTROL_SIZE,
+    payload: 0,
+  };
+  const places = Object.entries(at).sort(([, a], [, b]) => a - b);
+  for (const [i, [name, offset]] of places.entries()) {
+    expect(offset % 16).toBe(0);
+    const next = places[i + 1]?.[1] ?? Number.POSITIVE_INFINITY;
+    expect(offset + sizes[name as keyof typeof at]).toBeLessThanOrEqual(next);
+  }
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from "bun:test";
+import * as structs from "../ffi/structs.ts";
+import { compileC, HEADERS, noCompiler } from "./support/c.ts";
+import { titled } from "./support/run.ts";
+
+const { sockaddr_un, sockaddr_vm, iovec, msghdr, cmsghdr, ucred, pollfd, timespec, statfs } = structs;
+const layouts = { sockaddr_un, sockaddr_vm, iovec, msghdr, cmsghdr, ucred, pollfd, timespec, statfs };
+const bytes = (text: string) => new TextEncoder().encode(text);
+const hex = (view: DataView, at: number, length: number) => Buffer.from(view.buffer, at, length).toString("hex");
+
+/** A DataView full of ones, so that what a writer leaves out is seen. */
+function dirty(size = 4096): DataView {
+  return new DataView(new Uint8Array(size).fill(0xff).buffer);
+}
+
+describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
+  test("every struct has C's size, and every field C's offset", async () => {
+    const print: string[] = [];
+    for (const [name, { size, ...fields }] of Object.entries(layouts)) {
+      print.push(`printf("${name} %zu\\n", sizeof(struct ${name}));`);
+      for (const field of Object.keys(fields)) {
+        print.push(`printf("${name}.${field} %zu\\n", offsetof(struct ${name}, ${field}));`);
+      }
+    }
+    print.push(`printf("sun_path %zu\\n", sizeof(((struct sockaddr_un *)0)->sun_path));`);
+    print.push(`printf("CMSG_LEN %zu %zu\\n", CMSG_LEN(12), CMSG_LEN(253 * 4));`);
+    print.push(`printf("CMSG_SPACE %zu %zu\\n", CMSG_SPACE(12), CMSG_SPACE(253 * 4));`);
+    const output = await compileC(`${HEADERS}int main(void) { ${print.join("\n")} }`);
+    const expected: string[] = [];
+    for (const [name, { size, ...fields }] of Object.entries(layouts)) {
+      expected.push(`${name} ${size}`);
+      for (const [field, offset] of Object.entries(fields)) expected.push(`${name}.${field} ${offset}`);
+    }
+    expected.push(`sun_path ${structs.SUN_PATH_SIZE}`);
+    expected.push(`CMSG_LEN ${structs.CMSG_LEN(12)} ${structs.CMSG_LEN(253 * 4)}`);
+    expected.push(`CMSG_SPACE ${structs.CMSG_SPACE(12)} ${structs.CMSG_SPACE(253 * 4)}`);
+    expect(output).toEqual(expected);
+  });
+
+  test("what is written is what C writes, to the byte", async () => {
+    const output = await compileC(`${HEADERS}
+      static void dump(const char *name, const void *p, size_t n) {
+        printf("%s ", name);
+        for (size_t i = 0; i < n; i++) printf("%02x", ((const unsigned char *)p)[i]);
+        printf("\\n");
+      }
+      int main(void) {
+        struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/notify" };
+        dump("path", &un, offsetof(struct sockaddr_un, sun_path) + strlen(un.sun_path) + 1);
+        struct sockaddr_un abstract = { .sun_family = AF_UNIX, .sun_path = "\\0name" };
+        dump("abstract", &abstract, offsetof(struct sockaddr_un, sun_path) + 5);
+        struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = 0x12345678 };
+        dump("vsock", &vm, sizeof vm);
+        struct { int fds[3]; struct ucred ucred; } in = { { 3, 4, 70000 }, { 42, 1000, 4294967294U } };
+        char control[CMSG_SPACE(sizeof in.fds) + CMSG_SPACE(sizeof in.ucred)] = {};
+        struct msghdr m = { .msg_control = control, .msg_controllen = sizeof control };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        *c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof in.fds), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+        memcpy(CMSG_DATA(c), in.fds, sizeof in.fds);
+        c = CMSG_NXTHDR(&m, c);
+        *c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof in.ucred), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS };
+        memcpy(CMSG_DATA(c), &in.ucred, sizeof in.ucred);
+        dump("control", control, sizeof control);
+        struct iovec iov = { (void *)0x7f0123456789, 4096 };
+        dump("iovec", &iov, sizeof iov);
+        struct msghdr msg = { .msg_iov = (void *)0x7f01234567a0, .msg_iovlen = 1,
+                              .msg_control = (void *)0x7f01234567c0, .msg_controllen = 64 };
+        dump("msghdr", &msg, sizeof msg);
+        return 0;
+      }`);
+    const view = dirty();
+    const written: string[] = [];
+    const write = (name: string, length: number) => written.push(`${name} ${hex(view, 0, length)}`);
+    write("path", structs.writeSocketAddress(view, 0, { family: "unix", path: bytes("/run/systemd/notify") }));
+    write("abstract", structs.writeSocketAddress(view, 0, { family: "unix", path: bytes("\0name") }));
+    write("vsock", structs.writeSocketAddress(view, 0, { family: "vsock", cid: 2, port: 0x12345678 }));
+    const credentials = { pid: 42, uid: 1000, gid: 4294967294 };
+    write("control", structs.writeControl(view, 0, { fds: [3, 4, 70000], credentials }));
+    structs.writeIovec(view, 0, 0x7f0123456789, 4096);
+    write("iovec", iovec.size);
+    structs.writeMsghdr(view, 0, 0x7f01234567a0, 0x7f01234567c0, 64);
+    write("msghdr", msghdr.size);
+    expect(written).toEqual(output);
+  });
+});
+
+test("readControl() reads what writeControl() writes", () => {
+  const view = dirty();
+  for (const fds of [[], [0], [5, 6], Array.from({ length: structs.SCM_MAX_FD }, (_, i) => i)]) {
+    for (const credentials of [undefined, { pid: 1, uid: 0, gid: 65534 }]) {
+      const length = structs.writeControl(view, 8, { fds, credentials });
+      expect(length).toBeLessThanOrEqual(structs.CONTROL_SIZE);
+      expect(structs.readControl(view, 8, length)).toEqual({ fds, credentials });
+    }
+  }
+});
+
+test("readControl() stops where the control data is cut off or nonsense", () => {
+  const view = dirty();
+  const length = structs.writeControl(view, 0, { fds: [3], credentials: { pid: 1, uid: 2, gid: 3 } });
+  expect(structs.readControl(view, 0, length - structs.CMSG_SPACE(12)).credentials).toBeUndefined();
+  expect(structs.readControl(view, 0, 0)).toEqual({ fds: [], credentials: undefined });
+  view.setBigUint64(0, 3n, true);
+  expect(structs.readControl(view, 0, length)).toEqual({ fds: [], credentials: undefined });
+});
+
+test("a msghdr without control data has a null pointer", () => {
+  const view = dirty();
+  structs.writeMsghdr(view, 0, 0x1000, 0x2000, 0);
+  expect(hex(view, msghdr.msg_control, 16)).toBe("00".repeat(16));
+});
