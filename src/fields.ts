@@ -1,0 +1,155 @@
+/** THE table of fields: which key each has on the wire, and what its values are. */
+
+import { checkInteger, checkLine, mustBe, show } from "./check.ts";
+import type { Facts, State } from "./message.ts";
+
+/** The fields that have a key of their own. */
+export type FieldName = Exclude<keyof State, "extra">;
+
+export interface Field {
+  key: string;
+  /** Returns the assignment, and those that go with it; "" for nothing. */
+  encode(value: unknown, name: string, facts: Facts): string;
+  /** Returns the value of the field; undefined when the text is none. */
+  decode(text: string): unknown;
+}
+
+/** Every field and its key, in the order in which they are sent. */
+export const FIELDS: Record<FieldName, Field> = {
+  reloading: flag("RELOADING", (facts) => `\nMONOTONIC_USEC=${facts.monotonicUsec()}`),
+  ready: flag("READY"),
+  stopping: flag("STOPPING"),
+  status: line("STATUS"),
+  mainPid: integer("MAINPID", 1, 0x7fffffff, (facts, pid) => {
+    const inode = facts.pidfdInode(pid);
+    return inode === undefined ? "" : `\nMAINPIDFDID=${inode}`;
+  }),
+  notifyAccess: word("NOTIFYACCESS", ["none", "main", "exec", "all"]),
+  errno: integer("ERRNO", 0, 4095),
+  busError: line("BUSERROR"),
+  varlinkError: line("VARLINKERROR"),
+  exitStatus: integer("EXIT_STATUS", 0, 255),
+  watchdog: watchdog("WATCHDOG"),
+  watchdogTimeoutMs: time("WATCHDOG_USEC"),
+  extendTimeoutMs: time("EXTEND_TIMEOUT_USEC"),
+  restartReset: flag("RESTART_RESET"),
+};
+
+/** Which field a key belongs to. */
+export const nameOfKey = new Map(Object.entries(FIELDS).map(([name, { key }]) => [key, name as FieldName]));
+
+/** Keys that are not a field's own, and what makes them. */
+const DERIVED_KEYS: Record<string, string> = {
+  MONOTONIC_USEC: "the field reloading adds it",
+  MAINPIDFDID: "the field mainPid adds it",
+  BARRIER: "barrier() sends it",
+};
+
+function flag(key: string, more?: (facts: Facts) => string): Field {
+  const assignment = `${key}=1`;
+  return {
+    key,
+    encode(value, name, facts) {
+      if (value === true) return more ? assignment + more(facts) : assignment;
+      if (value === false) return "";
+      throw mustBe(name, "a boolean", value);
+    },
+    decode: (text) => (text === "1" ? true : undefined),
+  };
+}
+
+function line(key: string): Field {
+  return {
+    key,
+    encode(value, name) {
+      if (typeof value !== "string") throw mustBe(name, "a string", value);
+      checkLine(name, value);
+      return `${key}=${value}`;
+    },
+    decode: (text) => text,
+  };
+}
+
+function word(key: string, words: string[]): Field {
+  return {
+    key,
+    encode(value, name) {
+      if (!words.includes(value as string)) throw mustBe(name, `one of ${words.join(", ")}`, value);
+      return `${key}=${value}`;
+    },
+    decode: (text) => (words.includes(text) ? text : undefined),
+  };
+}
+
+function integer(key: string, min: number, max: number, more?: (facts: Facts, value: number) => string): Field {
+  return {
+    key,
+    encode(value, name, facts) {
+      checkInteger(name, value, min, max);
+      return more ? `${key}=${value}${more(facts, value)}` : `${key}=${value}`;
+    },
+    decode(text) {
+      const value = number(text);
+      return value !== undefined && value >= min && value <= max ? value : undefined;
+    },
+  };
+}
+
+function time(key: string): Field {
+  return {
+    key,
+    encode(value, name) {
+      if (typeof value !== "number") throw mustBe(name, "a number of milliseconds", value);
+      const usec = Math.round(value * 1000);
+      if (!(value >= 0 && Number.isSafeInteger(usec))) {
+        throw new RangeError(`Cannot notify: ${name} must be a finite number of milliseconds from 0, not ${value}`);
+      }
+      return `${key}=${usec}`;
+    },
+    decode(text) {
+      const usec = number(text);
+      return usec === undefined ? undefined : usec / 1000;
+    },
+  };
+}
+
+function watchdog(key: string): Field {
+  return {
+    key,
+    encode(value, name) {
+      if (value === true) return `${key}=1`;
+      if (value === "trigger") return `${key}=trigger`;
+      if (value === false) return "";
+      throw mustBe(name, 'a boolean or "trigger"', value);
+    },
+    decode: (text) => (text === "1" ? true : text === "trigger" ? text : undefined),
+  };
+}
+
+/** Returns the assignments of State.extra, on a line each. */
+export function encodeExtra(extra: unknown): string {
+  if (typeof extra !== "object" || extra === null) throw mustBe("extra", "an object", extra);
+  const assignments: string[] = [];
+  for (const [key, value] of Object.entries(extra)) {
+    const name = `extra.${key}`;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
+      throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
+    }
+    const field = nameOfKey.get(key);
+    if (field !== undefined) throw new TypeError(`Cannot notify: ${name} is the field ${field}: set that instead`);
+    const maker = Object.hasOwn(DERIVED_KEYS, key) ? DERIVED_KEYS[key] : undefined;
+    if (maker !== undefined) throw new TypeError(`Cannot notify: ${name} is not for extra: ${maker}`);
+    if (typeof value === "string") checkLine(name, value);
+    else if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
+    else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
+    assignments.push(`${key}=${value}`);
+  }
+  return assignments.join("\n");
+}
+
+// --- internal ---
+
+function number(text: string): number | undefined {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
+}

@@ -1,0 +1,24 @@
+import { mustBe } from "./check.ts";
+import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+
+/**
+ * Sends a message that is text or bytes already, of any length and whatever it says: sd_pid_notify_with_fds() of
+ * libsystemd. PID 1 ignores one of more than 4096 bytes.
+ *
+ * @returns true when the message was sent, false when this process is not supervised ($NOTIFY_SOCKET is not set).
+ * @throws what notify() throws, but for the fields.
+ * @see sd_pid_notify_with_fds(3)
+ * @example
+ * notifyRaw("READY=1\nX_COLOUR=green");
+ */
+export function notifyRaw(message: string | Uint8Array, options?: SendOptions): boolean {
+  if (typeof message !== "string" && !(message instanceof Uint8Array)) {
+    throw mustBe("the message", "a string or a Uint8Array", message);
+  }
+  checkSendOptions(options);
+  checkOptionNames(options, ["pid", "fds", "socket"]);
+  const address = managerAddress(options);
+  if (address === undefined) return false;
+  send(message, address, options);
+  return true;
+}

@@ -1,0 +1,35 @@
+/** The verb of this package. */
+
+import { monotonicUsec } from "../ffi/syscalls.ts";
+import { encode, type Facts, type State } from "./message.ts";
+import { pidfdInodeOf } from "./process.ts";
+import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+
+/**
+ * Tells the service manager about the state of this service. Everything is checked first, whether there is a service
+ * manager or not; then the message goes out as one datagram, by one system call. It waits while the manager's queue
+ * is full.
+ *
+ * @returns true when the message was sent, false when this process is not supervised ($NOTIFY_SOCKET is not set).
+ * @throws TypeError or RangeError that names the field or option that can't be sent; SyntaxError when the address
+ *   is none; SystemError with `code`, `errno`, `syscall` and `address` when the operating system refuses;
+ *   FFIUnavailableError where libc can't be called.
+ * @see sd_notify(3)
+ * @example
+ * notify({ ready: true, status: "Listening on :3000" });
+ */
+export function notify(state: State, options?: SendOptions): boolean {
+  checkSendOptions(options);
+  checkOptionNames(options, ["pid", "fds", "socket"]);
+  const address = managerAddress(options);
+  const message = encode(state, address === undefined ? noFacts : systemFacts);
+  if (address === undefined) return false;
+  send(message, address, options);
+  return true;
+}
+
+// --- internal ---
+
+const noFacts: Facts = { monotonicUsec: () => 0, pidfdInode: () => undefined };
+
+const systemFacts: Facts = { monotonicUsec, pidfdInode: pidfdInodeOf };

@@ -1,0 +1,148 @@
+/** Messages as bytes, from this process to the service manager. */
+
+import { EAGAIN, ECONNREFUSED, EIO, ENOENT, ENOTCONN, MSG_NOSIGNAL } from "../ffi/constants.ts";
+import { isErrno, systemError } from "../ffi/errno.ts";
+import { SystemError } from "../ffi/errors.ts";
+import { type Control, SCM_MAX_FD } from "../ffi/structs.ts";
+import * as sys from "../ffi/syscalls.ts";
+import { parseAddress } from "./address.ts";
+import { checkInteger, mustBe, show } from "./check.ts";
+import { type Connection, connect, finish } from "./connection.ts";
+
+/** How a message is sent. */
+export interface SendOptions {
+  /** The process that is to appear as the sender, where the privilege to say so is there; default: this one. */
+  pid?: number | undefined;
+  /** File descriptors to send along, at most 253. They stay open here. */
+  fds?: readonly number[] | undefined;
+  /** Where to send it; default: $NOTIFY_SOCKET. */
+  socket?: string | undefined;
+}
+
+/** The service manager's address; undefined when this process is not supervised. */
+export function managerAddress(options: SendOptions | undefined): string | undefined {
+  return options?.socket ?? process.env.NOTIFY_SOCKET;
+}
+
+/**
+ * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
+ *
+ * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent.
+ */
+export function send(message: string | Uint8Array, to: string, options?: SendOptions, flags = 0): void {
+  const kept = connections.get(to);
+  if (kept) {
+    try {
+      transmit(kept, message, options, flags);
+      return;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // The manager has gone; if another listens at the address by now, the message is for that.
+      forget(kept);
+    }
+  }
+  const name = to;
+  const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
+  const connection = connect(parseAddress(to, source), name);
+  if (!connection.once) remember(connection);
+  try {
+    transmit(connection, message, options, flags);
+    if (connection.once) finish(connection);
+  } catch (error) {
+    if (isGone(error)) forget(connection);
+    throw error;
+  } finally {
+    if (connection.once) sys.close(connection.fd);
+  }
+}
+
+/** @throws TypeError or RangeError that names the option, when it can't be one. */
+export function checkSendOptions(options: SendOptions | undefined): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null) throw mustBe("the options", "an object", options);
+  const { pid, fds, socket } = options;
+  if (pid !== undefined) checkInteger("pid", pid, 1, 0x7fffffff);
+  if (socket !== undefined && typeof socket !== "string") throw mustBe("socket", "a string", socket);
+  if (fds === undefined) return;
+  if (!Array.isArray(fds)) throw mustBe("fds", "an array of file descriptors", fds);
+  if (fds.length > SCM_MAX_FD) {
+    throw new RangeError(`Cannot notify: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
+  }
+  for (const [i, fd] of fds.entries()) checkInteger(`fds[${i}]`, fd, 0, 0x7fffffff);
+}
+
+/** @throws TypeError when there is an option of another name. */
+export function checkOptionNames(options: object | undefined, names: readonly string[]): void {
+  for (const name in options) {
+    if (!names.includes(name))
+      throw new TypeError(`Cannot notify: no option ${show(name)}: there are ${names.join(", ")}`);
+  }
+}
+
+// --- internal ---
+
+/** More addresses than a program has; what a test suite opens beyond that is closed again. */
+const MAX_CONNECTIONS = 8;
+
+/** One connected socket for each address, the one that is unused for longest first. */
+const connections = new Map<string, Connection>();
+
+function remember(connection: Connection): void {
+  for (const oldest of connections.values()) {
+    if (connections.size < MAX_CONNECTIONS) break;
+    forget(oldest);
+  }
+  connections.set(connection.name, connection);
+}
+
+function forget(connection: Connection): void {
+  connections.delete(connection.name);
+  sys.close(connection.fd);
+}
+
+/** Nobody listens any more: the receiver was closed, or its socket removed. */
+function isGone(error: unknown): boolean {
+  return isErrno(error, ECONNREFUSED, ENOENT, ENOTCONN);
+}
+
+function transmit(
+  connection: Connection,
+  message: string | Uint8Array,
+  options: SendOptions | undefined,
+  flags: number,
+): void {
+  const length = sys.setPayload(message);
+  const fds = options?.fds ?? NO_FDS;
+  const pid = options?.pid;
+  if (fds.length === 0 && (pid === undefined || pid === process.pid) && !connection.stream) {
+    const sent = sys.send(connection.fd, length, flags | MSG_NOSIGNAL, connection.name);
+    if (sent !== length) throw short(sent, length, connection);
+    return;
+  }
+  const foreign = pid !== undefined && pid !== process.pid;
+  if (foreign) {
+    try {
+      // SCM_CREDENTIALS carries the real ids, as libsystemd does. Without it the kernel adds the same ids by itself.
+      const credentials = { pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+      transmitWith(connection, length, { fds, credentials }, flags);
+      return;
+    } catch (error) {
+      // Most often EPERM: no CAP_SYS_ADMIN. systemd-notify(1): it then sends under its own PID.
+      if (!(error instanceof SystemError) || isGone(error) || isErrno(error, EAGAIN)) throw error;
+    }
+  }
+  transmitWith(connection, length, { fds }, flags);
+}
+
+function transmitWith(connection: Connection, length: number, control: Control, flags: number): void {
+  const { fd, name, stream } = connection;
+  let sent = sys.sendmsg(fd, 0, length, control, flags | MSG_NOSIGNAL, name);
+  while (stream && sent < length) sent += sys.sendmsg(fd, sent, length, { fds: NO_FDS }, flags | MSG_NOSIGNAL, name);
+  if (sent !== length) throw short(sent, length, connection);
+}
+
+const NO_FDS: readonly number[] = [];
+
+function short(sent: number, length: number, { name }: Connection): SystemError {
+  return systemError(EIO, "send", name, `only ${sent} of ${length} bytes went out`);
+}

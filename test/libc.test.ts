@@ -1,0 +1,84 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT, runModule } from "./support/run.ts";
+
+const attempt = `
+  import { FFIUnavailableError, notify } from "../src/index.ts";
+  try {
+    notify({ ready: true }, { socket: "/run/systemd/notify" });
+  } catch (error) {
+    console.log(error instanceof FFIUnavailableError, error.name, error.code);
+    console.log(error.message);
+  }`;
+
+describe("where libc can't be called, the error says why and what to do", () => {
+  test("without the JIT", async () => {
+    const { stdout, stderr } = await runModule(attempt, { env: { BUN_JSC_useJIT: "0" } });
+    expect(stderr).toBe("");
+    expect(stdout).toBe(
+      "true FFIUnavailableError ERR_FFI_UNAVAILABLE\n" +
+        "Cannot call libc: bun:ffi needs the JIT: MemoryDenyWriteExecute=no in the unit, or no BUN_JSC_useJIT=0 in the environment\n",
+    );
+  });
+
+  test("on another system than Linux", async () => {
+    const { stdout } = await runModule(
+      `Object.defineProperty(process, "platform", { value: "darwin" });\n${dynamic(attempt)}`,
+    );
+    expect(stdout).toEndWith("\nCannot notify a service manager: systemd runs on Linux, this is darwin\n");
+  });
+});
+
+test("importing the package loads no libc and maps no arena", async () => {
+  // Without the JIT, whatever calls dlopen throws.
+  const source = `import * as api from "../src/index.ts"; console.log(Object.keys(api).length > 0);`;
+  expect(await runModule(source, { env: { BUN_JSC_useJIT: "0" } })).toMatchObject({ stdout: "true\n", stderr: "" });
+});
+
+describe("the layers", () => {
+  const sources = ["ffi", "src"].flatMap((directory) =>
+    readdirSync(join(ROOT, directory), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => join(directory, name)),
+  );
+  const imports = (file: string) => {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    return [...text.matchAll(/(?:from|import|require)\s*\(?\s*"([^"]+)"/g)].map(([, module]) => module as string);
+  };
+
+  test("only ffi/libc.ts imports bun:ffi", () => {
+    expect(sources.filter((file) => imports(file).includes("bun:ffi"))).toEqual(["ffi/libc.ts"]);
+  });
+
+  test("ffi/ imports nothing of src/, and src/ nothing of the command", () => {
+    for (const file of sources) {
+      for (const module of imports(file).filter((module) => module.startsWith("."))) {
+        const target = join(file, "..", module);
+        if (file.startsWith("ffi/")) expect(`${file}: ${target}`).toStartWith(`${file}: ffi/`);
+        if (!/^src\/cli[./]/.test(file)) expect(`${file}: ${target}`).not.toMatch(/: src\/cli[./]/);
+      }
+    }
+  });
+
+  test("pure code imports no system calls", () => {
+    const pure = [
+      "ffi/structs.ts",
+      "ffi/constants.ts",
+      "src/message.ts",
+      "src/fields.ts",
+      "src/check.ts",
+      "src/address.ts",
+    ];
+    for (const file of pure) {
+      for (const module of imports(file)) {
+        const target = join(file, "..", module);
+        expect([file, [...pure, "ffi/structs.ts"].includes(target)]).toEqual([file, true]);
+      }
+    }
+  });
+});
+
+function dynamic(source: string): string {
+  return source.replace(/import (\{.*\}) from (".*");/, "const $1 = await import($2);");
+}
