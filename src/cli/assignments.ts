@@ -1,0 +1,35 @@
+/**
+ * Adds the arguments to the fields that options made, as systemd-notify(1) does: one with `VAR=` replaces an earlier
+ * `VAR=…` where that stands; one without `=` is sent as it is, and replaces the first field that begins with it.
+ */
+export function addAssignments(fields: readonly string[], args: readonly string[]): string[] {
+  const merged = [...fields];
+  const places = new Map<string, number>();
+  const note = (field: string, place: number) => {
+    const name = nameOf(field);
+    if (name !== undefined && !places.has(name)) places.set(name, place);
+  };
+  for (const [place, field] of merged.entries()) note(field, place);
+  for (const arg of args) {
+    const name = nameOf(arg);
+    const place = name === undefined ? merged.findIndex((field) => field.startsWith(arg)) : places.get(name);
+    if (place === undefined || place === -1) {
+      note(arg, merged.length);
+      merged.push(arg);
+    } else {
+      // The field that goes takes its name along; no other field has it.
+      const replaced = nameOf(merged[place] as string);
+      if (replaced !== undefined) places.delete(replaced);
+      merged[place] = arg;
+      note(arg, place);
+    }
+  }
+  return merged;
+}
+
+// --- internal ---
+
+function nameOf(field: string): string | undefined {
+  const equals = field.indexOf("=");
+  return equals === -1 ? undefined : field.slice(0, equals);
+}

@@ -1,0 +1,25 @@
+/** One line for an error: what, why and, where it is known, the cure. */
+
+import { SystemError } from "../../ffi/errors.ts";
+
+/** Returns what to tell the user of the command about anything that was thrown. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const hint =
+    error instanceof SystemError ? (hints[`${error.code} ${error.syscall}`] ?? hints[error.code]) : undefined;
+  const [line = ""] = error.message.split("\n");
+  const message = line.replace(/^Cannot /, "cannot ");
+  return hint === undefined ? message : `${message}: ${hint}`;
+}
+
+// --- internal ---
+
+/** By code and system call, or by code alone. */
+const hints: Record<string, string> = {
+  ENOENT: "is the manager's socket visible in this container or mount namespace?",
+  ECONNREFUSED: "nobody reads from this socket: has the manager gone, or is its network namespace another one?",
+  EACCES: "this user may not write to the socket",
+  EPROTOTYPE: "it is not a datagram socket",
+  EMSGSIZE: "the message is larger than the kernel lets this user send",
+  "ETIMEDOUT poll": "the message was sent, but may not have been read; --no-block does not wait",
+};

@@ -1,0 +1,75 @@
+/**
+ * Options as getopt_long(3) of glibc reads them: unique prefixes of long options, clusters of short ones, options after
+ * other arguments, `--` as their end. Pure: it yields what it finds in the order of the arguments, and throws where
+ * it meets a mistake, so that `--help` before a mistake still helps.
+ */
+
+import type { Option } from "./options.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** An option with its value, or an argument that is none. */
+export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };
+
+/** Yields the options and the other arguments. @throws UsageError */
+export function* getopt<Name extends string>(
+  args: readonly string[],
+  options: readonly (Option & { long: Name })[],
+): Generator<Parsed<Name>, void> {
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] as string;
+    if (arg === "--") {
+      for (const argument of args.slice(i + 1)) yield { argument };
+      return;
+    }
+    if (arg.startsWith("--")) {
+      const equals = arg.indexOf("=");
+      const name = equals === -1 ? arg : arg.slice(0, equals);
+      const option = findLong(name, options);
+      let value = equals === -1 ? undefined : arg.slice(equals + 1);
+      if (option.value === "none" && value !== undefined) {
+        throw new UsageError(`option --${option.long} takes no value: ${arg}`);
+      }
+      if (option.value === "required" && value === undefined) {
+        value = args[++i];
+        if (value === undefined)
+          throw new UsageError(`option --${option.long} needs a value: --${option.long}=${option.hint}`);
+      }
+      yield { option: option.long, value };
+    } else if (arg.startsWith("-") && arg !== "-") {
+      for (const letter of arg.slice(1)) {
+        const option = options.find(({ short }) => short === letter);
+        if (!option) throw unknown(`-${letter}`, hintForShort(arg, options));
+        yield { option: option.long, value: undefined };
+      }
+    } else {
+      yield { argument: arg };
+    }
+  }
+}
+
+// --- internal ---
+
+function findLong<O extends Option>(given: string, options: readonly O[]): O {
+  const name = given.slice(2);
+  const candidates: O[] = [];
+  for (const option of options) {
+    if (option.long === name) return option;
+    if (option.long.startsWith(name)) candidates.push(option);
+  }
+  const [first, ...others] = candidates;
+  if (first && others.length === 0) return first;
+  if (first) {
+    const names = candidates.map(({ long }) => `--${long}`).join(" or ");
+    throw new UsageError(`option ${given} is ambiguous: ${names}`);
+  }
+  throw unknown(given, "see --help");
+}
+
+function hintForShort(arg: string, options: readonly Option[]): string {
+  const long = options.find(({ long }) => `-${long}` === arg);
+  return long ? `did you mean --${long.long}?` : "see --help";
+}
+
+function unknown(given: string, hint: string): UsageError {
+  return new UsageError(`unknown option ${given}: ${hint}`);
+}

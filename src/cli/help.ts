@@ -1,0 +1,54 @@
+/** What the command says of itself. Loaded when it is asked to. */
+
+import { type ArgsDef, defineCommand, renderUsage } from "citty";
+import { name, version } from "../../package.json";
+import { OPTIONS, type Option } from "./options.ts";
+
+/** Returns the text of --help, coloured when it goes to a terminal. */
+export async function helpText(): Promise<string> {
+  const usage = await renderUsage(command);
+  const text = `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
+  return process.stdout.isTTY ? text : Bun.stripANSI(text);
+}
+
+/** Returns the text of --version. */
+export function versionText(): string {
+  return `${name} ${version}\n`;
+}
+
+/** Returns the text of --introspect-cli: the options as JSON, in the form systemd's commands have since version 262. */
+export function introspectionText(): string {
+  const options = (OPTIONS as readonly Option[]).map(({ long, short, value, hint, help }) => ({
+    names: [...(short === undefined ? [] : [`-${short}`]), `--${long}`],
+    argument: value === "none" ? "no_argument" : `${value}_argument`,
+    ...(hint !== undefined && { metavar: hint }),
+    ...(help !== undefined && { help }),
+  }));
+  const commands = [{ names: [name], project: name, version, abstract: [DESCRIPTION], options }];
+  return `${JSON.stringify({ mediaType: "application/vnd.io.systemd.cli-introspection-0", commands })}\n`;
+}
+
+// --- internal ---
+
+const DESCRIPTION = "Notify the service manager about the state of a service";
+
+const FOOTER = "It waits up to 5 seconds until the service manager has read the message.";
+
+const args: ArgsDef = {
+  "variable=value": {
+    type: "positional",
+    required: false,
+    description: "More to send, such as X_NAME=value; any number of them",
+  },
+};
+for (const { long, short, value, hint, help } of OPTIONS as readonly Option[]) {
+  if (help === undefined) continue;
+  args[long] = {
+    type: value === "none" ? "boolean" : "string",
+    description: help,
+    ...(hint !== undefined && { valueHint: hint }),
+    ...(short !== undefined && { alias: short }),
+  };
+}
+
+const command = defineCommand({ meta: { name, version, description: DESCRIPTION }, args });

@@ -1,0 +1,31 @@
+/** THE table of options: the parser, the help and the introspection follow it. */
+
+/** Whether an option has a value: never; only after `=`; always, after `=` or as the next argument. */
+export type ValueRule = "none" | "optional" | "required";
+
+export interface Option {
+  long: string;
+  short?: string;
+  value: ValueRule;
+  /** What the value is, in the help. */
+  hint?: string;
+  /** What it does, in at most 55 columns; none: not in the help. */
+  help?: string;
+}
+
+export const OPTIONS = [
+  { long: "help", short: "h", value: "none", help: "Show this help" },
+  { long: "version", value: "none", help: "Show the version" },
+  { long: "ready", value: "none", help: "Start-up, or a reload, is complete" },
+  { long: "reloading", value: "none", help: "The configuration is being reloaded" },
+  { long: "stopping", value: "none", help: "The service is shutting down" },
+  { long: "pid", value: "optional", hint: "PID", help: "Set the main PID: a number, auto [default], parent, self" },
+  { long: "status", value: "required", hint: "TEXT", help: "Set the text that systemctl status shows" },
+  { long: "booted", value: "none", help: "Check whether systemd booted this machine, send nothing" },
+  { long: "no-block", value: "none", help: "Do not wait until the manager has read the message" },
+  { long: "quiet", short: "q", value: "none", help: "Print less" },
+  { long: "introspect-cli", value: "none" },
+] as const satisfies readonly Option[];
+
+/** The name of an option, without dashes. */
+export type OptionName = (typeof OPTIONS)[number]["long"];

@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { version } from "../package.json";
+import { openReceiver } from "../src/testing/open-receiver.ts";
+import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+
+// A project as a user has it, with the package that `bun pm pack` makes.
+const directory = temporaryDirectory();
+const app = join(directory.path, "app");
+const PATH = `${dirname(BUN)}:${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`;
+const scripts = {
+  notify: "sd-notify --pid=parent",
+  "notify-later": "true; sd-notify --pid=parent; true",
+  "notify-bunx": "bunx sd-notify --pid=parent",
+  serve: "bun serve.ts",
+};
+const serve = `
+  const child = Bun.spawn(["bunx", "sd-notify", "--pid=parent", "X_SERVER=" + process.pid]);
+  await child.exited;
+  const direct = Bun.spawn(["node_modules/.bin/sd-notify", "--pid=parent", "X_SERVER=" + process.pid]);
+  await direct.exited;`;
+
+beforeAll(async () => {
+  const packed = await run(["bun", "pm", "pack", "--destination", directory.path], { env: { PATH } });
+  expect(packed.code).toBe(0);
+  mkdirSync(app);
+  await Bun.write(join(app, "package.json"), JSON.stringify({ name: "app", scripts }));
+  await Bun.write(join(app, "serve.ts"), serve);
+  const added = await run(["bun", "add", join(directory.path, `sd-notify-${version}.tgz`)], {
+    cwd: app,
+    env: { PATH },
+  });
+  expect(added).toMatchObject({ code: 0 });
+}, 60_000);
+
+afterAll(() => directory[Symbol.dispose]());
+
+describe("the installed package", () => {
+  test("holds what a user needs, and not the standalone binary", () => {
+    const files = readdirSync(join(app, "node_modules/sd-notify"), { recursive: true, encoding: "utf8" });
+    for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "dist/index.js", "dist/cli.js"]) {
+      expect(files).toContain(file);
+    }
+    expect(files).not.toContain("dist/sd-notify");
+    expect(files.filter((file) => file.startsWith("test"))).toEqual([]);
+  });
+
+  test("is imported by its name, with types for the strictest settings", async () => {
+    await using receiver = await openReceiver();
+    await Bun.write(
+      join(app, "use.ts"),
+      `import { barrier, booted, notify, notifyRaw, type State, SystemError } from "sd-notify";
+       const state: State = { ready: true };
+       const results: boolean[] = [notify(state), await barrier({ timeoutMs: 5000 }), notifyRaw("X=1")];
+       console.log(results.join(), typeof booted(), SystemError.name);
+       // @ts-expect-error: no such field
+       const wrong: State = { redy: true };
+       if (wrong === undefined) throw wrong;`,
+    );
+    const env = { PATH, NOTIFY_SOCKET: receiver.address };
+    expect(await run([BUN, "use.ts"], { cwd: app, env })).toMatchObject({
+      stdout: "true,true,true boolean SystemError\n",
+      stderr: "",
+    });
+    expect((await receiver.next()).text).toBe("READY=1");
+    const declaration = "declare const console: { log(...values: unknown[]): void };";
+    await Bun.write(join(app, "use.mts"), `${declaration}\n${await Bun.file(join(app, "use.ts")).text()}`);
+    for (const resolution of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
+      const strictest = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+      // No types of Bun's, and no leniency for the declarations of packages.
+      const compilerOptions = {
+        ...strictest,
+        ...resolution,
+        target: "esnext",
+        lib: ["esnext"],
+        types: [],
+        noEmit: true,
+      };
+      await Bun.write(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.mts"] }));
+      const { code, stdout, stderr } = await run([BUN, "check"], { cwd: app, env: { PATH } });
+      expect({ code, output: stdout + stderr }).toMatchObject({ code: 0 });
+    }
+  }, 20_000);
+});
+
+describe("--pid=parent is the process that called", () => {
+  const env = (address: string) => ({ PATH, NOTIFY_SOCKET: address });
+
+  test.each([
+    ["the installed command", ["node_modules/.bin/sd-notify", "--pid=parent"]],
+    ["bunx", ["bunx", "sd-notify", "--pid=parent"]],
+    ["bun x", ["bun", "x", "sd-notify", "--pid=parent"]],
+    ["bun run", ["bun", "run", "notify"]],
+    ["bun run with a shell in between", ["bun", "run", "notify-later"]],
+    ["bun run of bunx", ["bun", "run", "notify-bunx"]],
+  ])("%s", async (_, command) => {
+    await using receiver = await openReceiver();
+    const { code } = await run(command, { cwd: app, env: env(receiver.address) });
+    expect(code).toBe(0);
+    const { text, pid } = await receiver.next();
+    expect(text.split("\n")[0]).toBe(`MAINPID=${process.pid}`);
+    if (isRoot) expect(pid).toBe(process.pid);
+  });
+
+  const noNpm = missing("npx");
+  test.skipIf(Boolean(noNpm))(
+    titled("npx", noNpm),
+    async () => {
+      await using receiver = await openReceiver();
+      await run(["npx", "--no-install", "sd-notify", "--pid=parent"], { cwd: app, env: env(receiver.address) });
+      expect((await receiver.next()).text.split("\n")[0]).toBe(`MAINPID=${process.pid}`);
+    },
+    30_000,
+  );
+
+  test("a server that `bun run` started", async () => {
+    await using receiver = await openReceiver();
+    await run(["bun", "run", "serve"], { cwd: app, env: env(receiver.address) });
+    for (const _ of ["bunx", "direct"]) {
+      const { text } = await receiver.next();
+      expect(text).toMatch(/^MAINPID=(\d+)\n(MAINPIDFDID=\d+\n)?X_SERVER=\1$/);
+      expect((await receiver.next()).text).toBe("BARRIER=1");
+    }
+  });
+});
