@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { BUN, missing, ROOT, run, titled } from "./support/run.ts";
+
+const biome = `${ROOT}node_modules/.bin/biome`;
+
+test("the types are right", async () => {
+  const { code, stdout, stderr } = await run([BUN, "check", "--no-script"]);
+  expect({ code, output: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, output: "" });
+}, 30_000);
+
+test("the code is formatted, and the linter finds nothing", async () => {
+  const { code, stdout, stderr } = await run([biome, "ci", "--colors=off", "--error-on-warnings"]);
+  expect({ code, output: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, output: "" });
+}, 30_000);
+
+const noGit =
+  missing("git") ?? ((await run(["git", "rev-parse", "--git-dir"])).code === 0 ? undefined : "no git checkout");
+test.skipIf(Boolean(noGit))(
+  titled("no file names the host of a package registry or a path of one machine", noGit),
+  async () => {
+    const hosts = ["registry\\.npmjs", "registry\\.yarnpkg", "deb\\.debian\\.org", "npm\\.pkg\\.github"];
+    const pattern = [...hosts, "/home/[a-z]", "/root/", "/work/"].join("|");
+    const { stdout } = await run(["git", "grep", "-nIE", pattern, "--", ".", ":!test/quality.test.ts"]);
+    expect(stdout).toBe("");
+  },
+);
