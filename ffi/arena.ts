@@ -18,14 +18,17 @@ export const at = {
   socketAddress: 0,
   msghdr: 128,
   iovec: 192,
-  pollfd: 208,
-  timespec: 224,
+  pollfds: 208,
+  timespec: 240,
   /** A few ints: the ends of a pipe, the value and the length of a socket option. */
-  ints: 240,
-  statfs: 256,
+  ints: 256,
+  statfs: 272,
   control: 512,
   payload: 4096,
 } as const;
+
+/** How many fds one poll(2) takes. */
+export const MAX_POLLFDS = 4;
 
 /** Room for one message. A send buffer of 8 MiB, which Linux doubles, takes less than this. */
 export const PAYLOAD_SIZE = 16 << 20;

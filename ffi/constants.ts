@@ -30,6 +30,7 @@ export const VMADDR_PORT_ANY = 0xffffffff;
 // <fcntl.h>
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+export const O_RDWR = 2;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
@@ -38,7 +39,33 @@ export const FD_CLOEXEC = 1;
 export const PATH_MAX = 4096;
 export const PIPE_BUF = 4096;
 
+// <signal.h>
+export const SIGHUP = 1;
+export const SIGINT = 2;
+export const SIGQUIT = 3;
+export const SIGUSR1 = 10;
+export const SIGUSR2 = 12;
+export const SIGPIPE = 13;
+export const SIGTERM = 15;
+export const SIGCONT = 18;
+export const SIGTSTP = 20;
+export const SIGXFSZ = 25;
+export const SIG_DFL = 0;
+export const SIG_IGN = 1;
+export const SIG_BLOCK = 0;
+
+// <sys/signalfd.h>
+export const SFD_CLOEXEC = 0o2000000;
+
+// <spawn.h>
+export const POSIX_SPAWN_SETSIGDEF = 0x4;
+export const POSIX_SPAWN_SETSIGMASK = 0x8;
+
+// <sys/resource.h>
+export const RLIMIT_NOFILE = 7;
+
 // <poll.h>
+export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
 export const POLLHUP = 0x10;
 

@@ -37,11 +37,37 @@ const SYMBOLS = {
   __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
 } as const satisfies Record<string, FFIFunction>;
 
-/** libc's functions, typed by the table: numbers, but for strings. */
-export type Libc = {
-  readonly [Name in keyof typeof SYMBOLS]: (
-    ...args: Arguments<(typeof SYMBOLS)[Name]["args"]>
-  ) => (typeof SYMBOLS)[Name]["returns"] extends FFIType.cstring ? string : number;
+// What starting other programs takes: a table of its own, because a notification does not need it.
+const PROCESS_SYMBOLS = {
+  getpwnam: { args: [cstring], returns: ptr }, // struct passwd *getpwnam(const char *)
+  getpwuid: { args: [u32], returns: ptr }, // struct passwd *getpwuid(uid_t)
+  setreuid: { args: [u32, u32], returns: i32 }, // int setreuid(uid_t real, uid_t effective)
+  setregid: { args: [u32, u32], returns: i32 }, // int setregid(gid_t real, gid_t effective)
+  getrlimit: { args: [i32, ptr], returns: i32 }, // int getrlimit(int, struct rlimit *)
+  setrlimit: { args: [i32, ptr], returns: i32 }, // int setrlimit(int, const struct rlimit *)
+  signal: { args: [i32, ptr], returns: ptr }, // sighandler_t signal(int, sighandler_t)
+  sigprocmask: { args: [i32, ptr, ptr], returns: i32 }, // int sigprocmask(int how, const sigset_t *, sigset_t *)
+  signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
+  read: { args: [i32, ptr, u64_fast], returns: i64_fast }, // ssize_t read(int, void *, size_t)
+  setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
+  kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
+  waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
+  execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
+  posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 }, // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
+  posix_spawnattr_init: { args: [ptr], returns: i32 }, // int posix_spawnattr_init(posix_spawnattr_t *)
+  posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 }, // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
+  posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
+  posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
+  posix_spawn_file_actions_init: { args: [ptr], returns: i32 }, // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
+  posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 }, // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags, mode_t)
+  posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 }, // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
+} as const satisfies Record<string, FFIFunction>;
+
+/** libc's functions, typed by a table: numbers, but for strings. */
+type Functions<Symbols extends Record<string, FFIFunction>> = {
+  readonly [Name in keyof Symbols]: (
+    ...args: Arguments<NonNullable<Symbols[Name]["args"]>>
+  ) => Symbols[Name]["returns"] extends FFIType.cstring ? string : number;
 };
 
 /**
@@ -49,15 +75,26 @@ export type Libc = {
  *
  * @throws FFIUnavailableError where the system is not Linux, bun:ffi has no JIT to work with, or no libc loads.
  */
-export function libc(): Libc {
-  loaded ??= load();
+export function libc(): Functions<typeof SYMBOLS> {
+  loaded ??= load(SYMBOLS);
   return loaded;
+}
+
+/** Returns libc's functions for processes, as libc() does the others. */
+export function processLibc(): Functions<typeof PROCESS_SYMBOLS> {
+  processLoaded ??= load(PROCESS_SYMBOLS);
+  return processLoaded;
 }
 
 /** Returns errno of the calling thread. Call it before anything else does a system call. */
 export function errno(): number {
   errnoAddress ??= libc().__errno_location();
   return read.i32(errnoAddress as Pointer, 0);
+}
+
+/** Returns the 32 bits at an address. */
+export function readU32(address: Address): number {
+  return read.u32(address as Pointer, 0);
 }
 
 /** Maps zeroed memory that never moves and is never freed. A page costs memory once it is touched, not before. */
@@ -71,7 +108,7 @@ export function allocate(size: number): { address: Address; buffer: ArrayBuffer 
 
 // --- internal ---
 
-type Arguments<Types extends readonly FFIType[]> = {
+type Arguments<Types extends readonly unknown[]> = {
   -readonly [I in keyof Types]: Types[I] extends FFIType.cstring
     ? string
     : Types[I] extends FFIType.ptr
@@ -81,10 +118,11 @@ type Arguments<Types extends readonly FFIType[]> = {
 
 const MUSL_ARCH: Partial<Record<NodeJS.Architecture, string>> = { x64: "x86_64", arm64: "aarch64" };
 
-let loaded: Libc | undefined;
+let loaded: Functions<typeof SYMBOLS> | undefined;
+let processLoaded: Functions<typeof PROCESS_SYMBOLS> | undefined;
 let errnoAddress: Address | undefined;
 
-function load(): Libc {
+function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Functions<Symbols> {
   if (process.platform !== "linux") {
     throw new FFIUnavailableError(
       `Cannot notify a service manager: systemd runs on Linux, this is ${process.platform}`,
@@ -94,7 +132,7 @@ function load(): Libc {
   const failures: unknown[] = [];
   for (const soname of sonames) {
     try {
-      return dlopen(soname, SYMBOLS).symbols as unknown as Libc;
+      return dlopen(soname, symbols).symbols as unknown as Functions<Symbols>;
     } catch (error) {
       failures.push(error);
     }

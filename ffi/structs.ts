@@ -46,6 +46,12 @@ export const cmsghdr = { size: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 } a
 export const ucred = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
 // <poll.h>
 export const pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
+// <pwd.h>
+export const passwd = { size: 48, pw_uid: 16, pw_gid: 20 } as const;
+// <sys/resource.h>
+export const rlimit = { size: 16, rlim_cur: 0, rlim_max: 8 } as const;
+// <sys/signalfd.h>
+export const signalfd_siginfo = { size: 128, ssi_signo: 0 } as const;
 // <time.h>
 export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
 // <sys/vfs.h>

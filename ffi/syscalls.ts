@@ -3,7 +3,7 @@
  * called again when a signal interrupted it.
  */
 
-import { arena, at, PAYLOAD_SIZE } from "./arena.ts";
+import { arena, at, MAX_POLLFDS, PAYLOAD_SIZE } from "./arena.ts";
 import {
   CLOCK_MONOTONIC,
   EINTR,
@@ -172,23 +172,38 @@ export function pipe(): [number, number] {
   return [view.getInt32(at.ints, true), view.getInt32(at.ints + 4, true)];
 }
 
-/** fcntl(2): sets FD_CLOEXEC or clears it. */
-export function setCloseOnExec(fd: number, on: boolean): void {
+/** fcntl(2): whether the fd is open. */
+export function isOpen(fd: number): boolean {
+  return libc().fcntl(fd, F_GETFD, 0) !== -1;
+}
+
+/** fcntl(2): clears FD_CLOEXEC, or sets it: whether a program that is executed has the fd too. */
+export function keepOnExec(fd: number, keep: boolean): void {
   const flags = check(libc().fcntl(fd, F_GETFD, 0), "fcntl");
-  check(libc().fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC), "fcntl");
+  check(libc().fcntl(fd, F_SETFD, keep ? flags & ~FD_CLOEXEC : flags | FD_CLOEXEC), "fcntl");
 }
 
 /** poll(2) of one fd until `timeoutMs` (Infinity: for ever). Returns revents, or 0 when the time is up. */
 export function poll(fd: number, events: number, timeoutMs: number): number {
+  const [revents = 0] = pollAll([fd], events, timeoutMs);
+  return revents;
+}
+
+/** poll(2) of some fds for the same events. Returns the revents of each, all 0 when the time is up. */
+export function pollAll(fds: readonly number[], events: number, timeoutMs: number): number[] {
+  if (fds.length > MAX_POLLFDS) throw new RangeError(`Cannot poll more than ${MAX_POLLFDS} file descriptors`);
   const { address, view } = arena();
+  const place = (i: number) => at.pollfds + i * pollfd.size;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    view.setInt32(at.pollfd + pollfd.fd, fd, true);
-    view.setInt16(at.pollfd + pollfd.events, events, true);
-    view.setInt16(at.pollfd + pollfd.revents, 0, true);
+    for (const [i, fd] of fds.entries()) {
+      view.setInt32(place(i) + pollfd.fd, fd, true);
+      view.setInt16(place(i) + pollfd.events, events, true);
+      view.setInt16(place(i) + pollfd.revents, 0, true);
+    }
     const left = Math.max(0, Math.ceil(deadline - performance.now()));
-    const ready = libc().poll(address + at.pollfd, 1, left > 0x7fffffff ? -1 : left);
-    if (ready !== -1) return view.getInt16(at.pollfd + pollfd.revents, true);
+    const ready = libc().poll(address + at.pollfds, fds.length, left > 0x7fffffff ? -1 : left);
+    if (ready !== -1) return fds.map((_, i) => view.getInt16(place(i) + pollfd.revents, true));
     const error = errno();
     if (error !== EINTR) throw systemError(error, "poll");
   }

@@ -6,91 +6,89 @@
 
 import { monotonicUsec } from "../ffi/syscalls.ts";
 import { barrierSync } from "./barrier.ts";
-import { commandArguments } from "./cli/arguments.ts";
+import { type Arguments, commandArguments } from "./cli/arguments.ts";
 import { addAssignments } from "./cli/assignments.ts";
-import { getopt } from "./cli/getopt.ts";
-import { OPTIONS, type OptionName } from "./cli/options.ts";
-import { defaultSender, identify, parsePid, type Sender } from "./cli/sender.ts";
+import { parseRequest, type Request } from "./cli/request.ts";
+import { defaultSender, identify } from "./cli/sender.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { notifyRaw } from "./notify-raw.ts";
 
-/** What the arguments ask for. */
-interface Request {
-  flags: Set<OptionName>;
-  status: string | undefined;
-  /** The process --pid names; undefined for "auto". */
-  pid: Sender | undefined;
-  assignments: string[];
-}
-
+const commandLine = commandArguments();
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(commandLine);
 } catch (error) {
-  process.exitCode = 1;
-  const { explain } = await import("./cli/explain.ts");
-  complain(explain(error));
+  const { fail } = await import("./cli/fail.ts");
+  process.exitCode = fail(error, commandLine);
 }
 
-async function main(): Promise<number> {
-  const { args, encoding } = await commandArguments();
-  const request: Request = { flags: new Set(), status: undefined, pid: undefined, assignments: [] };
-  for (const parsed of getopt(args, OPTIONS)) {
-    if ("argument" in parsed) {
-      request.assignments.push(parsed.argument);
-      continue;
-    }
-    const { option, value } = parsed;
-    if (option === "help" || option === "version" || option === "introspect-cli") return describe(option);
-    request.flags.add(option);
-    if (option === "status") request.status = value;
-    if (option === "pid") request.pid = parsePid(value);
-  }
-  return request.flags.has("booted") ? checkBooted(request) : notifyManager(request, encoding);
+async function main({ args, encoding }: Arguments): Promise<number> {
+  const request = await parseRequest(args);
+  const { action } = request;
+  if (action === "notify") return notifyManager(request, encoding);
+  if (action === "booted") return (await import("./booted.ts")).booted() ? 0 : 1;
+  if (action === "fork") return fork(request, encoding);
+  const { describe } = await import("./cli/help.ts");
+  return describe(action);
 }
 
-async function describe(option: "help" | "version" | "introspect-cli"): Promise<number> {
-  const { helpText, introspectionText, versionText } = await import("./cli/help.ts");
-  const text = option === "help" ? await helpText() : option === "version" ? versionText() : introspectionText();
-  await Bun.write(Bun.stdout, text);
-  return 0;
-}
-
-async function checkBooted({ flags, assignments }: Request): Promise<number> {
-  const [message] = (["ready", "reloading", "stopping", "pid", "status"] as const).filter((option) =>
-    flags.has(option),
-  );
-  const extra = message === undefined ? assignments[0] : `--${message}`;
-  if (extra !== undefined) throw new UsageError(`--booted sends no message: call it without ${extra}`);
-  const { booted } = await import("./booted.ts");
-  return booted() ? 0 : 1;
-}
-
-function notifyManager({ flags, status, pid, assignments }: Request, encoding: "utf8" | "latin1"): number {
-  const fields: string[] = [];
-  if (flags.has("reloading")) fields.push("RELOADING=1", `MONOTONIC_USEC=${monotonicUsec()}`);
-  if (flags.has("ready")) fields.push("READY=1");
-  if (flags.has("stopping")) fields.push("STOPPING=1");
-  if (status !== undefined) fields.push(`STATUS=${status}`);
-  if (fields.length + assignments.length === 0 && !flags.has("pid")) {
-    throw new UsageError("nothing to send: give an option such as --ready, or an assignment such as STATUS=text");
-  }
+async function notifyManager(request: Request, encoding: BufferEncoding): Promise<number> {
+  const { flags, fds, ids, command } = request;
   if (process.env.NOTIFY_SOCKET === undefined) {
     throw new UsageError(
       "$NOTIFY_SOCKET is not set: only a service that systemd started has it, with Type=notify or NotifyAccess=all in its unit",
     );
   }
-  const sender = pid?.pid ?? defaultSender(complain);
+  // Looked at before anything is opened here.
+  const inherited = fds.length + command.length > 0 ? (await import("./cli/inherited-fds.ts")).inheritedFds() : [];
+  if (fds.length > 0) {
+    const { checkFds } = await import("./cli/inherited-fds.ts");
+    const surplus = checkFds(fds, inherited);
+    if (surplus.length > 0)
+      await warn(`not sending the open file descriptors ${surplus.join(", ")}: no --fd names them`);
+  }
+  const sender = request.pid?.pid ?? defaultSender(warn);
+  const message = addAssignments(messageFields(request, sender), request.args).join("\n");
+  if (ids) {
+    const { setRealIds } = await import("../ffi/process.ts");
+    setRealIds(ids.uid, ids.gid);
+  }
+  notifyRaw(encoding === "utf8" ? message : Buffer.from(message, encoding), { pid: sender, fds });
+  if (!flags.has("no-block")) barrierSync({ pid: sender, timeoutMs: 5000 });
+  if (command.length === 0) return 0;
+  const { execCommand } = await import("./cli/exec.ts");
+  // With --fd, the fds are the manager's now, and not the command's.
+  return execCommand(toBytes(command, encoding), inherited, fds.length === 0);
+}
+
+/** The fields that options make, in the order in which systemd-notify(1) sends them. */
+function messageFields({ flags, status, pid, fds, fdName }: Request, sender: number): string[] {
+  const fields: string[] = [];
+  if (flags.has("reloading")) fields.push("RELOADING=1", `MONOTONIC_USEC=${monotonicUsec()}`);
+  if (flags.has("ready")) fields.push("READY=1");
+  if (flags.has("stopping")) fields.push("STOPPING=1");
+  if (status !== undefined) fields.push(`STATUS=${status}`);
   if (flags.has("pid")) {
     const { pidfdInode } = pid ?? identify(sender);
     fields.push(`MAINPID=${sender}`);
     if (pidfdInode !== undefined) fields.push(`MAINPIDFDID=${pidfdInode}`);
   }
-  const message = addAssignments(fields, assignments).join("\n");
-  notifyRaw(encoding === "utf8" ? message : Buffer.from(message, encoding), { pid: sender });
-  if (!flags.has("no-block")) barrierSync({ pid: sender, timeoutMs: 5000 });
-  return 0;
+  if (fds.length > 0) fields.push("FDSTORE=1");
+  if (fdName !== undefined) fields.push(`FDNAME=${fdName}`);
+  return fields;
 }
 
-function complain(message: string): void {
-  console.error(`sd-notify: ${message}`);
+async function fork({ args, flags }: Request, encoding: BufferEncoding): Promise<number> {
+  const { inheritedFds } = await import("./cli/inherited-fds.ts");
+  const inherited = inheritedFds();
+  const { forkCommand } = await import("./cli/fork.ts");
+  return forkCommand(toBytes(args, encoding), inherited, flags.has("quiet"));
+}
+
+function toBytes(args: readonly string[], encoding: BufferEncoding): Uint8Array[] {
+  return args.map((arg) => Buffer.from(arg, encoding));
+}
+
+async function warn(message: string): Promise<void> {
+  const { complain } = await import("./cli/output.ts");
+  complain(message);
 }

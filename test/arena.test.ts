@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { at } from "../ffi/arena.ts";
+import { at, MAX_POLLFDS } from "../ffi/arena.ts";
 import { CONTROL_SIZE, iovec, msghdr, pollfd, sockaddr_un, statfs, timespec } from "../ffi/structs.ts";
 
 test("no struct of the arena reaches into the next, and each is aligned", () => {
@@ -7,7 +7,7 @@ test("no struct of the arena reaches into the next, and each is aligned", () => 
     socketAddress: sockaddr_un.size,
     msghdr: msghdr.size,
     iovec: iovec.size,
-    pollfd: pollfd.size,
+    pollfds: pollfd.size * MAX_POLLFDS,
     timespec: timespec.size,
     ints: 16,
     statfs: statfs.size,

@@ -3,8 +3,34 @@ import * as structs from "../ffi/structs.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
 import { titled } from "./support/run.ts";
 
-const { sockaddr_un, sockaddr_vm, iovec, msghdr, cmsghdr, ucred, pollfd, timespec, statfs } = structs;
-const layouts = { sockaddr_un, sockaddr_vm, iovec, msghdr, cmsghdr, ucred, pollfd, timespec, statfs };
+const {
+  sockaddr_un,
+  sockaddr_vm,
+  iovec,
+  msghdr,
+  cmsghdr,
+  ucred,
+  pollfd,
+  timespec,
+  statfs,
+  passwd,
+  rlimit,
+  signalfd_siginfo,
+} = structs;
+const layouts = {
+  sockaddr_un,
+  sockaddr_vm,
+  iovec,
+  msghdr,
+  cmsghdr,
+  ucred,
+  pollfd,
+  timespec,
+  statfs,
+  passwd,
+  rlimit,
+  signalfd_siginfo,
+};
 const bytes = (text: string) => new TextEncoder().encode(text);
 const hex = (view: DataView, at: number, length: number) => Buffer.from(view.buffer, at, length).toString("hex");
 

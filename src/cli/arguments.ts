@@ -1,5 +1,7 @@
 /** The arguments of the command, byte for byte. */
 
+import { standalone } from "./runtime.ts";
+
 /** Strings that stand for bytes: `encoding` says how. */
 export interface Arguments {
   args: string[];
@@ -10,15 +12,14 @@ export interface Arguments {
  * Returns the arguments as they were given, which process.argv is not always: Bun puts U+FFFD where they are no UTF-8, and
  * drops a `--` that is the first argument of a script. Then they are read from the kernel, a byte as a character.
  */
-export async function commandArguments(): Promise<Arguments> {
+export function commandArguments(): Arguments {
   const args = process.argv.slice(2);
   const lossy = args.some((arg) => arg.includes("\uFFFD"));
-  const standalone = Bun.main.startsWith("/$bunfs/");
   if (standalone && !lossy) return { args, encoding: "utf8" };
-  const all = Buffer.from(await Bun.file("/proc/self/cmdline").bytes())
-    .toString("latin1")
-    .split("\0")
-    .slice(0, -1);
+  // Loaded here because the standalone executable seldom needs it. Not read by Bun.file(), which starts threads: those would
+  // not have the signals blocked that --fork blocks.
+  const { readFileSync } = require("node:fs") as typeof import("node:fs");
+  const all = readFileSync("/proc/self/cmdline", "latin1").split("\0").slice(0, -1);
   const start = all.length - args.length;
   const dropped = !standalone && all[start - 1] === "--" ? ["--"] : [];
   return lossy

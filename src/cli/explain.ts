@@ -16,9 +16,9 @@ export function explain(error: unknown): string {
 
 /** By code and system call, or by code alone. */
 const hints: Record<string, string> = {
-  ENOENT: "is the manager's socket visible in this container or mount namespace?",
+  "ENOENT connect": "is the manager's socket visible in this container or mount namespace?",
   ECONNREFUSED: "nobody reads from this socket: has the manager gone, or is its network namespace another one?",
-  EACCES: "this user may not write to the socket",
+  "EACCES connect": "this user may not write to the socket",
   EPROTOTYPE: "it is not a datagram socket",
   EMSGSIZE: "the message is larger than the kernel lets this user send",
   "ETIMEDOUT poll": "the message was sent, but may not have been read; --no-block does not wait",

@@ -3,20 +3,27 @@
 import { type ArgsDef, defineCommand, renderUsage } from "citty";
 import { name, version } from "../../package.json";
 import { OPTIONS, type Option } from "./options.ts";
+import { isTerminal, print } from "./output.ts";
+import { programName } from "./runtime.ts";
 
-/** Returns the text of --help, coloured when it goes to a terminal. */
+/** Prints what --help, --version or --introspect-cli ask for. Returns the exit status. */
+export async function describe(what: "help" | "version" | "introspect-cli"): Promise<number> {
+  if (what === "help") {
+    const text = await helpText();
+    print(isTerminal() ? text : Bun.stripANSI(text));
+  } else {
+    print(what === "version" ? `${programName} ${version}\n` : introspectionText());
+  }
+  return 0;
+}
+
+/** Returns the text of --help, in colour. */
 export async function helpText(): Promise<string> {
   const usage = await renderUsage(command);
-  const text = `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
-  return process.stdout.isTTY ? text : Bun.stripANSI(text);
+  return `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
 }
 
-/** Returns the text of --version. */
-export function versionText(): string {
-  return `${name} ${version}\n`;
-}
-
-/** Returns the text of --introspect-cli: the options as JSON, in the form systemd's commands have since version 262. */
+/** Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since version 262. */
 export function introspectionText(): string {
   const options = (OPTIONS as readonly Option[]).map(({ long, short, value, hint, help }) => ({
     names: [...(short === undefined ? [] : [`-${short}`]), `--${long}`],
@@ -24,7 +31,7 @@ export function introspectionText(): string {
     ...(hint !== undefined && { metavar: hint }),
     ...(help !== undefined && { help }),
   }));
-  const commands = [{ names: [name], project: name, version, abstract: [DESCRIPTION], options }];
+  const commands = [{ names: [programName], project: name, version, abstract: [DESCRIPTION], options }];
   return `${JSON.stringify({ mediaType: "application/vnd.io.systemd.cli-introspection-0", commands })}\n`;
 }
 
@@ -51,4 +58,4 @@ for (const { long, short, value, hint, help } of OPTIONS as readonly Option[]) {
   };
 }
 
-const command = defineCommand({ meta: { name, version, description: DESCRIPTION }, args });
+const command = defineCommand({ meta: { name: programName, version, description: DESCRIPTION }, args });

@@ -20,10 +20,15 @@ export const OPTIONS = [
   { long: "reloading", value: "none", help: "The configuration is being reloaded" },
   { long: "stopping", value: "none", help: "The service is shutting down" },
   { long: "pid", value: "optional", hint: "PID", help: "Set the main PID: a number, auto [default], parent, self" },
+  { long: "uid", value: "required", hint: "USER", help: "Send as this user: a name or a number" },
   { long: "status", value: "required", hint: "TEXT", help: "Set the text that systemctl status shows" },
   { long: "booted", value: "none", help: "Check whether systemd booted this machine, send nothing" },
   { long: "no-block", value: "none", help: "Do not wait until the manager has read the message" },
-  { long: "quiet", short: "q", value: "none", help: "Print less" },
+  { long: "exec", value: "none", help: "Then execute the command that follows a ';'" },
+  { long: "fd", value: "required", hint: "FD", help: "Send a file descriptor along, for the fd store" },
+  { long: "fdname", value: "required", hint: "NAME", help: "Name the file descriptors in the fd store" },
+  { long: "fork", value: "none", help: "Start a command, and wait until it is ready" },
+  { long: "quiet", short: "q", value: "none", help: "Do not print the PID of the command that --fork starts" },
   { long: "introspect-cli", value: "none" },
 ] as const satisfies readonly Option[];
 

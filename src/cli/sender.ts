@@ -44,10 +44,8 @@ export function identify(pid: number): Sender {
   return { pid, pidfdInode: pidfdInodeOf(pid) };
 }
 
-// --- internal ---
-
 /** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
-function isManager(pid: number, warn: (message: string) => void): boolean {
+export function isManager(pid: number, warn: (message: string) => void = () => {}): boolean {
   const { MANAGERPID, MANAGERPIDFDID } = process.env;
   if (MANAGERPID === undefined) return false;
   const manager = parseUnsigned(MANAGERPID);
@@ -64,6 +62,8 @@ function isManager(pid: number, warn: (message: string) => void): boolean {
   }
   return inode === pidfdInodeOf(pid);
 }
+
+// --- internal ---
 
 function exists(pid: number): boolean {
   try {

@@ -1,0 +1,109 @@
+/**
+ * Makes a standalone executable of Bun's leave two things as its caller had them: the soft limit of open files, which Bun
+ * raises at start, and the ignored signals, to which it adds SIGPIPE and SIGXFSZ. What `--exec` and `--fork` start has to find
+ * both, and once Bun has changed them, nobody can tell any more what they were: the kernel keeps no history.
+ *
+ * So two of the functions that the executable imports from libc become others, which do nothing and take the same arguments:
+ * setrlimit() becomes getrlimit(), signal() becomes getpid(). That is a change to the names in its table of dynamic symbols, elf(5),
+ * and to no code. Nothing in the command needs either.
+ *
+ *     bun src/build/keep-caller-state.ts EXECUTABLE
+ */
+
+const REPLACEMENTS = { setrlimit: "getrlimit", signal: "getpid" };
+
+/**
+ * Replaces functions that a 64-bit little-endian ELF file imports by others that it imports.
+ *
+ * @throws Error when it is no such file, or does not import one of them.
+ */
+export function replaceImports(file: Uint8Array, replacements: Record<string, string>): void {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  if (view.getUint32(0) !== ELF_MAGIC || file[4] !== ELFCLASS64 || file[5] !== ELFDATA2LSB) {
+    throw new Error("Cannot replace imports: this is no 64-bit little-endian ELF file");
+  }
+  const sections = readSections(view);
+  const symbols = find(sections, SHT_DYNSYM);
+  const versions = sections.find(({ type }) => type === SHT_GNU_VERSYM);
+  const names = sections[symbols.link];
+  if (!names) throw new Error("Cannot replace imports: the dynamic symbols have no names");
+  const places = new Map<string, number>();
+  for (let i = 0; i < symbols.size / SYMBOL_SIZE; i++) {
+    const symbol = symbols.offset + i * SYMBOL_SIZE;
+    const imported = view.getUint16(symbol + st_shndx, true) === SHN_UNDEF;
+    if (imported) places.set(readName(file, names.offset + view.getUint32(symbol + st_name, true)), i);
+  }
+  for (const [from, to] of Object.entries(replacements)) {
+    const [old, other] = [places.get(from), places.get(to)];
+    if (old === undefined || other === undefined) {
+      throw new Error(`Cannot replace imports: ${old === undefined ? from : to}() is not imported`);
+    }
+    const nameOf = (i: number) => symbols.offset + i * SYMBOL_SIZE + st_name;
+    view.setUint32(nameOf(old), view.getUint32(nameOf(other), true), true);
+    // Both may be of different versions of libc's: elf(5), .gnu.version.
+    const versionOf = (i: number) => (versions?.offset ?? 0) + i * 2;
+    if (versions) view.setUint16(versionOf(old), view.getUint16(versionOf(other), true), true);
+  }
+}
+
+// --- internal ---
+
+// <elf.h>
+const ELF_MAGIC = 0x7f454c46;
+const ELFCLASS64 = 2;
+const ELFDATA2LSB = 1;
+const SHN_UNDEF = 0;
+const SHT_DYNSYM = 11;
+const SHT_GNU_VERSYM = 0x6fffffff;
+// Elf64_Ehdr
+const e_shoff = 40;
+const e_shnum = 60;
+// Elf64_Shdr
+const SECTION_SIZE = 64;
+const sh_type = 4;
+const sh_offset = 24;
+const sh_size = 32;
+const sh_link = 40;
+// Elf64_Sym
+const SYMBOL_SIZE = 24;
+const st_name = 0;
+const st_shndx = 6;
+
+interface Section {
+  type: number;
+  offset: number;
+  size: number;
+  link: number;
+}
+
+function readSections(view: DataView): Section[] {
+  const start = Number(view.getBigUint64(e_shoff, true));
+  return Array.from({ length: view.getUint16(e_shnum, true) }, (_, i) => {
+    const section = start + i * SECTION_SIZE;
+    return {
+      type: view.getUint32(section + sh_type, true),
+      offset: Number(view.getBigUint64(section + sh_offset, true)),
+      size: Number(view.getBigUint64(section + sh_size, true)),
+      link: view.getUint32(section + sh_link, true),
+    };
+  });
+}
+
+function find(sections: Section[], type: number): Section {
+  const section = sections.find((section) => section.type === type);
+  if (!section) throw new Error("Cannot replace imports: the file has no dynamic symbols");
+  return section;
+}
+
+function readName(file: Uint8Array, start: number): string {
+  return Buffer.from(file.subarray(start, file.indexOf(0, start))).toString("latin1");
+}
+
+// --- main ---
+
+if (import.meta.main) {
+  const [, , path = ""] = process.argv;
+  const bytes = await Bun.file(path).bytes();
+  replaceImports(bytes, REPLACEMENTS);
+  await Bun.write(path, bytes);
+}

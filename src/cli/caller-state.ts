@@ -1,0 +1,80 @@
+/**
+ * The caller's soft limit of open files and ignored signals, which Bun changes at its start, for the programs that the
+ * command starts. The standalone executable has them still (src/build/keep-caller-state.ts).
+ */
+
+import { readFileSync } from "node:fs";
+import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { getNofileLimit, setIgnored, setSoftNofileLimit } from "../../ffi/process.ts";
+import { callerPid } from "./caller.ts";
+import { callerStateKept } from "./runtime.ts";
+import { isManager } from "./sender.ts";
+
+/** Gives back what Bun changed, as far as that can be known. */
+export function restoreCallerState(): void {
+  if (callerStateKept) return;
+  const caller = callerPid();
+  const state = caller <= 1 || isManager(caller) ? stateOfUnit(caller > 1) : stateOfProcess(caller);
+  setIgnored(SIGPIPE, state.ignoresSigpipe);
+  setIgnored(SIGXFSZ, state.ignoresSigxfsz);
+  const { hard } = getNofileLimit();
+  if (state.softNofile !== undefined) setSoftNofileLimit(Math.min(state.softNofile, hard));
+}
+
+// --- internal ---
+
+interface State {
+  ignoresSigpipe: boolean;
+  ignoresSigxfsz: boolean;
+  /** undefined: what the limit is now. */
+  softNofile: number | undefined;
+}
+
+/** systemd.exec(5): the limits that a unit has by default, DefaultLimitNOFILE=1024:524288. */
+const DEFAULT_SOFT_NOFILE = 1024;
+const DEFAULT_HARD_NOFILE = 524288;
+
+/** What a process passes on, where it was the one to call. */
+function stateOfProcess(pid: number): State {
+  try {
+    const ignored = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`);
+    const ignores = (signal: number) => (ignored & (1n << BigInt(signal - 1))) !== 0n;
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
+    // CPython and Bun ignore both signals, and nothing else does; but what they start has the defaults.
+    const runtime = ignores(SIGPIPE) && ignores(SIGXFSZ);
+    return {
+      ignoresSigpipe: ignores(SIGPIPE) && !runtime,
+      ignoresSigxfsz: ignores(SIGXFSZ) && !runtime,
+      softNofile: soft === undefined ? undefined : Number(soft),
+    };
+  } catch {
+    return { ignoresSigpipe: false, ignoresSigxfsz: false, softNofile: undefined };
+  }
+}
+
+/** What a unit has: asks the manager, and else takes it that the unit sets nothing of its own. */
+function stateOfUnit(user: boolean): State {
+  const [ignoreSigpipe, soft] = askManager(user);
+  const { hard } = getNofileLimit();
+  // A unit that sets LimitNOFILE= itself sets both limits, most often to the same value.
+  const assumed = hard === DEFAULT_HARD_NOFILE ? DEFAULT_SOFT_NOFILE : undefined;
+  return {
+    ignoresSigpipe: ignoreSigpipe !== "no",
+    ignoresSigxfsz: false,
+    softNofile: soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : assumed,
+  };
+}
+
+function askManager(user: boolean): string[] {
+  try {
+    const cgroup = readFileSync("/proc/self/cgroup", "latin1");
+    const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
+    if (unit === undefined) return [];
+    const scope = user ? ["--user"] : [];
+    const command = ["systemctl", ...scope, "show", "-P", "IgnoreSIGPIPE", "-P", "LimitNOFILESoft", "--", unit];
+    const { exitCode, stdout } = Bun.spawnSync(command, { stderr: "ignore", timeout: 2000 });
+    return exitCode === 0 ? stdout.toString().split("\n") : [];
+  } catch {
+    return [];
+  }
+}

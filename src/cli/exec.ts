@@ -1,0 +1,16 @@
+/** --exec: becomes another program, which has what the caller had. */
+
+import { exec } from "../../ffi/process.ts";
+import { keepOnExec } from "../../ffi/syscalls.ts";
+import { restoreCallerState } from "./caller-state.ts";
+
+/**
+ * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from 4 on close-on-exec.)
+ *
+ * @throws SystemError when it can't be executed.
+ */
+export function execCommand(command: readonly Uint8Array[], inherited: readonly number[], keepFds: boolean): never {
+  for (const fd of inherited) keepOnExec(fd, keepFds);
+  restoreCallerState();
+  return exec(command);
+}

@@ -1,0 +1,18 @@
+/** What the command does when something is wrong. */
+
+import { FFIUnavailableError } from "../../ffi/errors.ts";
+import type { Arguments } from "./arguments.ts";
+import { explain } from "./explain.ts";
+import { handOver } from "./hand-over.ts";
+import { complain } from "./output.ts";
+
+/** Says what is wrong, and returns the exit status. Where libc can't be called, systemd's own command takes over. */
+export function fail(error: unknown, commandLine: Arguments): number {
+  if (error instanceof FFIUnavailableError) {
+    const obstacle = handOver(commandLine);
+    complain(`${explain(error)}; ${obstacle}`);
+  } else {
+    complain(explain(error));
+  }
+  return 1;
+}

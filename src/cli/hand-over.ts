@@ -1,0 +1,52 @@
+/** Where libc can't be called, because bun:ffi needs the JIT, systemd's own command can still send the notification. */
+
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Arguments } from "./arguments.ts";
+
+/**
+ * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only where that is
+ * not possible, and then why.
+ */
+export function handOver({ args, encoding }: Arguments): string {
+  if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
+  // Bun marked the inherited fds close-on-exec, which takes fcntl(2) to undo.
+  if (args.some((arg) => /^--fd(=|$)/.test(arg))) return "and --fd can't be handed over to systemd-notify";
+  const program = findSystemdNotify();
+  if (program === undefined) return "and there is no systemd-notify here that could send instead";
+  try {
+    process.execve?.(program, ["systemd-notify", ...args], process.env);
+  } catch (error) {
+    return `and ${program} can't be executed: ${error instanceof Error ? error.message : error}`;
+  }
+  return "and this Bun can't execute systemd-notify instead";
+}
+
+// --- internal ---
+
+/** Finds systemd's command in $PATH. This one may be there by the same name, or a script that calls it: neither will do. */
+function findSystemdNotify(): string | undefined {
+  const self = statSync("/proc/self/exe");
+  for (const directory of (process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":")) {
+    const path = join(directory, "systemd-notify");
+    if (directory.startsWith("/") && isOtherExecutable(path, self)) return path;
+  }
+  return undefined;
+}
+
+function isOtherExecutable(path: string, self: { dev: number; ino: number }): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return false;
+  }
+  try {
+    const { dev, ino } = fstatSync(fd);
+    const magic = Buffer.alloc(4);
+    readSync(fd, magic);
+    return (dev !== self.dev || ino !== self.ino) && magic.toString("latin1") === "\x7fELF";
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,13 @@
+/** What runs this command: the standalone executable, or Bun from the source. */
+
+/** Set by the build of the standalone executable, see src/build/keep-caller-state.ts. */
+declare const CALLER_STATE_KEPT: boolean | undefined;
+
+/** Whether this is a standalone executable; else Bun runs a script. */
+export const standalone = Bun.main.startsWith("/$bunfs/");
+
+/** Whether the limits and the ignored signals of this process are still its caller's. */
+export const callerStateKept = typeof CALLER_STATE_KEPT !== "undefined" && CALLER_STATE_KEPT;
+
+/** The name by which the command was called, where that is another's: it says so in errors. */
+export const programName = standalone && /(^|\/)systemd-notify$/.test(process.argv0) ? "systemd-notify" : "sd-notify";

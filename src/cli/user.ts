@@ -1,0 +1,31 @@
+/** --uid */
+
+import { findUser } from "../../ffi/process.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The ids to send from. */
+export interface Ids {
+  uid: number;
+  /** undefined: the group stays as it is. */
+  gid: number | undefined;
+}
+
+/** Reads the value of --uid: a user's name, or a number that need not be a user's. @throws UsageError */
+export function parseUser(value: string, before: Ids | undefined): Ids {
+  if (!/^\d+$/.test(value)) {
+    const user = /^[^\s:/]+$/.test(value) && !/^[-+]/.test(value) ? findUser(value) : undefined;
+    if (!user) throw new UsageError(`--uid=${value} is no user: neither a name of the user database nor a number`);
+    return user;
+  }
+  const uid = Number(value);
+  if (/^0\d/.test(value) || uid >= INVALID_UID || uid === INVALID_UID_16) {
+    throw new UsageError(`--uid=${value} is no user: a number from 0 to ${INVALID_UID - 1}, but ${INVALID_UID_16}`);
+  }
+  return { uid, gid: findUser(uid)?.gid ?? before?.gid };
+}
+
+// --- internal ---
+
+/** (uid_t)-1 leaves an id as it is, setreuid(2); so does what it was when it had 16 bits. */
+const INVALID_UID = 0xffffffff;
+const INVALID_UID_16 = 0xffff;
