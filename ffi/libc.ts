@@ -144,7 +144,7 @@ function unavailable(sonames: string[], failures: unknown[]): FFIUnavailableErro
   const [first] = failures;
   const cause = new AggregateError(failures);
   if (first instanceof Error && first.message.includes("JIT")) {
-    const cure = "MemoryDenyWriteExecute=no in the unit, or no BUN_JSC_useJIT=0 in the environment";
+    const cure = "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0";
     return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
   }
   const why = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("; ");

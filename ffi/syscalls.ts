@@ -177,6 +177,11 @@ export function isOpen(fd: number): boolean {
   return libc().fcntl(fd, F_GETFD, 0) !== -1;
 }
 
+/** fcntl(2): whether a program that is executed does not have the fd. */
+export function isCloseOnExec(fd: number): boolean {
+  return (check(libc().fcntl(fd, F_GETFD, 0), "fcntl") & FD_CLOEXEC) !== 0;
+}
+
 /** fcntl(2): clears FD_CLOEXEC, or sets it: whether a program that is executed has the fd too. */
 export function keepOnExec(fd: number, keep: boolean): void {
   const flags = check(libc().fcntl(fd, F_GETFD, 0), "fcntl");

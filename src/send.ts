@@ -2,7 +2,7 @@
 
 import { EAGAIN, ECONNREFUSED, EIO, ENOENT, ENOTCONN, MSG_NOSIGNAL } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
-import { SystemError } from "../ffi/errors.ts";
+import { FFIUnavailableError, SystemError } from "../ffi/errors.ts";
 import { type Control, SCM_MAX_FD } from "../ffi/structs.ts";
 import * as sys from "../ffi/syscalls.ts";
 import { parseAddress } from "./address.ts";
@@ -27,32 +27,16 @@ export function managerAddress(options: SendOptions | undefined): string | undef
 /**
  * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
  *
- * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent.
+ * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent, FFIUnavailableError where
+ *   libc can't be called and the unit passes no socket either.
  */
 export function send(message: string | Uint8Array, to: string, options?: SendOptions, flags = 0): void {
-  const kept = connections.get(to);
-  if (kept) {
-    try {
-      transmit(kept, message, options, flags);
-      return;
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      // The manager has gone; if another listens at the address by now, the message is for that.
-      forget(kept);
-    }
-  }
-  const name = to;
-  const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
-  const connection = connect(parseAddress(to, source), name);
-  if (!connection.once) remember(connection);
   try {
-    transmit(connection, message, options, flags);
-    if (connection.once) finish(connection);
+    sendByLibc(message, to, options, flags);
   } catch (error) {
-    if (isGone(error)) forget(connection);
-    throw error;
-  } finally {
-    if (connection.once) sys.close(connection.fd);
+    if (!(error instanceof FFIUnavailableError)) throw error;
+    const { sendByPassedSocket } = require("./passed-socket.ts") as typeof import("./passed-socket.ts");
+    if (!sendByPassedSocket(message, options)) throw error;
   }
 }
 
@@ -86,6 +70,32 @@ const MAX_CONNECTIONS = 8;
 
 /** One connected socket for each address, the one that is unused for longest first. */
 const connections = new Map<string, Connection>();
+
+function sendByLibc(message: string | Uint8Array, to: string, options: SendOptions | undefined, flags: number): void {
+  const kept = connections.get(to);
+  if (kept) {
+    try {
+      transmit(kept, message, options, flags);
+      return;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // The manager has gone; if another listens at the address by now, the message is for that.
+      forget(kept);
+    }
+  }
+  const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
+  const connection = connect(parseAddress(to, source), to);
+  if (!connection.once) remember(connection);
+  try {
+    transmit(connection, message, options, flags);
+    if (connection.once) finish(connection);
+  } catch (error) {
+    if (isGone(error)) forget(connection);
+    throw error;
+  } finally {
+    if (connection.once) sys.close(connection.fd);
+  }
+}
 
 function remember(connection: Connection): void {
   for (const oldest of connections.values()) {

@@ -30,7 +30,7 @@ interface State {
   softNofile: number | undefined;
 }
 
-/** systemd.exec(5): the limits that a unit has by default, DefaultLimitNOFILE=1024:524288. */
+/** The limits that a unit has by default, systemd.exec(5): LimitNOFILE=1024:524288. The soft one is the kernel's default too. */
 const DEFAULT_SOFT_NOFILE = 1024;
 const DEFAULT_HARD_NOFILE = 524288;
 
@@ -39,13 +39,14 @@ function stateOfProcess(pid: number): State {
   try {
     const ignored = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`);
     const ignores = (signal: number) => (ignored & (1n << BigInt(signal - 1))) !== 0n;
-    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
+    const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
     // CPython and Bun ignore both signals, and nothing else does; but what they start has the defaults.
     const runtime = ignores(SIGPIPE) && ignores(SIGXFSZ);
     return {
       ignoresSigpipe: ignores(SIGPIPE) && !runtime,
       ignoresSigxfsz: ignores(SIGXFSZ) && !runtime,
-      softNofile: soft === undefined ? undefined : Number(soft),
+      // Where the hard limit is another, the caller has set both for this process, and the soft one can't be known.
+      softNofile: Number(hard) === getNofileLimit().hard ? Number(soft) : DEFAULT_SOFT_NOFILE,
     };
   } catch {
     return { ignoresSigpipe: false, ignoresSigxfsz: false, softNofile: undefined };

@@ -1,7 +1,7 @@
 /** The file descriptors that the caller passed. */
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { isOpen } from "../../ffi/syscalls.ts";
+import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
 import { parseUnsigned } from "./numbers.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -54,11 +54,11 @@ export function checkFdName(name: string): void {
 
 /**
  * Bun opens two at its start, the first ones that are free: the epoll(7) of its event loop, and an eventfd(2) that is
- * registered there and wakes it up.
+ * registered there and wakes it up. Both are close-on-exec, which an inherited fd 3 is not.
  */
 function fdsOfBun(open: readonly number[]): number[] {
   const kind = (fd: number) => readlinkSync(`/proc/self/fd/${fd}`);
-  for (const epoll of open.filter((fd) => kind(fd) === "anon_inode:[eventpoll]")) {
+  for (const epoll of open.filter((fd) => kind(fd) === "anon_inode:[eventpoll]" && isCloseOnExec(fd))) {
     const registered = [...readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1").matchAll(/^tfd:\s*(\d+)/gm)];
     const eventfd = registered.map(([, fd]) => Number(fd)).find((fd) => fd > epoll && open.includes(fd));
     if (eventfd !== undefined && kind(eventfd) === "anon_inode:[eventfd]") return [epoll, eventfd];

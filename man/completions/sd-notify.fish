@@ -1,0 +1,17 @@
+# Made by src/build/docs.ts: change that instead.
+complete -c sd-notify -f
+complete -c sd-notify -s h -l help -d 'Show this help'
+complete -c sd-notify -l version -d 'Show the version'
+complete -c sd-notify -l ready -d 'Start-up, or a reload, is complete'
+complete -c sd-notify -l reloading -d 'The configuration is being reloaded'
+complete -c sd-notify -l stopping -d 'The service is shutting down'
+complete -c sd-notify -l pid -f -a 'auto parent self' -d 'Set the main PID: a number, auto [default], parent, self'
+complete -c sd-notify -l uid -x -a '(__fish_complete_users)' -d 'Send as this user: a name or a number'
+complete -c sd-notify -l status -x -d 'Set the text that systemctl status shows'
+complete -c sd-notify -l booted -d 'Check whether systemd booted this machine, send nothing'
+complete -c sd-notify -l no-block -d 'Do not wait until the manager has read the message'
+complete -c sd-notify -l exec -d 'Then execute the command that follows a \';\''
+complete -c sd-notify -l fd -x -d 'Send a file descriptor along, for the fd store'
+complete -c sd-notify -l fdname -x -d 'Name the file descriptors in the fd store'
+complete -c sd-notify -l fork -d 'Start a command, and wait until it is ready'
+complete -c sd-notify -s q -l quiet -d 'Do not print the PID of the command that --fork starts'

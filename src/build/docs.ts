@@ -1,0 +1,262 @@
+/**
+ * Writes the man page and the completions for bash, zsh and fish to man/, from the table of options.
+ *
+ *     bun src/build/docs.ts
+ */
+
+import { join } from "node:path";
+import { version } from "../../package.json";
+import { OPTIONS, type Option, type OptionName } from "../cli/options.ts";
+
+type DocumentedOption = Option & { long: OptionName; help: string };
+
+/** Returns the generated files: their names in man/, and what is in them. */
+export function generate(): Record<string, string> {
+  return {
+    "sd-notify.1": manPage(),
+    "completions/sd-notify.bash": bashCompletion(),
+    "completions/_sd-notify": zshCompletion(),
+    "completions/sd-notify.fish": fishCompletion(),
+  };
+}
+
+// --- the man page ---
+
+/** What the man page says of each option, in roff(7). */
+const DETAILS: Record<Exclude<OptionName, "introspect-cli">, string> = {
+  help: "Show a short help and exit.",
+  version: "Show the version and exit.",
+  ready: "Tell the service manager that start-up, or the reload of the configuration, is complete: READY=1.",
+  reloading: `Tell the service manager that the configuration is being reloaded: RELOADING=1, and MONOTONIC_USEC= with the time, which
+.I Type=notify\\-reload
+asks for.`,
+  stopping: "Tell the service manager that the service is shutting down: STOPPING=1.",
+  pid: `Tell the service manager which process is the main one of the service: MAINPID=, and MAINPIDFDID= where the kernel has it.
+.B auto
+or nothing is the process that called, unless that is the service manager: then it is
+.B sd\\-notify
+itself.
+.B parent
+is the process that called in any case,
+.B self
+is
+.B sd\\-notify
+itself. A number is that of a process that exists. The notification is sent as this process, with the privilege for it.`,
+  uid: `Send as this user: a name of the user database, or a number. It sets the real user and group ID, so it needs the privilege for
+that. The group stays as it is where the number is no user's.`,
+  status: "Set the text that describes the service in systemctl status: STATUS=.",
+  booted: "Send nothing; exit with 0 where systemd booted this machine, and with 1 where not. See sd_booted(3).",
+  "no-block": `Do not wait until the service manager has read the message. Without this option,
+.B sd\\-notify
+waits for 5 seconds at most. A process that ends at once may end before the service manager looks which service it belonged to.`,
+  exec: `After all is sent, execute the command that follows the argument
+.BR ; ,
+in place of
+.B sd\\-notify
+and with its PID. It finds what the caller had, see
+.B THE PROGRAM OF \\-\\-exec AND \\-\\-fork
+below. Where the notification fails, nothing is executed.`,
+  fd: `Send a file descriptor that the caller passed along: FDSTORE=1. The option may be given several times. The fd store takes it where
+the service has
+.I FileDescriptorStoreMax=
+set. Other open file descriptors cause a warning.`,
+  fdname: `Name the file descriptors: FDNAME=. At most 255 ASCII characters, but no control characters and no colon. The last of several
+names holds.`,
+  fork: `Send nothing; start the command, print its PID, and wait until it has sent READY=1. It has a socket of its own as
+.IR $NOTIFY_SOCKET ,
+/dev/null as standard input and output, and the caller's standard error. The signals HUP, INT, QUIT, TERM, USR1, USR2, CONT and TSTP are
+passed on to it.`,
+  quiet: "Do not print the PID of the command that \\-\\-fork starts.",
+};
+
+function manPage(): string {
+  const options = documented().map(({ long, short, value, hint }) => {
+    const names = [...(short === undefined ? [] : [`-${short}`]), `--${long}`].map((name) => `\\fB${roff(name)}\\fR`);
+    const argument = hint === undefined ? "" : value === "optional" ? `[=\\fI${hint}\\fR]` : `=\\fI${hint}\\fR`;
+    return `.TP\n${names.join(", ")}${argument}\n${DETAILS[long as keyof typeof DETAILS]}`;
+  });
+  return `.\\" Made by src/build/docs.ts: change that instead.
+.TH SD\\-NOTIFY 1 "" "sd\\-notify ${version}" "User Commands"
+.SH NAME
+sd\\-notify \\- notify the service manager about the state of a service
+.SH SYNOPSIS
+.B sd\\-notify
+.RI [ OPTION ...]
+.RI [ VARIABLE=VALUE ...]
+.PP
+.B sd\\-notify \\-\\-exec
+.RI [ OPTION ...]
+.RI [ VARIABLE=VALUE ...]
+.B ; \\-\\-
+.IR COMMAND ...
+.PP
+.B sd\\-notify \\-\\-fork
+.RI [ OPTION ...]
+.B \\-\\-
+.IR COMMAND ...
+.SH DESCRIPTION
+.B sd\\-notify
+is called by the scripts of a service, and tells the service manager about it. It behaves as
+.BR systemd\\-notify (1)
+of systemd 262 does, and may be called by that name.
+.PP
+The message has a line for each option and argument: the options in an order of their own, then the arguments. An argument
+.I VARIABLE=VALUE
+replaces what an option or an earlier argument said of the variable. Arguments are sent byte for byte.
+.PP
+The sender of the message is the process that called, with the privilege for that (CAP_SYS_ADMIN), so that
+.I NotifyAccess=main
+lets the shell of a service notify. Without the privilege, or where the service manager called, it is
+.B sd\\-notify
+itself. Under bunx, bun run and npx, the process that called those is meant.
+.SH OPTIONS
+${options.join("\n")}
+.SH EXIT STATUS
+0 when the message was sent and, without
+.BR \\-\\-no\\-block ,
+read; 1 when something is wrong, which one line on standard error says.
+.PP
+With
+.BR \\-\\-exec ,
+that of the command; 1 when it can't be executed.
+.PP
+With
+.BR \\-\\-fork ,
+0 when the command is ready, or has ended with 0 before; else its exit status, 1 when a signal killed it, 203 when it can't be executed.
+.SH ENVIRONMENT
+.TP
+.I $NOTIFY_SOCKET
+The service manager's socket: /path, @name, vsock:CID:PORT, vsock\\-stream:CID:PORT, vsock\\-dgram:CID:PORT or vsock\\-seqpacket:CID:PORT.
+.TP
+.IR $MANAGERPID ", " $MANAGERPIDFDID
+The service manager of the user, set by that.
+.SH THE PROGRAM OF \\-\\-exec AND \\-\\-fork
+It has the caller's arguments to the byte, environment, working directory, umask, nice value, limits, ignored signals and open file
+descriptors; with
+.BR \\-\\-exec ,
+also the PID and the signal mask, but with
+.B \\-\\-fd
+no file descriptors except 0, 1 and 2; with
+.BR \\-\\-fork ,
+no signal blocked.
+.PP
+The standalone executable has all of this from its caller. Where Bun runs
+.B sd\\-notify
+instead (bunx, bun run), three things are changed before its first line runs, and are given back as far as can be known: the soft
+limit of open files, and whether SIGPIPE and SIGXFSZ are ignored. Where the service manager called, it is asked for the limits of the unit; where it does
+not answer, SIGPIPE is ignored, and the soft limit is 1024 if the hard one is 524288, and else as the hard one. Where another
+process called, it is taken to have passed on what it has itself. What it changed for this one call can't be known: the three are then
+default signals and, if the hard limit is another than its own, a soft limit of 1024. Under bunx, no file descriptors but 0, 1
+and 2 are passed on.
+.SH NOTES
+Where bun:ffi can't be used, because the unit has
+.IR MemoryDenyWriteExecute=yes ,
+.B sd\\-notify
+executes systemd\\-notify in its place, if that is there.
+.SH EXAMPLE
+A service in shell:
+.PP
+.nf
+#!/bin/sh
+mkfifo /tmp/waldo
+sd\\-notify \\-\\-ready \\-\\-status="Waiting for data..."
+while : ; do
+    read \\-r a < /tmp/waldo
+    sd\\-notify \\-\\-status="Processing $a"
+    # Do something with $a ...
+    sd\\-notify \\-\\-status="Waiting for data..."
+done
+.fi
+.SH SEE ALSO
+.BR systemd\\-notify (1),
+.BR sd_notify (3),
+.BR systemd.service (5)
+`;
+}
+
+// --- completions ---
+
+function bashCompletion(): string {
+  const words = documented().flatMap(({ long, short, value }) => [
+    ...(short === undefined ? [] : [`-${short}`]),
+    value === "none" ? `--${long}` : `--${long}=`,
+  ]);
+  return `# Made by src/build/docs.ts: change that instead.
+_sd_notify() {
+    local current word i
+    COMPREPLY=()
+    # Bash makes words of its own of "--pid=self": put them together again.
+    current=\${COMP_LINE:0:COMP_POINT}
+    current=\${current##*[[:space:]]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=\${COMP_WORDS[i]}
+        if [[ $word == ";" || $word == "\\\\;" ]] || [[ $word == "--" && " \${COMP_WORDS[*]:0:i} " == *" --fork "* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+            return
+        fi
+    done
+    case $current in
+    --pid=*) mapfile -t COMPREPLY < <(compgen -W "auto parent self" -- "\${current#*=}") ;;
+    --uid=*) mapfile -t COMPREPLY < <(compgen -u -- "\${current#*=}") ;;
+    --*=*) ;;
+    -*)
+        mapfile -t COMPREPLY < <(compgen -W "${words.join(" ")}" -- "$current")
+        [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        ;;
+    esac
+}
+complete -F _sd_notify sd-notify
+`;
+}
+
+function zshCompletion(): string {
+  const values: Partial<Record<OptionName, string>> = { pid: "(auto parent self)", uid: "_users" };
+  const specs = documented().map(({ long, short, value, hint, help }) => {
+    const text = help.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]");
+    const separator = value === "none" ? "" : value === "optional" ? "=-" : "=";
+    const argument = hint === undefined ? "" : `:${value === "optional" ? ":" : ""}${hint}:${values[long] ?? ""}`;
+    const repeat = long === "fd" ? "*" : "";
+    return short === undefined
+      ? `'${repeat}--${long}${separator}[${text}]${argument}'`
+      : `'(-${short} --${long})'{-${short},--${long}}'[${text}]'`;
+  });
+  return `#compdef sd-notify
+# Made by src/build/docs.ts: change that instead.
+_arguments -S \\
+    ${specs.join(" \\\n    ")} \\
+    '*:variable or command:_normal'
+`;
+}
+
+function fishCompletion(): string {
+  const values: Partial<Record<OptionName, string>> = { pid: "auto parent self", uid: "(__fish_complete_users)" };
+  const lines = documented().map(({ long, short, value, help }) => {
+    const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+    const shortOption = short === undefined ? "" : ` -s ${short}`;
+    const argument = value === "none" ? "" : value === "required" ? " -x" : " -f";
+    const candidates = values[long] === undefined ? "" : ` -a ${quoted(values[long])}`;
+    return `complete -c sd-notify${shortOption} -l ${long}${argument}${candidates} -d ${quoted(help)}`;
+  });
+  return `# Made by src/build/docs.ts: change that instead.
+complete -c sd-notify -f
+${lines.join("\n")}
+`;
+}
+
+// --- internal ---
+
+function documented(): DocumentedOption[] {
+  return OPTIONS.filter((option): option is typeof option & DocumentedOption => "help" in option);
+}
+
+function roff(text: string): string {
+  return text.replaceAll("-", "\\-");
+}
+
+// --- main ---
+
+if (import.meta.main) {
+  for (const [name, text] of Object.entries(generate())) {
+    await Bun.write(join(import.meta.dir, "../../man", name), text);
+  }
+}

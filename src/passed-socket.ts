@@ -1,0 +1,42 @@
+/**
+ * A socket that the unit passes: with `OpenFile=/run/systemd/notify:notify`, systemd.service(5), the service manager connects it
+ * before the service starts. What is written there needs no libc, so it works where bun:ffi does not.
+ */
+
+import { writeSync } from "node:fs";
+import { constants } from "node:os";
+import { SystemError } from "../ffi/errors.ts";
+import type { SendOptions } from "./send.ts";
+
+/**
+ * Writes a message to the passed socket, as this process and without fds. Returns false where there is no such socket, or the
+ * options ask for more.
+ *
+ * @throws SystemError when it can't be written.
+ */
+export function sendByPassedSocket(message: string | Uint8Array, options: SendOptions | undefined): boolean {
+  const { pid = process.pid, fds = [], socket } = options ?? {};
+  const fd = passedSocket();
+  if (fd === undefined || pid !== process.pid || fds.length > 0 || socket !== undefined) return false;
+  try {
+    writeSync(fd, typeof message === "string" ? Buffer.from(message) : message);
+  } catch (error) {
+    const { code = "EIO", message: why } = error as NodeJS.ErrnoException;
+    const errno = constants.errno[code as keyof typeof constants.errno] ?? constants.errno.EIO;
+    throw new SystemError(`write to the socket "notify" in $LISTEN_FDS: ${why}`, code, errno, "write");
+  }
+  return true;
+}
+
+// --- internal ---
+
+/** sd_listen_fds_with_names(3): the first passed fd. */
+const SD_LISTEN_FDS_START = 3;
+
+/** The passed fd whose name is "notify"; undefined when there is none, or all are meant for another process. */
+function passedSocket(): number | undefined {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = process.env;
+  if (LISTEN_PID !== `${process.pid}`) return undefined;
+  const index = (LISTEN_FDNAMES ?? "").split(":").indexOf("notify");
+  return index >= 0 && index < Number(LISTEN_FDS) ? SD_LISTEN_FDS_START + index : undefined;
+}
