@@ -270,14 +270,6 @@ describe.each(COMMANDS)("%s", (_, command) => {
       expect(await attempt(path)).toBe(`connect ${path}: Protocol wrong type for socket: it is not a datagram socket`);
       expect(stream.unix).toBe(path);
     });
-
-    test("without the JIT", async () => {
-      await using receiver = await openReceiver();
-      const env = { NOTIFY_SOCKET: receiver.address, BUN_JSC_useJIT: "0" };
-      expect(complaint(await run([...command, "--ready"], { env }))).toStartWith(
-        "cannot call libc: bun:ffi needs the JIT: ",
-      );
-    });
   });
 
   describe("without a message", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { OPAQUE_SIZE } from "../ffi/process.ts";
 import * as structs from "../ffi/structs.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
 import { titled } from "./support/run.ts";
@@ -61,6 +62,13 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
     expected.push(`CMSG_LEN ${structs.CMSG_LEN(12)} ${structs.CMSG_LEN(253 * 4)}`);
     expected.push(`CMSG_SPACE ${structs.CMSG_SPACE(12)} ${structs.CMSG_SPACE(253 * 4)}`);
     expect(output).toEqual(expected);
+  });
+
+  test("there is room for what <spawn.h> keeps to itself", async () => {
+    const types = ["posix_spawnattr_t", "posix_spawn_file_actions_t"];
+    const print = types.map((type) => `printf("%zu\\n", sizeof(${type}));`);
+    const output = await compileC(`${HEADERS}int main(void) { ${print.join("\n")} }`);
+    for (const size of output) expect(Number(size)).toBeLessThanOrEqual(OPAQUE_SIZE);
   });
 
   test("what is written is what C writes, to the byte", async () => {

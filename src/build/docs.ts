@@ -142,12 +142,12 @@ no signal blocked.
 .PP
 The standalone executable has all of this from its caller. Where Bun runs
 .B sd\\-notify
-instead (bunx, bun run), three things are changed before its first line runs, and are given back as far as can be known: the soft
-limit of open files, and whether SIGPIPE and SIGXFSZ are ignored. Where the service manager called, it is asked for the limits of the unit; where it does
-not answer, SIGPIPE is ignored, and the soft limit is 1024 if the hard one is 524288, and else as the hard one. Where another
-process called, it is taken to have passed on what it has itself. What it changed for this one call can't be known: the three are then
-default signals and, if the hard limit is another than its own, a soft limit of 1024. Under bunx, no file descriptors but 0, 1
-and 2 are passed on.
+instead (bunx, bun run), Bun has changed three things before its first line runs: the soft limit of open files, and whether SIGPIPE and
+SIGXFSZ are ignored. They are given back as far as they can be known. Where the service manager called, it is asked for those of the unit;
+where it does not answer, SIGPIPE is ignored, and the soft limit is 1024 if the hard one is 524288, and else as the hard one. Where
+another process called, it is taken to have passed on its own. What it changed for this one call can't be known: a hard limit that
+is not its own is taken to go with a soft one of 1024, and a caller that ignores both signals, as CPython and Bun do, to have passed on
+neither. Under bunx, no file descriptors but 0, 1 and 2 are passed on.
 .SH NOTES
 Where bun:ffi can't be used, because the unit has
 .IR MemoryDenyWriteExecute=yes ,

@@ -1,0 +1,218 @@
+import { describe, expect, test } from "bun:test";
+import { openSync, readFileSync } from "node:fs";
+import { within } from "../src/testing/open-receiver.ts";
+import { BUN, COMMANDS, ROOT, run, runModule } from "./support/run.ts";
+
+/** A program that does what its source says, with the library. */
+const program = (source: string) => [BUN, "-e", `import { barrier, notify } from "${ROOT}src/index.ts";\n${source}`];
+
+const alive = (pid: number) => {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+describe.each(COMMANDS)("--fork of %s", (_, command) => {
+  /** Starts the command; `pid` is what it prints. */
+  function start(args: string[], env: Record<string, string> = {}) {
+    const child = Bun.spawn([...command, ...args], {
+      env: { PATH: process.env.PATH ?? "", ...env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const reader = child.stdout.getReader();
+    const pid = within(10_000, reader.read(), () => "no pid within 10 seconds").then(({ value }) =>
+      Number(Buffer.from(value ?? []).toString()),
+    );
+    return { child, pid };
+  }
+
+  test("prints the pid at once, and ends when the program is ready, which goes on", async () => {
+    const { child, pid } = start([
+      "--fork",
+      "--",
+      ...program("await Bun.sleep(300); notify({ ready: true }); await Bun.sleep(60_000)"),
+    ]);
+    const printed = await pid;
+    expect(child.exitCode).toBeNull();
+    expect(await child.exited).toBe(0);
+    expect(alive(printed)).toBe(true);
+    process.kill(printed, "SIGKILL");
+    expect(await child.stderr.text()).toBe("");
+  });
+
+  test("prints nothing with -q", async () => {
+    expect(await run([...command, "--fork", "-q", "--", "true"])).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("takes READY=1 for a whole line only, wherever it stands", async () => {
+    const send = (text: string) =>
+      `import("${ROOT}src/index.ts").then(({ notifyRaw }) => notifyRaw(${JSON.stringify(text)}))`;
+    for (const [text, code] of [
+      ["STATUS=x\nREADY=1\nA=1", 0],
+      ["READY=1\n", 0],
+      ["READY=10", 5],
+      ["NOTREADY=1", 5],
+      ["STATUS=READY=1", 5],
+    ] as const) {
+      const source = `await ${send(text)}; process.exit(5)`;
+      expect((await run([...command, "--fork", "--", BUN, "-e", source])).code).toBe(code);
+    }
+  });
+
+  test("counts what the program sent before it ended", async () => {
+    for (let i = 0; i < 5; i++) {
+      expect(
+        (await run([...command, "--fork", "--", ...program("notify({ ready: true }); process.exit(3)")])).code,
+      ).toBe(0);
+    }
+  });
+
+  test("answers a barrier, and reads on", async () => {
+    const source = `notify({ status: "x" }); await barrier({ timeoutMs: 3000 }); notify({ ready: true }); await barrier({ timeoutMs: 100 }).catch(() => {})`;
+    const { code, stderr } = await run([...command, "--fork", "--", ...program(source)]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  test("ignores what another process says, and tells of it", async () => {
+    const grandchild = program("notify({ ready: true })")
+      .map((arg) => JSON.stringify(arg))
+      .join(", ");
+    const source = `Bun.spawnSync([${grandchild}], { stdio: ["ignore", "ignore", "ignore"], env: process.env }); process.exit(4)`;
+    const { code, stderr } = await run([...command, "--fork", "--", BUN, "-e", source]);
+    expect(code).toBe(4);
+    expect(stderr).toMatch(
+      /^sd-notify: process \d+ sent a message, ignoring it: it is not the program that was started\n$/,
+    );
+  });
+
+  test.each<[string[], number, string]>([
+    [["true"], 0, ""],
+    [["sh", "-c", "exit 3"], 3, ""],
+    [["sh", "-c", "exit 203"], 203, ""],
+    [["sh", "-c", "exit 255"], 255, ""],
+    [["sh", "-c", "kill -9 $$"], 1, "sd-notify: sh: killed by SIGKILL before it was ready\n"],
+    [["nosuch-program"], 203, "sd-notify: execve nosuch-program: No such file or directory\n"],
+    [["/etc/passwd"], 203, "sd-notify: execve /etc/passwd: Permission denied\n"],
+    [["A=1"], 203, "sd-notify: execve A=1: No such file or directory\n"],
+  ])("of %j exits with %d", async (args, code, complaint) => {
+    const result = await run([...command, "--fork", "--", ...args]);
+    expect(result).toMatchObject({ code, stderr: complaint });
+    expect(result.stdout).toMatch(/^\d+\n$/);
+  });
+
+  test.each<[string[], string]>([
+    [["--fork"], "--fork starts nothing: give a command after --"],
+    [["--fork", "--"], "--fork starts nothing: give a command after --"],
+    [["--fork", "--ready", "--", "true"], "--fork sends no message: call it without --ready"],
+    [["--fork", "--pid", "--", "true"], "--fork sends no message: call it without --pid"],
+    [["--fork", "--fd=0", "--", "true"], "--fork sends no message: call it without --fd"],
+    [["--fork", "--booted", "--", "true"], "--booted sends no message: call it without true"],
+    [["--fork", "sh", "-c", "exit 5"], "unknown option -c: see --help"],
+  ])("refuses %j", async (args, why) => {
+    expect(await run([...command, ...args])).toMatchObject({ code: 1, stdout: "", stderr: `sd-notify: ${why}\n` });
+  });
+
+  test("gives the program the caller's environment, arguments, directory and fds, no blocked signal, and a socket of its own", async () => {
+    const look = `
+      exec >&2
+      printf "[%s]" "$@"; echo
+      pwd; grep -E "^Sig(Blk|Ign)" /proc/$$/status
+      echo "$X $NOTIFY_SOCKET $SD_NOTIFY_SIGNALS_BLOCKED."
+      readlink /proc/$$/fd/0 /proc/$$/fd/3 /proc/$$/fd/4
+      ls /proc/$$/fd`;
+    const script = `cd /; trap '' HUP; "$@"; exit $?`;
+    const child = Bun.spawn(
+      ["sh", "-c", script, "sh", ...command, "--fork", "--", "sh", "-c", look, "sh", "", "a b", "ü"],
+      {
+        env: { PATH: process.env.PATH ?? "", X: "1", NOTIFY_SOCKET: "/other" },
+        stdio: ["pipe", "pipe", "pipe", openSync("/etc/passwd", "r"), openSync("/dev/null", "r")],
+      },
+    );
+    const stderr = await (child.stderr as ReadableStream<Uint8Array>).text();
+    const [args, cwd, blocked, ignored, environment, ...fds] = stderr.trimEnd().split("\n");
+    expect([args, cwd]).toEqual(["[][a b][ü]", "/"]);
+    expect(blocked).toBe("SigBlk:\t0000000000000000");
+    expect(ignored).toBe("SigIgn:\t0000000000000001");
+    expect(environment).toMatch(/^1 @sd-notify\/[0-9a-f-]{36} \.$/);
+    expect(fds).toEqual(["/dev/null", "/etc/passwd", "/dev/null", "0", "1", "2", "3", "4"]);
+  });
+
+  test.each(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const)(
+    "passes %s on",
+    async (signal) => {
+      const source = `process.on("${signal}", () => process.exit(7)); console.error("armed"); await Bun.sleep(60_000)`;
+      const { child, pid } = start(["--fork", "--", BUN, "-e", source]);
+      await pid;
+      await child.stderr.getReader().read();
+      child.kill(signal);
+      expect(await child.exited).toBe(7);
+    },
+  );
+
+  test("stops and continues the program", async () => {
+    const { child, pid } = start(["--fork", "--", "sleep", "60"]);
+    const printed = await pid;
+    const state = () => /\) (\w)/.exec(readFileSync(`/proc/${printed}/stat`, "utf8"))?.[1];
+    for (const [signal, expected] of [
+      ["SIGTSTP", "T"],
+      ["SIGCONT", "S"],
+      ["SIGTSTP", "T"],
+      ["SIGCONT", "S"],
+    ] as const) {
+      child.kill(signal);
+      for (let i = 0; i < 2000 && state() !== expected; i++) await Bun.sleep(1);
+      expect(state()).toBe(expected);
+    }
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(1);
+  });
+
+  test("leaves nothing of its own, whenever it is killed", async () => {
+    const marker = `marker-${process.pid}-${Math.random()}`;
+    for (let i = 0; i < 25; i++) {
+      const child = Bun.spawn([...command, "--fork", "--", "sleep", "60"], {
+        env: { PATH: process.env.PATH ?? "", MARKER: marker },
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await Bun.sleep(i);
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    // Whatever has the marker by now is the program, which is not ended with the command, as with systemd-notify(1).
+    const { stdout } = await run(["sh", "-c", `grep -alsF ${marker} /proc/[0-9]*/environ`]);
+    for (const path of stdout.split("\n").filter((line) => line !== "")) {
+      const pid = Number(path.split("/")[2]);
+      if (pid === process.pid || !alive(pid)) continue;
+      expect(readFileSync(`/proc/${pid}/cmdline`, "latin1")).toBe("sleep\x0060\0");
+      process.kill(pid, "SIGKILL");
+    }
+    expect(await Bun.file("/proc/net/unix").text()).not.toContain("@sd-notify/");
+  }, 20_000);
+
+  test("waits in one system call, and not in a loop", async () => {
+    const { child, pid } = start(["--fork", "--", "sleep", "60"]);
+    await pid;
+    const switches = () =>
+      Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]);
+    await Bun.sleep(50);
+    const before = switches();
+    await Bun.sleep(300);
+    expect(switches() - before).toBeLessThanOrEqual(2);
+    child.kill("SIGTERM");
+    await child.exited;
+  });
+});
+
+test("the private socket is gone with the command", async () => {
+  const source = `
+    const { notify } = await import("../src/index.ts");
+    const child = Bun.spawn(["${ROOT}dist/sd-notify", "--fork", "--", "sh", "-c", "echo $NOTIFY_SOCKET >&2"], { stderr: "pipe", stdout: "ignore" });
+    const socket = (await child.stderr.text()).trim();
+    await child.exited;
+    try { notify({ ready: true }, { socket }); } catch (error) { console.log(error.code); }`;
+  expect((await runModule(source)).stdout).toBe("ECONNREFUSED\n");
+});

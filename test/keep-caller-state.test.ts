@@ -1,0 +1,51 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { replaceImports } from "../src/build/keep-caller-state.ts";
+import { noCompiler } from "./support/c.ts";
+import { ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+
+describe("replaceImports()", () => {
+  test.skipIf(Boolean(noCompiler))(titled("lets a program call another function of libc", noCompiler), async () => {
+    using directory = temporaryDirectory();
+    const source = `
+      #include <signal.h>
+      #include <stdio.h>
+      #include <sys/resource.h>
+      #include <unistd.h>
+      int main(void) {
+        struct rlimit limit = { 5, 5 };
+        setrlimit(RLIMIT_NOFILE, &limit);
+        signal(SIGPIPE, SIG_IGN);
+        getrlimit(RLIMIT_NOFILE, &limit);
+        struct sigaction action;
+        sigaction(SIGPIPE, NULL, &action);
+        printf("%d %d %d\\n", limit.rlim_cur == 5, action.sa_handler == SIG_IGN, getpid() > 0);
+      }`;
+    const program = join(directory.path, "program");
+    await Bun.write(`${program}.c`, source);
+    expect((await run(["cc", "-o", program, `${program}.c`])).stderr).toBe("");
+    expect((await run([program])).stdout).toBe("1 1 1\n");
+    const bytes = await Bun.file(program).bytes();
+    const before = bytes.slice();
+    replaceImports(bytes, { setrlimit: "getrlimit", signal: "getpid" });
+    await Bun.write(program, bytes);
+    expect((await run([program])).stdout).toBe("0 0 1\n");
+    expect(bytes.filter((byte, i) => byte !== before[i]).length).toBeLessThanOrEqual(12);
+    expect(() => replaceImports(bytes, { setrlimit: "getrlimit" })).toThrow("setrlimit() is not imported");
+  });
+
+  test("refuses what is no such file, or imports no such function", async () => {
+    expect(() => replaceImports(new Uint8Array(100), {})).toThrow("no 64-bit little-endian ELF file");
+    const bytes = await Bun.file(process.execPath).bytes();
+    expect(() => replaceImports(bytes, { nosuch: "getpid" })).toThrow("nosuch() is not imported");
+    expect(() => replaceImports(bytes, { getpid: "nosuch" })).toThrow("nosuch() is not imported");
+  });
+});
+
+test("the standalone executable has its caller's limit and signals while it runs", async () => {
+  const script = `ulimit -Sn 123; trap '' XFSZ; "$0" --fork -- sleep 60 & sleep 0.2; grep SigIgn /proc/$!/status; grep "Max open" /proc/$!/limits; kill $!; wait`;
+  const { stdout } = await run(["bash", "-c", script, `${ROOT}dist/sd-notify`]);
+  // 0x1000000 is SIGXFSZ; the shell ignores SIGINT and SIGQUIT for what it starts in the background.
+  expect(stdout).toMatch(/^SigIgn:\t0000000001000006$/m);
+  expect(stdout).toMatch(/^Max open files +123 /m);
+});
