@@ -1,3 +1,5 @@
+import { node } from "./node.ts";
+
 /**
  * Returns whether the machine was booted with systemd, that is, whether /run/systemd/system is a directory. It says
  * nothing about this process: in a container, or with another service manager, notify() may still have somebody to tell.
@@ -7,10 +9,8 @@
  * if (!booted()) console.log("no systemd here");
  */
 export function booted(): boolean {
-  // Loaded here because the other functions do without it.
-  const { lstatSync } = require("node:fs") as typeof import("node:fs");
   try {
-    return lstatSync("/run/systemd/system").isDirectory();
+    return node.fs.lstatSync("/run/systemd/system").isDirectory();
   } catch {
     return false;
   }

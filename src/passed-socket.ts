@@ -3,9 +3,8 @@
  * before the service starts. What is written there needs no libc, so it works where bun:ffi does not.
  */
 
-import { writeSync } from "node:fs";
-import { constants } from "node:os";
 import { SystemError } from "../ffi/errors.ts";
+import { node } from "./node.ts";
 import type { SendOptions } from "./send.ts";
 
 /**
@@ -19,10 +18,11 @@ export function sendByPassedSocket(message: string | Uint8Array, options: SendOp
   const fd = passedSocket();
   if (fd === undefined || pid !== process.pid || fds.length > 0 || socket !== undefined) return false;
   try {
-    writeSync(fd, typeof message === "string" ? Buffer.from(message) : message);
+    node.fs.writeSync(fd, typeof message === "string" ? Buffer.from(message) : message);
   } catch (error) {
+    const errnos = node.os.constants.errno;
     const { code = "EIO", message: why } = error as NodeJS.ErrnoException;
-    const errno = constants.errno[code as keyof typeof constants.errno] ?? constants.errno.EIO;
+    const errno = errnos[code as keyof typeof errnos] ?? errnos.EIO;
     throw new SystemError(`write to the socket "notify" in $LISTEN_FDS: ${why}`, code, errno, "write");
   }
   return true;

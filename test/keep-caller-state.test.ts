@@ -26,11 +26,12 @@ describe("replaceImports()", () => {
     expect((await run(["cc", "-o", program, `${program}.c`])).stderr).toBe("");
     expect((await run([program])).stdout).toBe("1 1 1\n");
     const bytes = await Bun.file(program).bytes();
-    const before = bytes.slice();
-    replaceImports(bytes, { setrlimit: "getrlimit", signal: "getpid" });
+    for (const patch of replaceImports(bytes, { setrlimit: "getrlimit", signal: "getpid" })) {
+      expect(patch.bytes.length).toBeLessThanOrEqual(4);
+      bytes.set(patch.bytes, patch.offset);
+    }
     await Bun.write(program, bytes);
     expect((await run([program])).stdout).toBe("0 0 1\n");
-    expect(bytes.filter((byte, i) => byte !== before[i]).length).toBeLessThanOrEqual(12);
     expect(() => replaceImports(bytes, { setrlimit: "getrlimit" })).toThrow("setrlimit() is not imported");
   });
 

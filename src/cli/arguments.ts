@@ -1,5 +1,6 @@
 /** The arguments of the command, byte for byte. */
 
+import { node } from "../node.ts";
 import { standalone } from "./runtime.ts";
 
 /** Strings that stand for bytes: `encoding` says how. */
@@ -16,10 +17,7 @@ export function commandArguments(): Arguments {
   const args = process.argv.slice(2);
   const lossy = args.some((arg) => arg.includes("\uFFFD"));
   if (standalone && !lossy) return { args, encoding: "utf8" };
-  // Loaded here because the standalone executable seldom needs it. Not read by Bun.file(), which starts threads: those would
-  // not have the signals blocked that --fork blocks.
-  const { readFileSync } = require("node:fs") as typeof import("node:fs");
-  const all = readFileSync("/proc/self/cmdline", "latin1").split("\0").slice(0, -1);
+  const all = node.fs.readFileSync("/proc/self/cmdline", "latin1").split("\0").slice(0, -1);
   const start = all.length - args.length;
   const dropped = !standalone && all[start - 1] === "--" ? ["--"] : [];
   return lossy

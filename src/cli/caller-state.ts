@@ -3,9 +3,9 @@
  * command starts. The standalone executable has them still (src/build/keep-caller-state.ts).
  */
 
-import { readFileSync } from "node:fs";
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { getNofileLimit, setIgnored, setSoftNofileLimit } from "../../ffi/process.ts";
+import { node } from "../node.ts";
 import { callerPid } from "./caller.ts";
 import { callerStateKept } from "./runtime.ts";
 import { isManager } from "./sender.ts";
@@ -37,9 +37,12 @@ const DEFAULT_HARD_NOFILE = 524288;
 /** What a process passes on, where it was the one to call. */
 function stateOfProcess(pid: number): State {
   try {
-    const ignored = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`);
+    const ignored = BigInt(
+      `0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(node.fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`,
+    );
     const ignores = (signal: number) => (ignored & (1n << BigInt(signal - 1))) !== 0n;
-    const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
+    const [, soft, hard] =
+      /^Max open files\s+(\d+)\s+(\d+)/m.exec(node.fs.readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
     // CPython and Bun ignore both signals, and nothing else does; but what they start has the defaults.
     const runtime = ignores(SIGPIPE) && ignores(SIGXFSZ);
     return {
@@ -68,7 +71,7 @@ function stateOfUnit(user: boolean): State {
 
 function askManager(user: boolean): string[] {
   try {
-    const cgroup = readFileSync("/proc/self/cgroup", "latin1");
+    const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
     const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
     if (unit === undefined) return [];
     const scope = user ? ["--user"] : [];

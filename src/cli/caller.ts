@@ -1,6 +1,7 @@
 /** Who called this command. */
 
 import { getppid } from "../../ffi/syscalls.ts";
+import { node } from "../node.ts";
 
 /**
  * Returns the pid of the process that called the command: its parent. Under bunx, `bun run` and their likes in Node.js
@@ -59,10 +60,8 @@ function look(pid: number): Process | undefined {
 }
 
 function read(pid: number, file: string): string | undefined {
-  // Loaded here because only a command started by a launcher needs it.
-  const { readFileSync } = require("node:fs") as typeof import("node:fs");
   try {
-    return readFileSync(`/proc/${pid}/${file}`, "latin1");
+    return node.fs.readFileSync(`/proc/${pid}/${file}`, "latin1");
   } catch {
     return undefined;
   }

@@ -1,7 +1,5 @@
 /** --fork: starts a program, and waits until it is ready. */
 
-import { readFileSync } from "node:fs";
-import { constants } from "node:os";
 import {
   AF_UNIX,
   POLLIN,
@@ -28,6 +26,7 @@ import {
   waitForExit,
 } from "../../ffi/process.ts";
 import * as sys from "../../ffi/syscalls.ts";
+import { node } from "../node.ts";
 import { restoreCallerState } from "./caller-state.ts";
 import { explain } from "./explain.ts";
 import { complain, print } from "./output.ts";
@@ -122,7 +121,7 @@ function withNotifySocket(address: string): Uint8Array[] {
 
 /** Reads strings that each end with a NUL. */
 function readStrings(file: string): Buffer[] {
-  const strings = readFileSync(file, "latin1").split("\0").slice(0, -1);
+  const strings = node.fs.readFileSync(file, "latin1").split("\0").slice(0, -1);
   return strings.map((string) => Buffer.from(string, "latin1"));
 }
 
@@ -141,7 +140,7 @@ function receive(socket: number, pid: number): boolean {
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {
   const end = waitForExit(pid);
   if ("code" in end) return end.code;
-  const name = Object.entries(constants.signals).find(([, signal]) => signal === end.signal)?.[0];
+  const name = Object.entries(node.os.constants.signals).find(([, signal]) => signal === end.signal)?.[0];
   complain(`${new TextDecoder().decode(program)}: killed by ${name ?? `signal ${end.signal}`} before it was ready`);
   return 1;
 }

@@ -1,7 +1,6 @@
 /** Where libc can't be called, because bun:ffi needs the JIT, systemd's own command can still send the notification. */
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { node } from "../node.ts";
 import type { Arguments } from "./arguments.ts";
 
 /**
@@ -26,9 +25,9 @@ export function handOver({ args, encoding }: Arguments): string {
 
 /** Finds systemd's command in $PATH. This one may be there by the same name, or a script that calls it: neither will do. */
 function findSystemdNotify(): string | undefined {
-  const self = statSync("/proc/self/exe");
+  const self = node.fs.statSync("/proc/self/exe");
   for (const directory of (process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":")) {
-    const path = join(directory, "systemd-notify");
+    const path = `${directory}/systemd-notify`;
     if (directory.startsWith("/") && isOtherExecutable(path, self)) return path;
   }
   return undefined;
@@ -37,16 +36,16 @@ function findSystemdNotify(): string | undefined {
 function isOtherExecutable(path: string, self: { dev: number; ino: number }): boolean {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    fd = node.fs.openSync(path, "r");
   } catch {
     return false;
   }
   try {
-    const { dev, ino } = fstatSync(fd);
+    const { dev, ino } = node.fs.fstatSync(fd);
     const magic = Buffer.alloc(4);
-    readSync(fd, magic);
+    node.fs.readSync(fd, magic);
     return (dev !== self.dev || ino !== self.ino) && magic.toString("latin1") === "\x7fELF";
   } finally {
-    closeSync(fd);
+    node.fs.closeSync(fd);
   }
 }

@@ -1,13 +1,14 @@
 /** The file descriptors that the caller passed. */
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
+import { node } from "../node.ts";
 import { parseUnsigned } from "./numbers.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Returns the file descriptors from 3 on that this process was started with. Call it before any other is opened. */
 export function inheritedFds(): number[] {
-  const open = readdirSync("/proc/self/fd")
+  const open = node.fs
+    .readdirSync("/proc/self/fd")
     .map(Number)
     .sort((a, b) => a - b)
     // The one that readdir() had is closed by now.
@@ -57,9 +58,9 @@ export function checkFdName(name: string): void {
  * registered there and wakes it up. Both are close-on-exec, which an inherited fd 3 is not.
  */
 function fdsOfBun(open: readonly number[]): number[] {
-  const kind = (fd: number) => readlinkSync(`/proc/self/fd/${fd}`);
+  const kind = (fd: number) => node.fs.readlinkSync(`/proc/self/fd/${fd}`);
   for (const epoll of open.filter((fd) => kind(fd) === "anon_inode:[eventpoll]" && isCloseOnExec(fd))) {
-    const registered = [...readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1").matchAll(/^tfd:\s*(\d+)/gm)];
+    const registered = [...node.fs.readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1").matchAll(/^tfd:\s*(\d+)/gm)];
     const eventfd = registered.map(([, fd]) => Number(fd)).find((fd) => fd > epoll && open.includes(fd));
     if (eventfd !== undefined && kind(eventfd) === "anon_inode:[eventfd]") return [epoll, eventfd];
   }

@@ -3,7 +3,7 @@
  * caller too.
  */
 
-import { writeSync } from "node:fs";
+import { node } from "../node.ts";
 import { programName } from "./runtime.ts";
 
 /** Writes to standard output. */
@@ -22,9 +22,7 @@ export function complain(message: string): void {
 
 /** Whether standard output is a terminal. */
 export function isTerminal(): boolean {
-  // Loaded here because it starts threads, and only --help needs it.
-  const { isatty } = require("node:tty") as typeof import("node:tty");
-  return isatty(1);
+  return node.tty.isatty(1);
 }
 
 // --- internal ---
@@ -33,7 +31,7 @@ function writeAll(fd: number, text: string): void {
   let bytes = Buffer.from(text);
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(writeSync(fd, bytes));
+      bytes = bytes.subarray(node.fs.writeSync(fd, bytes));
     } catch (error) {
       // The caller's pipe may be non-blocking and full.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
