@@ -58,27 +58,30 @@ function stateOfProcess(pid: number): State {
 
 /** What a unit has: asks the manager, and else takes it that the unit sets nothing of its own. */
 function stateOfUnit(user: boolean): State {
-  const [ignoreSigpipe, soft] = askManager(user);
-  const { hard } = getNofileLimit();
+  const answer = askManager(user);
+  const ignoreSigpipe = /^IgnoreSIGPIPE=(\w+)$/m.exec(answer)?.[1] ?? "yes";
+  const soft = /^LimitNOFILESoft=(\d+)$/m.exec(answer)?.[1];
   // A unit that sets LimitNOFILE= itself sets both limits, most often to the same value.
-  const assumed = hard === DEFAULT_HARD_NOFILE ? DEFAULT_SOFT_NOFILE : undefined;
+  const assumed = getNofileLimit().hard === DEFAULT_HARD_NOFILE ? DEFAULT_SOFT_NOFILE : undefined;
   return {
-    ignoresSigpipe: ignoreSigpipe !== "no",
+    ignoresSigpipe: ignoreSigpipe === "yes",
     ignoresSigxfsz: false,
-    softNofile: soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : assumed,
+    softNofile: soft === undefined ? assumed : Number(soft),
   };
 }
 
-function askManager(user: boolean): string[] {
+/** Returns `NAME=value` lines; none where the manager can't be asked. */
+function askManager(user: boolean): string {
   try {
     const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
     const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
-    if (unit === undefined) return [];
+    if (unit === undefined) return "";
     const scope = user ? ["--user"] : [];
-    const command = ["systemctl", ...scope, "show", "-P", "IgnoreSIGPIPE", "-P", "LimitNOFILESoft", "--", unit];
+    // With names, because systemctl has an order of its own.
+    const command = ["systemctl", ...scope, "show", "-p", "IgnoreSIGPIPE", "-p", "LimitNOFILESoft", "--", unit];
     const { exitCode, stdout } = Bun.spawnSync(command, { stderr: "ignore", timeout: 2000 });
-    return exitCode === 0 ? stdout.toString().split("\n") : [];
+    return exitCode === 0 ? stdout.toString() : "";
   } catch {
-    return [];
+    return "";
   }
 }
