@@ -82,6 +82,9 @@ export function writeSocketAddress(view: DataView, at: number, address: SocketAd
     return sockaddr_vm.size;
   }
   const { path } = address;
+  if (path.length + (path[0] === 0 ? 0 : 1) > SUN_PATH_SIZE) {
+    throw new RangeError(`Cannot use a socket address of ${path.length} bytes: sun_path holds ${SUN_PATH_SIZE}`);
+  }
   fill(view, at, sockaddr_un.size);
   view.setUint16(at + sockaddr_un.sun_family, AF_UNIX, true);
   bytes(view, at + sockaddr_un.sun_path, path.length).set(path);

@@ -6,12 +6,14 @@
 import { arena, at, MAX_POLLFDS, PAYLOAD_SIZE } from "./arena.ts";
 import {
   CLOCK_MONOTONIC,
+  EAGAIN,
   EINTR,
   F_GETFD,
   F_SETFD,
   FD_CLOEXEC,
   MSG_CMSG_CLOEXEC,
   MSG_CTRUNC,
+  MSG_DONTWAIT,
   MSG_TRUNC,
   O_CLOEXEC,
   O_PATH,
@@ -137,20 +139,14 @@ export interface Received extends Control {
   truncated: boolean;
 }
 
-/** recvmsg(2), with close-on-exec on the fds it receives. */
-export function recvmsg(fd: number, flags = 0): Received {
-  const { address: base, view, payload } = arena();
-  encoded = undefined;
-  writeIovec(view, at.iovec, base + at.payload, PAYLOAD_SIZE);
-  writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, CONTROL_SIZE);
-  const call = () => libc().recvmsg(fd, base + at.msghdr, flags | MSG_CMSG_CLOEXEC);
-  const length = retry(call, "recvmsg");
-  const controlLength = Number(view.getBigUint64(at.msghdr + msghdr.msg_controllen, true));
-  return {
-    ...readControl(view, at.control, controlLength),
-    data: payload.slice(0, length),
-    truncated: (view.getInt32(at.msghdr + msghdr.msg_flags, true) & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
-  };
+/** recvmsg(2), with close-on-exec on the fds it receives. Waits until there is a message. */
+export function recvmsg(fd: number): Received {
+  return receive(fd, 0) as Received;
+}
+
+/** recvmsg(2), as recvmsg() does, but returns undefined where there is no message yet. */
+export function tryRecvmsg(fd: number): Received | undefined {
+  return receive(fd, MSG_DONTWAIT);
 }
 
 // --- file descriptors ---
@@ -251,6 +247,26 @@ const encoder = new TextEncoder();
 /** The string whose bytes the payload holds. */
 let encoded: string | undefined;
 let encodedLength = 0;
+
+function receive(fd: number, flags: number): Received | undefined {
+  const { address: base, view, payload } = arena();
+  encoded = undefined;
+  writeIovec(view, at.iovec, base + at.payload, PAYLOAD_SIZE);
+  writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, CONTROL_SIZE);
+  let length: number;
+  do {
+    length = libc().recvmsg(fd, base + at.msghdr, flags | MSG_CMSG_CLOEXEC);
+    const error = length === -1 ? errno() : 0;
+    if (error === EAGAIN) return undefined;
+    if (error !== 0 && error !== EINTR) throw systemError(error, "recvmsg");
+  } while (length === -1);
+  const controlLength = Number(view.getBigUint64(at.msghdr + msghdr.msg_controllen, true));
+  return {
+    ...readControl(view, at.control, controlLength),
+    data: payload.slice(0, length),
+    truncated: (view.getInt32(at.msghdr + msghdr.msg_flags, true) & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
+  };
+}
 
 function retry(call: () => number, syscall: string, address?: string): number {
   for (;;) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { barrier, barrierSync, notify, SystemError } from "../src/index.ts";
-import { openReceiver } from "../src/testing/open-receiver.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { isRoot, newFds, noNewFds, openFds, runModule, titled } from "./support/run.ts";
 
 const S_IFMT = 0o170000;

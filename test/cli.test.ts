@@ -3,8 +3,8 @@ import { chmodSync, cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../package.json";
 import { OPTIONS } from "../src/cli/options.ts";
-import { openReceiver, type Receiver } from "../src/testing/open-receiver.ts";
-import type { Received } from "../src/testing/receiver.ts";
+import { openReceiver, type Receiver } from "./support/receiver.ts";
+import type { Received } from "./support/receiver-process.ts";
 import { COMMANDS, isRoot, missing, type Result, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What a receiver got from one call of the command: the message, and the barrier if there was one. */

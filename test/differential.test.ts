@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { openReceiver } from "../src/testing/open-receiver.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { isRoot, ROOT, run, titled } from "./support/run.ts";
 
 /** The command to compare with: the one that is installed, or another one. */

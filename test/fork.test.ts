@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { openSync, readFileSync } from "node:fs";
-import { within } from "../src/testing/open-receiver.ts";
+import { within } from "./support/receiver.ts";
 import { BUN, COMMANDS, ROOT, run, runModule } from "./support/run.ts";
 
 /** A program that does what its source says, with the library. */

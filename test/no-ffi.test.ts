@@ -3,8 +3,8 @@ import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { parseAddress } from "../src/address.ts";
 import { connect } from "../src/connection.ts";
-import { openReceiver } from "../src/testing/open-receiver.ts";
 import { noCompiler } from "./support/c.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { BUN, COMMANDS, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What MemoryDenyWriteExecute=yes does to Bun: no JIT, and so no bun:ffi. */

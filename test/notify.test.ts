@@ -6,7 +6,7 @@ import * as sys from "../ffi/syscalls.ts";
 import { parseAddress } from "../src/address.ts";
 import { connect } from "../src/connection.ts";
 import { notify, notifyRaw, SystemError } from "../src/index.ts";
-import { openReceiver } from "../src/testing/open-receiver.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { isRoot, missing, newFds, openFds, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
 
 const me = { pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() };

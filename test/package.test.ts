@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { version } from "../package.json";
-import { openReceiver } from "../src/testing/open-receiver.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 // A project as a user has it, with the package that `bun pm pack` makes.

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { openSync } from "node:fs";
 import { notify } from "../src/index.ts";
-import { openReceiver } from "../src/testing/open-receiver.ts";
+import { openReceiver } from "./support/receiver.ts";
 import { ROOT } from "./support/run.ts";
 
 const SEED = Number(process.env.SEED ?? 20260101);

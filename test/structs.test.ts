@@ -138,6 +138,14 @@ test("readControl() stops where the control data is cut off or nonsense", () => 
   expect(structs.readControl(view, 0, length)).toEqual({ fds: [], credentials: undefined });
 });
 
+test("writeSocketAddress() refuses what sun_path has no room for, before it writes over what comes after", () => {
+  const view = dirty();
+  for (const path of [`/${"x".repeat(107)}`, `\0${"x".repeat(108)}`]) {
+    expect(() => structs.writeSocketAddress(view, 0, { family: "unix", path: bytes(path) })).toThrow(RangeError);
+  }
+  expect(hex(view, 0, 4096)).toBe("ff".repeat(4096));
+});
+
 test("a msghdr without control data has a null pointer", () => {
   const view = dirty();
   structs.writeMsghdr(view, 0, 0x1000, 0x2000, 0);

@@ -1,7 +1,7 @@
 /** Starts a receiver in a process of its own, and hands over what it receives. */
 
 import { chmodSync, existsSync } from "node:fs";
-import type { Received } from "./receiver.ts";
+import type { Received } from "./receiver-process.ts";
 
 export interface Receiver extends AsyncDisposable {
   /** What a sender's $NOTIFY_SOCKET should be. */
@@ -23,11 +23,14 @@ export async function openReceiver(
   address = `@sd-notify-test-${process.pid}-${count++}`,
   { hold = false } = {},
 ): Promise<Receiver> {
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/receiver.ts`, address, ...(hold ? ["--hold"] : [])], {
-    env: { ...process.env, BUN_BE_BUN: "1" },
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const child = Bun.spawn(
+    [process.execPath, `${import.meta.dir}/receiver-process.ts`, address, ...(hold ? ["--hold"] : [])],
+    {
+      env: { ...process.env, BUN_BE_BUN: "1" },
+      stdout: "pipe",
+      stderr: "inherit",
+    },
+  );
   const nextLine = collectLines(child.stdout);
   const next = async () => {
     const line = await within(10_000, nextLine(), () => `no message at ${address} within 10 seconds`);

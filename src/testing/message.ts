@@ -1,0 +1,62 @@
+/** A notification as a receiver sees it. */
+
+import { close } from "../../ffi/syscalls.ts";
+import { decode, type State } from "../message.ts";
+import type { Arrival } from "./worker.ts";
+
+/** A notification. Its file descriptors belong to whoever took it: `using` or close() closes them. */
+export class Message implements Disposable {
+  /** The message as text; what is not UTF-8 in it is U+FFFD. */
+  readonly text: string;
+  /** The message as it was sent. */
+  readonly bytes: Uint8Array;
+  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
+  readonly fields: Record<string, string>;
+  /** The same as notify() takes it. */
+  readonly state: State;
+  /** The sender. 0 and 65534 where it is in another pid or user namespace. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The file descriptors that came along; empty once they are closed. */
+  readonly fds: number[];
+  /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
+  readonly receivedUsec: number;
+
+  constructor({ data, credentials, fds, receivedUsec }: Arrival) {
+    this.bytes = data;
+    this.text = new TextDecoder().decode(data);
+    this.fields = readFields(this.text);
+    this.state = decode(this.text);
+    this.pid = credentials?.pid ?? 0;
+    this.uid = credentials?.uid ?? 65534;
+    this.gid = credentials?.gid ?? 65534;
+    this.fds = [...fds];
+    this.receivedUsec = receivedUsec;
+  }
+
+  /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
+  get isBarrier(): boolean {
+    return this.text === "BARRIER=1";
+  }
+
+  /** Closes the file descriptors. */
+  close(): void {
+    for (const fd of this.fds.splice(0)) close(fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+// --- internal ---
+
+function readFields(text: string): Record<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const equals = line.indexOf("=");
+    if (equals > 0 && !fields.has(line.slice(0, equals))) fields.set(line.slice(0, equals), line.slice(equals + 1));
+  }
+  return Object.fromEntries(fields);
+}

@@ -1,0 +1,45 @@
+/**
+ * The part of a receiver that waits: a thread of its own, because Bun's event loop can't wait for a socket whose messages come with
+ * credentials and file descriptors. It waits in one poll(2) for messages and for the end.
+ */
+
+import { POLLIN } from "../../ffi/constants.ts";
+import { monotonicUsec, pollAll, type Received, tryRecvmsg } from "../../ffi/syscalls.ts";
+
+/** What the thread is told: the socket, and a pipe whose other end is closed when it is to stop. */
+export interface Orders {
+  socket: number;
+  stop: number;
+}
+
+/** A message as it was received. */
+export interface Arrival extends Received {
+  /** CLOCK_MONOTONIC, in microseconds. */
+  receivedUsec: number;
+}
+
+/** Messages are handed over together when many come at once. */
+const BATCH = 256;
+
+declare const self: {
+  onmessage: (event: { data: Orders }) => void;
+  postMessage(arrivals: Arrival[] | "stopped"): void;
+};
+
+self.onmessage = ({ data: { socket, stop } }) => {
+  for (;;) {
+    const [messages = 0, stopped = 0] = pollAll([socket, stop], POLLIN, Number.POSITIVE_INFINITY);
+    while (messages !== 0) {
+      const arrivals: Arrival[] = [];
+      while (arrivals.length < BATCH) {
+        const received = tryRecvmsg(socket);
+        if (!received) break;
+        arrivals.push({ ...received, receivedUsec: monotonicUsec() });
+      }
+      if (arrivals.length > 0) self.postMessage(arrivals);
+      if (arrivals.length < BATCH) break;
+    }
+    if (stopped !== 0) break;
+  }
+  self.postMessage("stopped");
+};
