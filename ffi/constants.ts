@@ -5,15 +5,22 @@
 
 // <sys/socket.h>
 export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const AF_VSOCK = 40;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SO_TYPE = 3;
 export const SO_SNDBUF = 7;
 export const SO_PASSCRED = 16;
+export const SO_ACCEPTCONN = 30;
 export const SO_SNDBUFFORCE = 32;
+export const SO_DOMAIN = 39;
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
 export const MSG_CTRUNC = 0x8;
@@ -22,6 +29,7 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
+export const SOMAXCONN = 4096;
 
 // <linux/vm_sockets.h>
 export const VMADDR_CID_ANY = 0xffffffff;
@@ -31,6 +39,7 @@ export const VMADDR_PORT_ANY = 0xffffffff;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const O_RDWR = 2;
+export const F_DUPFD_CLOEXEC = 1030;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
@@ -78,6 +87,7 @@ export const PROT_WRITE = 2;
 export const MAP_PRIVATE = 0x2;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
+export const MFD_CLOEXEC = 0x1;
 
 // <linux/magic.h>, Linux 6.9
 export const PID_FS_MAGIC = 0x50494446;

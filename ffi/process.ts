@@ -1,6 +1,7 @@
 /** System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without its NUL. */
 
 import {
+  MFD_CLOEXEC,
   O_RDWR,
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
@@ -9,6 +10,7 @@ import {
   SIG_BLOCK,
   SIG_DFL,
   SIG_IGN,
+  SOMAXCONN,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
 import { type Address, allocate, errno, processLibc, readU32 } from "./libc.ts";
@@ -74,6 +76,18 @@ export function readSignal(fd: number): number {
 /** kill(2). */
 export function kill(pid: number, signal: number): void {
   check(processLibc().kill(pid, signal), "kill", `process ${pid}`);
+}
+
+// --- sockets and memory ---
+
+/** listen(2). */
+export function listen(fd: number, address?: string): void {
+  check(processLibc().listen(fd, SOMAXCONN), "listen", address);
+}
+
+/** memfd_create(2): a file in memory, close-on-exec. Returns its fd. */
+export function createMemfd(name: string): number {
+  return check(processLibc().memfd_create(name, MFD_CLOEXEC), "memfd_create", name);
 }
 
 // --- programs ---

@@ -8,6 +8,7 @@ import {
   CLOCK_MONOTONIC,
   EAGAIN,
   EINTR,
+  F_DUPFD_CLOEXEC,
   F_GETFD,
   F_SETFD,
   FD_CLOEXEC,
@@ -166,6 +167,11 @@ export function pipe(): [number, number] {
   const { address, view } = arena();
   check(libc().pipe2(address + at.ints, O_CLOEXEC), "pipe2");
   return [view.getInt32(at.ints, true), view.getInt32(at.ints + 4, true)];
+}
+
+/** fcntl(2): another fd for the same open file, close-on-exec. */
+export function duplicate(fd: number): number {
+  return check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl");
 }
 
 /** fcntl(2): whether the fd is open. */

@@ -1,6 +1,7 @@
 /** The file descriptors that the caller passed. */
 
 import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
+import { whyNoFdName } from "../fd-name.ts";
 import { node } from "../node.ts";
 import { parseUnsigned } from "./numbers.ts";
 import { UsageError } from "./usage-error.ts";
@@ -44,11 +45,8 @@ export function checkFds(fds: readonly number[], inherited: readonly number[]): 
 
 /** @throws UsageError unless the service manager takes the name for file descriptors. */
 export function checkFdName(name: string): void {
-  // sd_pid_notify_with_fds(3): FDNAME=
-  if (name.length > 255) throw new UsageError(`--fdname is too long: ${name.length} characters, and 255 are allowed`);
-  if (!/^[\x20-\x39\x3b-\x7e]*$/.test(name)) {
-    throw new UsageError(`--fdname=${JSON.stringify(name)} is no name: use ASCII without control characters and ":"`);
-  }
+  const why = whyNoFdName(name);
+  if (why !== undefined) throw new UsageError(`--fdname=${JSON.stringify(name)} is no name: ${why}`);
 }
 
 // --- internal ---

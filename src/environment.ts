@@ -1,0 +1,35 @@
+/** What the service manager leaves in a service's environment. */
+
+/** The variables that speak of this very process: whoever inherits them takes what is not meant for it. */
+const OURS = [
+  "NOTIFY_SOCKET",
+  "WATCHDOG_PID",
+  "WATCHDOG_USEC",
+  "LISTEN_PID",
+  "LISTEN_PIDFDID",
+  "LISTEN_FDS",
+  "LISTEN_FDNAMES",
+];
+
+/**
+ * Returns the environment for a child process: without the variables by which the service manager speaks to this one. To delete
+ * them from process.env is not enough, because Bun.spawn() without `env` passes on what this process was started with.
+ *
+ * @see sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)
+ * @example
+ * Bun.spawn(["convert", "in.png", "out.jpg"], { env: childEnv() });
+ */
+export function childEnv(env: Record<string, string | undefined> = process.env): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !OURS.includes(name)));
+}
+
+/** Reads a variable that is a number. @throws SyntaxError that quotes it, when it is none from `min` on. */
+export function readNumber(name: string, min: number): number | undefined {
+  const text = process.env[name];
+  if (text === undefined) return undefined;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && Number.isSafeInteger(value))) {
+    throw new SyntaxError(`Cannot use $${name} ${JSON.stringify(text)}: it must be a number from ${min}`);
+  }
+  return value;
+}

@@ -1,0 +1,8 @@
+/** Names of file descriptors in the fd store: FDNAME= of sd_pid_notify_with_fds(3). */
+
+/** Why the service manager would not take the name; undefined when it would. */
+export function whyNoFdName(name: string): string | undefined {
+  if (name.length > 255) return `it has ${name.length} characters, and 255 are allowed`;
+  if (!/^[\x20-\x39\x3b-\x7e]*$/.test(name)) return 'use ASCII without control characters and ":"';
+  return undefined;
+}

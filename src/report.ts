@@ -1,0 +1,34 @@
+/** Where errors go that nobody waits for. */
+
+/** What to do with an error. */
+export type OnError = (error: unknown) => void;
+
+/** Says it in one line on standard error, once a minute at most. */
+export function reportToStderr(): OnError {
+  let last = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const now = performance.now();
+    if (now - last < 60_000) return;
+    last = now;
+    console.error(`sd-notify: ${firstLine(error)}`);
+  };
+}
+
+/** Does something whose failure is no reason to stop. A report that fails is none either. */
+export function attempt(onError: OnError, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    try {
+      onError(error);
+    } catch {
+      // The caller's own mistake, in the one place that has nobody to tell.
+    }
+  }
+}
+
+/** The first line of what an error says, fit for a status. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  return (text.split("\n", 1)[0] ?? "").replaceAll("\0", "").toWellFormed();
+}

@@ -1,0 +1,164 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, fstatSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { barrier, notify } from "../src/index.ts";
+import { openReceiver } from "../src/testing/index.ts";
+import { openFds, runModule, temporaryDirectory } from "./support/run.ts";
+
+const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
+describe("openReceiver()", () => {
+  test("takes messages with sender, fields, state, file descriptors and time", async () => {
+    using receiver = openReceiver();
+    const fd = openSync(import.meta.path, "r");
+    notify({ reloading: true, status: "größe", extra: { X: 1 } }, { socket: receiver.address, fds: [fd] });
+    using message = await receiver.next();
+    expect(message).toMatchObject(own);
+    expect(message.text).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+\nSTATUS=größe\nX=1$/);
+    expect(message.fields).toMatchObject({ RELOADING: "1", STATUS: "größe", X: "1" });
+    expect(message.state).toMatchObject({ reloading: true, status: "größe" });
+    expect(message.fds.map((received) => fstatSync(received).ino)).toEqual([fstatSync(fd).ino]);
+    expect(message.receivedUsec - Number(message.fields.MONOTONIC_USEC)).toBeWithin(0, 1_000_000);
+    const [received = -1] = message.fds;
+    message.close();
+    message.close();
+    expect(message.fds).toEqual([]);
+    expect(() => fstatSync(received)).toThrow("EBADF");
+  });
+
+  test("listens on a path, and removes it at the end", async () => {
+    using directory = temporaryDirectory();
+    const address = join(directory.path, "notify");
+    {
+      using receiver = openReceiver({ address });
+      expect(receiver.env).toEqual({ NOTIFY_SOCKET: address });
+      notify({ ready: true }, { socket: address });
+      expect((await receiver.next()).state).toEqual({ ready: true });
+      expect(() => openReceiver({ address })).toThrow(`bind ${address}: Address already in use`);
+    }
+    expect(existsSync(address)).toBe(false);
+  });
+
+  test("refuses an address that can't be", () => {
+    expect(() => openReceiver({ address: "x" })).toThrow(SyntaxError);
+    expect(() => openReceiver({ address: "vsock:2:3" })).toThrow(TypeError);
+    expect(() => openReceiver({ address: `/${"x".repeat(200)}` })).toThrow(RangeError);
+  });
+
+  test("answers barriers, which are no messages", async () => {
+    using receiver = openReceiver();
+    expect(await barrier({ socket: receiver.address })).toBe(true);
+    notify({ ready: true }, { socket: receiver.address });
+    expect((await receiver.next()).text).toBe("READY=1");
+  });
+
+  test("shows barriers, or holds them, when asked to", async () => {
+    using shown = openReceiver({ barriers: "show" });
+    expect(await barrier({ socket: shown.address })).toBe(true);
+    expect(await shown.next()).toMatchObject({ text: "BARRIER=1", isBarrier: true });
+    using held = openReceiver({ barriers: "hold" });
+    await expect(barrier({ socket: held.address, timeoutMs: 50 })).rejects.toMatchObject({ code: "ETIMEDOUT" });
+    (await held.next()).close();
+    const answered = barrier({ socket: held.address });
+    (await held.next()).close();
+    expect(await answered).toBe(true);
+  });
+
+  test("does not block the event loop while it waits", async () => {
+    using receiver = openReceiver();
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 5);
+    await receiver.next({ timeoutMs: 150 }).catch(() => {});
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(10);
+  });
+
+  test("is iterated until it is closed", async () => {
+    const receiver = openReceiver();
+    const socket = receiver.address;
+    for (const n of [1, 2, 3]) notify({ status: `${n}` }, { socket });
+    const seen: string[] = [];
+    for await (const { text } of receiver) {
+      seen.push(text);
+      if (seen.length === 3) receiver.close();
+    }
+    expect(seen).toEqual(["STATUS=1", "STATUS=2", "STATUS=3"]);
+    await expect(receiver.next()).rejects.toThrow("no message the receiver is closed");
+  });
+
+  test("loses nothing of 20,000 messages", async () => {
+    using receiver = openReceiver();
+    const source = `import { notify } from "../src/index.ts"; for (let i = 0; i < 20_000; i++) notify({ status: String(i) });`;
+    const sending = runModule(source, { env: receiver.env });
+    for (let i = 0; i < 20_000; i++) {
+      const { text } = await receiver.next();
+      if (text !== `STATUS=${i}`) expect(text).toBe(`STATUS=${i}`);
+    }
+    expect((await sending).code).toBe(0);
+  });
+
+  test("leaves no file descriptor behind, taken or not", async () => {
+    const before = openFds();
+    for (let i = 0; i < 5; i++) {
+      using receiver = openReceiver();
+      for (let n = 0; n < 3; n++) notify({ status: "x" }, { socket: receiver.address, fds: [0, 1] });
+      using _ = await receiver.next();
+    }
+    const ofTheConnections = openFds().filter((fd) => fd.includes("socket:")).length;
+    expect(ofTheConnections).toBeGreaterThan(0);
+    for (
+      let i = 0;
+      i < 1000 &&
+      openFds().filter((fd) => !fd.includes("socket:")).length >
+        before.filter((fd) => !fd.includes("socket:")).length + 1;
+      i++
+    ) {
+      await Bun.sleep(1);
+    }
+    expect(openFds().filter((fd) => fd.includes("/dev/null")).length).toBe(
+      before.filter((fd) => fd.includes("/dev/null")).length,
+    );
+  });
+
+  test("does not keep a program alive, nor hold up its end", async () => {
+    const source = `import { openReceiver } from "../src/testing/index.ts"; openReceiver(); console.log("end");`;
+    expect(await runModule(source)).toMatchObject({ code: 0, stdout: "end\n", stderr: "" });
+    const waiting = `
+      import { openReceiver } from "../src/testing/index.ts";
+      const receiver = openReceiver();
+      setTimeout(() => receiver.close(), 100).unref();
+      for await (const message of receiver);
+      console.log("end");`;
+    expect(await runModule(waiting)).toMatchObject({ code: 0, stdout: "end\n", stderr: "" });
+  });
+});
+
+describe("waitFor()", () => {
+  test("takes messages until the fields of a state fit", async () => {
+    using receiver = openReceiver();
+    const socket = receiver.address;
+    notify({ status: "starting" }, { socket });
+    notify({ ready: true, status: "up", extra: { X: 5 } }, { socket });
+    notify({ watchdog: "trigger" }, { socket });
+    expect((await receiver.waitFor({ ready: true, extra: { X: 5 }, stopping: false })).state.status).toBe("up");
+    expect((await receiver.waitFor({ watchdog: "trigger" })).text).toBe("WATCHDOG=trigger");
+  });
+
+  test("takes messages until a function returns true", async () => {
+    using receiver = openReceiver();
+    setTimeout(() => notify({ ready: true }, { socket: receiver.address, fds: [0, 1] }), 20);
+    using message = await receiver.waitFor(({ fds }) => fds.length === 2, { timeoutMs: 1000 });
+    expect(message.text).toBe("READY=1");
+  });
+
+  test("says what did arrive when nothing fits in time", async () => {
+    using receiver = openReceiver();
+    notify({ status: "a" }, { socket: receiver.address });
+    notify({ stopping: true }, { socket: receiver.address });
+    await expect(receiver.waitFor({ ready: true }, { timeoutMs: 100 })).rejects.toThrow(
+      `no message with {"ready":true} within 100 ms; what arrived:\n  1. "STATUS=a" from process ${process.pid}\n  2. "STOPPING=1" from process ${process.pid}`,
+    );
+    using other = openReceiver();
+    await expect(other.next({ timeoutMs: 10 })).rejects.toThrow("no message within 10 ms; nothing arrived");
+  });
+});
