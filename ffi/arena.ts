@@ -30,8 +30,11 @@ export const at = {
 /** How many fds one poll(2) takes. */
 export const MAX_POLLFDS = 4;
 
-/** Room for one message. A send buffer of 8 MiB, which Linux doubles, takes less than this. */
-export const PAYLOAD_SIZE = 16 << 20;
+/**
+ * Room for one message. A send buffer of 8 MiB, which Linux doubles, takes less than this. A worker has less room, because its
+ * mapping stays when it ends.
+ */
+export const PAYLOAD_SIZE = Bun.isMainThread ? 16 << 20 : 2 << 20;
 
 /** Returns the arena; maps it at the first call. */
 export function arena(): Arena {

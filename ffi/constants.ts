@@ -56,6 +56,7 @@ export const SIGUSR1 = 10;
 export const SIGUSR2 = 12;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
+export const SIGCHLD = 17;
 export const SIGCONT = 18;
 export const SIGTSTP = 20;
 export const SIGXFSZ = 25;
@@ -76,7 +77,6 @@ export const RLIMIT_NOFILE = 7;
 // <poll.h>
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
-export const POLLHUP = 0x10;
 
 // <time.h>
 export const CLOCK_MONOTONIC = 1;
@@ -101,12 +101,15 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
+export const ENOEXEC = 8;
+export const EBADF = 9;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const ENODEV = 19;
-export const EINVAL = 22;
 export const ENOSYS = 38;
 export const EPROTO = 71;
+export const ENOTSOCK = 88;
+export const EDESTADDRREQ = 89;
 export const EPROTONOSUPPORT = 93;
 export const ESOCKTNOSUPPORT = 94;
 export const EOPNOTSUPP = 95;

@@ -2,6 +2,7 @@
 
 import { PATH_MAX, VMADDR_CID_ANY, VMADDR_PORT_ANY } from "../ffi/constants.ts";
 import { SUN_PATH_SIZE } from "../ffi/structs.ts";
+import { parseUnsigned } from "./numbers.ts";
 
 /**
  * Where notifications go. `path` is sun_path without its terminating NUL, an abstract name with the NUL before it; a path
@@ -62,7 +63,6 @@ const VSOCK_TYPES: Record<string, "stream" | "dgram" | "seqpacket" | undefined> 
 
 /** Reads what CIDs and ports have in common: 32 bits, of which -1U means "any". */
 function uint32(text: string): number | undefined {
-  if (!/^\d+$/.test(text)) return undefined;
-  const value = Number(text);
-  return value < VMADDR_CID_ANY ? value : undefined;
+  const value = parseUnsigned(text);
+  return value !== undefined && value < BigInt(VMADDR_CID_ANY) ? Number(value) : undefined;
 }

@@ -5,7 +5,7 @@ import { isErrno, systemError } from "../ffi/errno.ts";
 import type { SystemError } from "../ffi/errors.ts";
 import * as sys from "../ffi/syscalls.ts";
 import { mustBe } from "./check.ts";
-import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
 
 /** How long to wait, and for whom. */
 export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
@@ -24,14 +24,14 @@ export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
  * await barrier({ timeoutMs: 5000 });
  */
 export async function barrier(options?: BarrierOptions): Promise<boolean> {
-  const timeoutMs = checkBarrierOptions(options);
-  const address = managerAddress(options);
+  const { timeoutMs, ...checked } = checkBarrierOptions(options);
+  const address = managerAddress(checked);
   if (address === undefined) return false;
   const deadline = performance.now() + timeoutMs;
   const [readEnd, writeEnd] = sys.pipe();
   try {
     try {
-      while (!trySend(writeEnd, address, options)) {
+      while (!trySend(writeEnd, address, checked)) {
         if (performance.now() >= deadline) throw timedOut(address, timeoutMs);
         // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
         await Bun.sleep(1);
@@ -57,17 +57,21 @@ export async function barrier(options?: BarrierOptions): Promise<boolean> {
  * barrierSync();
  */
 export function barrierSync(options?: BarrierOptions): boolean {
-  const timeoutMs = checkBarrierOptions(options);
-  const address = managerAddress(options);
+  const { timeoutMs, ...checked } = checkBarrierOptions(options);
+  const address = managerAddress(checked);
   if (address === undefined) return false;
+  const deadline = performance.now() + timeoutMs;
   const [readEnd, writeEnd] = sys.pipe();
   try {
     try {
-      send(MESSAGE, address, withFd(writeEnd, options));
+      while (!trySend(writeEnd, address, checked)) {
+        if (performance.now() >= deadline) throw timedOut(address, timeoutMs);
+        Bun.sleepSync(1);
+      }
     } finally {
       sys.close(writeEnd);
     }
-    if (sys.poll(readEnd, 0, timeoutMs) === 0) throw timedOut(address, timeoutMs);
+    if (sys.poll(readEnd, 0, deadline - performance.now()) === 0) throw timedOut(address, timeoutMs);
     return true;
   } finally {
     sys.close(readEnd);
@@ -79,23 +83,18 @@ export function barrierSync(options?: BarrierOptions): boolean {
 /** Alone in its message and with one fd, the write end of a pipe: the manager acknowledges by closing it. */
 const MESSAGE = "BARRIER=1";
 
-function checkBarrierOptions(options: BarrierOptions | undefined): number {
-  checkSendOptions(options);
-  checkOptionNames(options, ["timeoutMs", "pid", "socket"]);
+function checkBarrierOptions(options: BarrierOptions | undefined): SendOptions & { timeoutMs: number } {
   const timeoutMs = options?.timeoutMs ?? 5000;
+  const checked = checkSendOptions<BarrierOptions>(options, ["timeoutMs", "pid", "socket"]);
   if (typeof timeoutMs !== "number") throw mustBe("timeoutMs", "a number of milliseconds", timeoutMs);
   if (!(timeoutMs >= 0)) throw new RangeError(`Cannot wait: timeoutMs must be a number from 0, not ${timeoutMs}`);
-  return timeoutMs;
-}
-
-function withFd(fd: number, options: BarrierOptions | undefined): SendOptions {
-  return { pid: options?.pid, socket: options?.socket, fds: [fd] };
+  return { ...checked, timeoutMs };
 }
 
 /** Returns false when the manager's queue is full. */
-function trySend(fd: number, address: string, options: BarrierOptions | undefined): boolean {
+function trySend(fd: number, address: string, options: SendOptions): boolean {
   try {
-    send(MESSAGE, address, withFd(fd, options), MSG_DONTWAIT);
+    send(MESSAGE, address, { ...options, fds: [fd] }, MSG_DONTWAIT);
     return true;
   } catch (error) {
     if (isErrno(error, EAGAIN)) return false;

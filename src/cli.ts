@@ -9,9 +9,10 @@ import { barrierSync } from "./barrier.ts";
 import { type Arguments, commandArguments } from "./cli/arguments.ts";
 import { addAssignments } from "./cli/assignments.ts";
 import { parseRequest, type Request } from "./cli/request.ts";
-import { defaultSender, identify } from "./cli/sender.ts";
+import { findSender } from "./cli/sender.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { notifyRaw } from "./notify-raw.ts";
+import { pidfdInodeOf } from "./process.ts";
 
 const commandLine = commandArguments();
 try {
@@ -32,7 +33,7 @@ async function main({ args, encoding }: Arguments): Promise<number> {
 }
 
 async function notifyManager(request: Request, encoding: BufferEncoding): Promise<number> {
-  const { flags, fds, ids, command } = request;
+  const { flags, fds, user, command } = request;
   if (process.env.NOTIFY_SOCKET === undefined) {
     throw new UsageError(
       "$NOTIFY_SOCKET is not set: only a service that systemd started has it, with Type=notify or NotifyAccess=all in its unit",
@@ -46,12 +47,9 @@ async function notifyManager(request: Request, encoding: BufferEncoding): Promis
     if (surplus.length > 0)
       await warn(`not sending the open file descriptors ${surplus.join(", ")}: no --fd names them`);
   }
-  const sender = request.pid?.pid ?? defaultSender(warn);
+  const sender = findSender(request.pid, warn);
   const message = addAssignments(messageFields(request, sender), request.args).join("\n");
-  if (ids) {
-    const { setRealIds } = await import("../ffi/process.ts");
-    setRealIds(ids.uid, ids.gid);
-  }
+  if (user) (await import("./cli/user.ts")).becomeUser(user);
   notifyRaw(encoding === "utf8" ? message : Buffer.from(message, encoding), { pid: sender, fds });
   if (!flags.has("no-block")) barrierSync({ pid: sender, timeoutMs: 5000 });
   if (command.length === 0) return 0;
@@ -61,14 +59,14 @@ async function notifyManager(request: Request, encoding: BufferEncoding): Promis
 }
 
 /** The fields that options make, in the order in which systemd-notify(1) sends them. */
-function messageFields({ flags, status, pid, fds, fdName }: Request, sender: number): string[] {
+function messageFields({ flags, status, fds, fdName }: Request, sender: number): string[] {
   const fields: string[] = [];
   if (flags.has("reloading")) fields.push("RELOADING=1", `MONOTONIC_USEC=${monotonicUsec()}`);
   if (flags.has("ready")) fields.push("READY=1");
   if (flags.has("stopping")) fields.push("STOPPING=1");
   if (status !== undefined) fields.push(`STATUS=${status}`);
   if (flags.has("pid")) {
-    const { pidfdInode } = pid ?? identify(sender);
+    const pidfdInode = pidfdInodeOf(sender);
     fields.push(`MAINPID=${sender}`);
     if (pidfdInode !== undefined) fields.push(`MAINPIDFDID=${pidfdInode}`);
   }

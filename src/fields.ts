@@ -8,22 +8,43 @@ export type FieldName = Exclude<keyof State, "extra">;
 
 export interface Field {
   key: string;
-  /** Returns the assignment, and those that go with it; "" for nothing. */
-  encode(value: unknown, name: string, facts: Facts): string;
+  /** Returns the assignment; "" for nothing. */
+  encode(value: unknown, name: string): string;
+  /** An assignment that goes with it, and is the system's to know. */
+  companion?: Companion;
   /** Returns the value of the field; undefined when the text is none. */
   decode(text: string): unknown;
 }
 
+export interface Companion {
+  /** The length of the longest one. */
+  maxLength: number;
+  /** Returns it, with the newline before it; "" for none. */
+  encode(value: unknown, facts: Facts): string;
+}
+
 /** Every field and its key, in the order in which they are sent. */
 export const FIELDS: Record<FieldName, Field> = {
-  reloading: flag("RELOADING", (facts) => `\nMONOTONIC_USEC=${facts.monotonicUsec()}`),
+  reloading: {
+    ...flag("RELOADING"),
+    companion: {
+      maxLength: `\nMONOTONIC_USEC=${Number.MAX_SAFE_INTEGER}`.length,
+      encode: (_, facts) => `\nMONOTONIC_USEC=${facts.monotonicUsec()}`,
+    },
+  },
   ready: flag("READY"),
   stopping: flag("STOPPING"),
   status: line("STATUS"),
-  mainPid: integer("MAINPID", 1, 0x7fffffff, (facts, pid) => {
-    const inode = facts.pidfdInode(pid);
-    return inode === undefined ? "" : `\nMAINPIDFDID=${inode}`;
-  }),
+  mainPid: {
+    ...integer("MAINPID", 1, 0x7fffffff),
+    companion: {
+      maxLength: `\nMAINPIDFDID=${2n ** 64n - 1n}`.length,
+      encode(pid, facts) {
+        const inode = facts.pidfdInode(pid as number);
+        return inode === undefined ? "" : `\nMAINPIDFDID=${inode}`;
+      },
+    },
+  },
   notifyAccess: word("NOTIFYACCESS", ["none", "main", "exec", "all"]),
   errno: integer("ERRNO", 0, 4095),
   busError: line("BUSERROR"),
@@ -45,12 +66,12 @@ const DERIVED_KEYS: Record<string, string> = {
   BARRIER: "barrier() sends it",
 };
 
-function flag(key: string, more?: (facts: Facts) => string): Field {
+function flag(key: string): Field {
   const assignment = `${key}=1`;
   return {
     key,
-    encode(value, name, facts) {
-      if (value === true) return more ? assignment + more(facts) : assignment;
+    encode(value, name) {
+      if (value === true) return assignment;
       if (value === false) return "";
       throw mustBe(name, "a boolean", value);
     },
@@ -81,12 +102,12 @@ function word(key: string, words: string[]): Field {
   };
 }
 
-function integer(key: string, min: number, max: number, more?: (facts: Facts, value: number) => string): Field {
+function integer(key: string, min: number, max: number): Field {
   return {
     key,
-    encode(value, name, facts) {
+    encode(value, name) {
       checkInteger(name, value, min, max);
-      return more ? `${key}=${value}${more(facts, value)}` : `${key}=${value}`;
+      return `${key}=${value}`;
     },
     decode(text) {
       const value = number(text);

@@ -2,9 +2,13 @@
 
 import { PIPE_BUF } from "../ffi/constants.ts";
 import { show } from "./check.ts";
-import { encodeExtra, FIELDS, type Field, nameOfKey } from "./fields.ts";
+import { type Companion, encodeExtra, FIELDS, type Field, nameOfKey } from "./fields.ts";
 
-/** What to tell the service manager. A field that is undefined, or false, is not sent. @see sd_notify(3) */
+/**
+ * What to tell the service manager. A field that is undefined, or false, is not sent; one at least has to be.
+ *
+ * @see sd_notify(3)
+ */
 export interface State {
   /** The configuration is being reloaded; the time that Type=notify-reload asks for is added. `RELOADING=1` */
   reloading?: boolean | undefined;
@@ -50,7 +54,8 @@ export interface Facts {
 export const MAX_MESSAGE_LENGTH = PIPE_BUF;
 
 /**
- * Returns the text of a message, its fields in the order in which systemd-notify(1) sends them.
+ * Returns the text of a message, its fields in the order in which systemd-notify(1) sends them. Every field is checked before
+ * the system is asked for anything.
  *
  * @throws TypeError or RangeError that names the field, when a value can't be sent or PID 1 would drop the message.
  */
@@ -61,21 +66,34 @@ export function encode(state: State, facts: Facts): string {
   let only = "";
   let count = 0;
   let pieces: string[] | undefined;
+  let companions: { rank: number; value: unknown; companion: Companion }[] | undefined;
   for (const name in state) {
     const value = state[name as keyof State];
     const field = fields.get(name);
     if (field === undefined) throw unknownField(name);
     if (value === undefined) continue;
-    const piece = field.encode(value, name, facts);
+    const piece = field.encode(value, name);
     if (piece === "") continue;
     if (++count === 1) only = piece;
     pieces ??= [];
     pieces[field.rank] = piece;
+    if (field.companion) {
+      companions ??= [];
+      companions.push({ rank: field.rank, value, companion: field.companion });
+    }
   }
-  if (count === 0) throw new TypeError("Cannot notify: nothing to say: no field of the state is set");
-  const text = count === 1 ? only : Object.values(pieces as string[]).join("\n");
-  checkLength(text);
-  return text;
+  if (pieces === undefined) throw new TypeError("Cannot notify: nothing to say: no field of the state is set");
+  const text = count === 1 ? only : join(pieces);
+  if (companions === undefined) {
+    checkLength(text, 0);
+    return text;
+  }
+  checkLength(
+    text,
+    companions.reduce((length, { companion }) => length + companion.maxLength, 0),
+  );
+  for (const { rank, value, companion } of companions) pieces[rank] += companion.encode(value, facts);
+  return join(pieces);
 }
 
 /**
@@ -105,15 +123,21 @@ export function decode(text: string): State {
 
 /** FIELDS for the encoder: with `extra`, and each with its place in the message. */
 const fields = new Map(
-  Object.entries<Pick<Field, "encode">>({ ...FIELDS, extra: { encode: encodeExtra } }).map(
-    ([name, { encode }], rank) => [name, { encode, rank }],
+  Object.entries<Pick<Field, "encode" | "companion">>({ ...FIELDS, extra: { encode: encodeExtra } }).map(
+    ([name, { encode, companion }], rank) => [name, { encode, companion, rank }],
   ),
 );
 
-function checkLength(text: string): void {
+/** Joins pieces at their places, of which some are empty. */
+function join(pieces: string[]): string {
+  return Object.values(pieces).join("\n");
+}
+
+/** Checks the length of a message that gets up to `more` bytes longer. */
+function checkLength(text: string, more: number): void {
   // UTF-8 takes at most three bytes for a UTF-16 unit, so most messages need not be measured.
-  if (text.length * 3 <= MAX_MESSAGE_LENGTH) return;
-  const length = Buffer.byteLength(text);
+  if (text.length * 3 + more <= MAX_MESSAGE_LENGTH) return;
+  const length = Buffer.byteLength(text) + more;
   if (length <= MAX_MESSAGE_LENGTH) return;
   const [longest = ""] = text.split("\n").sort((a, b) => b.length - a.length);
   const key = longest.slice(0, longest.indexOf("="));

@@ -1,5 +1,5 @@
 import { mustBe } from "./check.ts";
-import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
 
 /**
  * Sends a message that is text or bytes already, of any length and whatever it says: sd_pid_notify_with_fds() of
@@ -15,10 +15,9 @@ export function notifyRaw(message: string | Uint8Array, options?: SendOptions): 
   if (typeof message !== "string" && !(message instanceof Uint8Array)) {
     throw mustBe("the message", "a string or a Uint8Array", message);
   }
-  checkSendOptions(options);
-  checkOptionNames(options, ["pid", "fds", "socket"]);
-  const address = managerAddress(options);
+  const checked = checkSendOptions(options, ["pid", "fds", "socket"]);
+  const address = managerAddress(checked);
   if (address === undefined) return false;
-  send(message, address, options);
+  send(message, address, checked);
   return true;
 }

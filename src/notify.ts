@@ -1,9 +1,10 @@
 /** The verb of this package. */
 
+import { FFIUnavailableError } from "../ffi/errors.ts";
 import { monotonicUsec } from "../ffi/syscalls.ts";
 import { encode, type Facts, type State } from "./message.ts";
 import { pidfdInodeOf } from "./process.ts";
-import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
 
 /**
  * Tells the service manager about the state of this service. Everything is checked first, whether there is a service
@@ -19,12 +20,11 @@ import { checkOptionNames, checkSendOptions, managerAddress, type SendOptions, s
  * notify({ ready: true, status: "Listening on :3000" });
  */
 export function notify(state: State, options?: SendOptions): boolean {
-  checkSendOptions(options);
-  checkOptionNames(options, ["pid", "fds", "socket"]);
-  const address = managerAddress(options);
+  const checked = checkSendOptions(options, ["pid", "fds", "socket"]);
+  const address = managerAddress(checked);
   const message = encode(state, address === undefined ? noFacts : systemFacts);
   if (address === undefined) return false;
-  send(message, address, options);
+  send(message, address, checked);
   return true;
 }
 
@@ -32,4 +32,15 @@ export function notify(state: State, options?: SendOptions): boolean {
 
 const noFacts: Facts = { monotonicUsec: () => 0, pidfdInode: () => undefined };
 
-const systemFacts: Facts = { monotonicUsec, pidfdInode: pidfdInodeOf };
+const systemFacts: Facts = {
+  monotonicUsec,
+  pidfdInode(pid) {
+    try {
+      return pidfdInodeOf(pid);
+    } catch (error) {
+      // The message is as good without it.
+      if (error instanceof FFIUnavailableError) return undefined;
+      throw error;
+    }
+  },
+};

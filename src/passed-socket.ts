@@ -36,7 +36,8 @@ const SD_LISTEN_FDS_START = 3;
 /** The passed fd whose name is "notify"; undefined when there is none, or all are meant for another process. */
 function passedSocket(): number | undefined {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = process.env;
-  if (LISTEN_PID !== `${process.pid}`) return undefined;
-  const index = (LISTEN_FDNAMES ?? "").split(":").indexOf("notify");
-  return index >= 0 && index < Number(LISTEN_FDS) ? SD_LISTEN_FDS_START + index : undefined;
+  const names = (LISTEN_FDNAMES ?? "").split(":");
+  const index = names.indexOf("notify");
+  if (LISTEN_PID !== `${process.pid}` || LISTEN_FDS !== `${names.length}` || index === -1) return undefined;
+  return SD_LISTEN_FDS_START + index;
 }

@@ -1,6 +1,16 @@
 /** Messages as bytes, from this process to the service manager. */
 
-import { EAGAIN, ECONNREFUSED, EIO, ENOENT, ENOTCONN, MSG_NOSIGNAL } from "../ffi/constants.ts";
+import {
+  EAGAIN,
+  EBADF,
+  ECONNREFUSED,
+  EDESTADDRREQ,
+  EIO,
+  ENOENT,
+  ENOTCONN,
+  ENOTSOCK,
+  MSG_NOSIGNAL,
+} from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
 import { FFIUnavailableError, SystemError } from "../ffi/errors.ts";
 import { type Control, SCM_MAX_FD } from "../ffi/structs.ts";
@@ -40,26 +50,37 @@ export function send(message: string | Uint8Array, to: string, options?: SendOpt
   }
 }
 
-/** @throws TypeError or RangeError that names the option, when it can't be one. */
-export function checkSendOptions(options: SendOptions | undefined): void {
-  if (options === undefined) return;
+/**
+ * Checks the options and returns a copy of them, which nobody changes any more.
+ *
+ * @throws TypeError or RangeError that names the option, when it can't be one.
+ */
+export function checkSendOptions<Options extends SendOptions>(
+  options: Options | undefined,
+  names: readonly (keyof Options & string)[],
+): SendOptions | undefined {
+  if (options === undefined) return undefined;
   if (typeof options !== "object" || options === null) throw mustBe("the options", "an object", options);
-  const { pid, fds, socket } = options;
+  checkOptionNames(options, names);
+  const { pid, socket, fds: list } = options;
   if (pid !== undefined) checkInteger("pid", pid, 1, 0x7fffffff);
   if (socket !== undefined && typeof socket !== "string") throw mustBe("socket", "a string", socket);
-  if (fds === undefined) return;
-  if (!Array.isArray(fds)) throw mustBe("fds", "an array of file descriptors", fds);
+  if (list === undefined) return { pid, socket };
+  if (!Array.isArray(list)) throw mustBe("fds", "an array of file descriptors", list);
+  const fds = [...list];
   if (fds.length > SCM_MAX_FD) {
     throw new RangeError(`Cannot notify: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
   }
   for (const [i, fd] of fds.entries()) checkInteger(`fds[${i}]`, fd, 0, 0x7fffffff);
+  return { pid, socket, fds };
 }
 
 /** @throws TypeError when there is an option of another name. */
 export function checkOptionNames(options: object | undefined, names: readonly string[]): void {
   for (const name in options) {
-    if (!names.includes(name))
+    if (!names.includes(name)) {
       throw new TypeError(`Cannot notify: no option ${show(name)}: there are ${names.join(", ")}`);
+    }
   }
 }
 
@@ -68,7 +89,7 @@ export function checkOptionNames(options: object | undefined, names: readonly st
 /** More addresses than a program has; what a test suite opens beyond that is closed again. */
 const MAX_CONNECTIONS = 8;
 
-/** One connected socket for each address, the one that is unused for longest first. */
+/** One connected socket for each address, the first one opened first. */
 const connections = new Map<string, Connection>();
 
 function sendByLibc(message: string | Uint8Array, to: string, options: SendOptions | undefined, flags: number): void {
@@ -78,22 +99,25 @@ function sendByLibc(message: string | Uint8Array, to: string, options: SendOptio
       transmit(kept, message, options, flags);
       return;
     } catch (error) {
-      if (!isGone(error)) throw error;
-      // The manager has gone; if another listens at the address by now, the message is for that.
-      forget(kept);
+      // If the manager has gone and another listens at the address by now, the message is for that.
+      if (isGone(error)) forget(kept);
+      else if (isLost(error, kept)) connections.delete(to);
+      else throw error;
     }
   }
   const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
   const connection = connect(parseAddress(to, source), to);
-  if (!connection.once) remember(connection);
+  // A worker has no end at which its sockets could be closed.
+  const keep = !connection.once && Bun.isMainThread;
   try {
     transmit(connection, message, options, flags);
     if (connection.once) finish(connection);
+    if (keep) remember(connection);
   } catch (error) {
-    if (isGone(error)) forget(connection);
+    if (keep) sys.close(connection.fd);
     throw error;
   } finally {
-    if (connection.once) sys.close(connection.fd);
+    if (!keep) sys.close(connection.fd);
   }
 }
 
@@ -112,7 +136,13 @@ function forget(connection: Connection): void {
 
 /** Nobody listens any more: the receiver was closed, or its socket removed. */
 function isGone(error: unknown): boolean {
-  return isErrno(error, ECONNREFUSED, ENOENT, ENOTCONN);
+  return isErrno(error, ECONNREFUSED, ENOENT);
+}
+
+/** Somebody else closed the connection, and the number may be that of another file by now, which is not to be touched. */
+function isLost(error: unknown, { fd }: Connection): boolean {
+  // EBADF may also mean one of the fds to send.
+  return isErrno(error, ENOTSOCK, EDESTADDRREQ, ENOTCONN) || (isErrno(error, EBADF) && !sys.isOpen(fd));
 }
 
 function transmit(
@@ -124,12 +154,12 @@ function transmit(
   const length = sys.setPayload(message);
   const fds = options?.fds ?? NO_FDS;
   const pid = options?.pid;
-  if (fds.length === 0 && (pid === undefined || pid === process.pid) && !connection.stream) {
+  const foreign = pid !== undefined && pid !== process.pid;
+  if (fds.length === 0 && !foreign && !connection.stream) {
     const sent = sys.send(connection.fd, length, flags | MSG_NOSIGNAL, connection.name);
     if (sent !== length) throw short(sent, length, connection);
     return;
   }
-  const foreign = pid !== undefined && pid !== process.pid;
   if (foreign) {
     try {
       // SCM_CREDENTIALS carries the real ids, as libsystemd does. Without it the kernel adds the same ids by itself.

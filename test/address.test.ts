@@ -13,6 +13,7 @@ describe("parseAddress() reads", () => {
     [long, unix(long)],
     ["@x", unix("\0x")],
     [`@${"x".repeat(107)}`, unix(`\0${"x".repeat(107)}`)],
+    ["vsock:0x2:010", { family: "vsock" as const, cid: 2, port: 8 }],
     ["vsock:2:1234", { family: "vsock" as const, cid: 2, port: 1234 }],
     ["vsock-stream:0:0", { family: "vsock" as const, type: "stream" as const, cid: 0, port: 0 }],
     ["vsock-dgram:4294967294:1", { family: "vsock" as const, type: "dgram" as const, cid: 4294967294, port: 1 }],

@@ -74,6 +74,23 @@ describe.each([
   });
 });
 
+test("barrierSync() gives up in time while the manager's queue is full", async () => {
+  await using receiver = await openReceiver();
+  receiver.pause();
+  const start = performance.now();
+  let code: string | undefined;
+  for (let i = 0; i < 600 && performance.now() - start < 5000; i++) {
+    const begin = performance.now();
+    try {
+      barrierSync({ socket: receiver.address, timeoutMs: i < 599 ? 0 : 50 });
+    } catch (error) {
+      code = (error as SystemError).code;
+    }
+    expect(performance.now() - begin).toBeLessThan(1000);
+  }
+  expect(code).toBe("ETIMEDOUT");
+});
+
 describe("barrier()", () => {
   test("lets the event loop go on", async () => {
     await using receiver = await openReceiver(undefined, { hold: true });

@@ -125,6 +125,29 @@ describe.each(COMMANDS)("--exec of %s", (name, command) => {
     expect(direct.stdout).toMatch(/^SigIgn/m);
   });
 
+  const noPerl = missing("perl");
+  test.skipIf(Boolean(noPerl))(titled("keeps the signal mask", noPerl), async () => {
+    await using receiver = await openReceiver();
+    const perl = "use POSIX; sigprocmask(SIG_SETMASK, POSIX::SigSet->new(SIGUSR1, SIGTERM)); exec @ARGV";
+    const program = ["grep", "SigBlk", "/proc/self/status"];
+    const { stdout } = await run(["perl", "-e", perl, ...command, "--exec", "A=1", ";", "--", ...program], {
+      env: { NOTIFY_SOCKET: receiver.address },
+    });
+    expect(stdout).toBe("SigBlk:\t0000000000004200\n");
+  });
+
+  test.skipIf(Boolean(noPerl))(titled("leaves O_NONBLOCK on where the caller has it on", noPerl), async () => {
+    await using receiver = await openReceiver();
+    const perl =
+      "use Fcntl; fcntl(STDIN, F_SETFL, O_NONBLOCK); fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK); exec @ARGV";
+    const look = 'for fd in 0 1; do echo "$(grep flags /proc/$$/fdinfo/$fd)" >&2; done';
+    const pipeline = 'cat /dev/null | perl -e "$0" "$@" | cat';
+    const args = [...command, "--exec", "A=1", ";", "--", "sh", "-c", look];
+    const { stderr } = await run(["sh", "-c", pipeline, perl, ...args], { env: { NOTIFY_SOCKET: receiver.address } });
+    const flags = [...stderr.matchAll(/flags:\t(\d+)/g)].map(([, flags = ""]) => Number.parseInt(flags, 8) & 0o4000);
+    expect(flags).toEqual([0o4000, 0o4000]);
+  });
+
   test("passes every inherited file descriptor on, and none of Bun's own", async () => {
     await using receiver = await openReceiver();
     const child = Bun.spawn(
@@ -186,12 +209,12 @@ describe.each(COMMANDS)("--exec of %s", (name, command) => {
     async () => {
       await using receiver = await openReceiver();
       const env = { NOTIFY_SOCKET: receiver.address };
-      const flags = "for fd in 0 1 2; do grep flags /proc/$$/fdinfo/$fd >&3; done";
+      const flags = 'for fd in 0 1 2; do echo "$(grep flags /proc/$$/fdinfo/$fd)" >&3; done';
       for (const args of ["--ready", "--help >/dev/null", "--bogus", "--version"]) {
         const script = `exec 3>$LOG; ${flags}; ${command.join(" ")} ${args} 3>&-; ${flags}`;
         for (const prefix of [
           ["sh", "-c", script],
-          ["script", "-qec", `sh -c '${script}'`, "/dev/null"],
+          ["script", "-qec", script, "/dev/null"],
         ]) {
           const log = `/tmp/sd-notify-flags-${process.pid}`;
           await run(prefix, { env: { ...env, LOG: log } });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { openSync, readFileSync } from "node:fs";
 import { within } from "./support/receiver.ts";
-import { BUN, COMMANDS, ROOT, run, runModule } from "./support/run.ts";
+import { BUN, COMMANDS, ROOT, run, runModule, temporaryDirectory } from "./support/run.ts";
 
 /** A program that does what its source says, with the library. */
 const program = (source: string) => [BUN, "-e", `import { barrier, notify } from "${ROOT}src/index.ts";\n${source}`];
@@ -114,6 +114,40 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
     [["--fork", "sh", "-c", "exit 5"], "unknown option -c: see --help"],
   ])("refuses %j", async (args, why) => {
     expect(await run([...command, ...args])).toMatchObject({ code: 1, stdout: "", stderr: `sd-notify: ${why}\n` });
+  });
+
+  test("waits for the program also where the caller ignores SIGCHLD", async () => {
+    const script = `exec perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' "$@"`;
+    const shell = Bun.which("perl") ? ["sh", "-c", script, "sh"] : [];
+    expect(await run([...shell, ...command, "--fork", "-q", "--", "sh", "-c", "exit 3"])).toMatchObject({
+      code: 3,
+      stderr: "",
+    });
+  });
+
+  test("takes a file without #! for a script of the shell, as execvp(3) does", async () => {
+    using directory = temporaryDirectory();
+    const path = `${directory.path}/script`;
+    await Bun.write(path, "echo said >&2; exit 5\n");
+    await run(["chmod", "+x", path]);
+    expect(await run([...command, "--fork", "-q", "--", path])).toMatchObject({ code: 5, stderr: "said\n" });
+  });
+
+  test("waits for the program also where its pid can't be printed", async () => {
+    const { code, stderr } = await run([
+      "sh",
+      "-c",
+      `"$@" >/dev/full`,
+      "sh",
+      ...command,
+      "--fork",
+      "--",
+      "sh",
+      "-c",
+      "exit 3",
+    ]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^sd-notify: the pid \d+ can't be printed: .*\n$/);
   });
 
   test("gives the program the caller's environment, arguments, directory and fds, no blocked signal, and a socket of its own", async () => {

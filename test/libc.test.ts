@@ -69,6 +69,7 @@ describe("the layers", () => {
       "src/fields.ts",
       "src/check.ts",
       "src/address.ts",
+      "src/numbers.ts",
     ];
     for (const file of pure) {
       for (const module of imports(file)) {

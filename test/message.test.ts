@@ -53,6 +53,28 @@ describe("encode()", () => {
     expect(encode({ ready: true, status: "s" }, { monotonicUsec: ask, pidfdInode: ask })).toBe("READY=1\nSTATUS=s");
   });
 
+  test("checks every field before it asks the system", () => {
+    const ask = () => {
+      throw new Error("asked");
+    };
+    const asking: Facts = { monotonicUsec: ask, pidfdInode: ask };
+    expect(() => encode({ reloading: true, mainPid: 1, status: "a\nb" }, asking)).toThrow(TypeError);
+    expect(() => encode({ reloading: true, status: "x".repeat(5000) }, asking)).toThrow(RangeError);
+  });
+
+  test("leaves room for what the system adds, whatever that is", () => {
+    const shortest: Facts = { monotonicUsec: () => 1, pidfdInode: () => undefined };
+    const longest: Facts = { monotonicUsec: () => Number.MAX_SAFE_INTEGER, pidfdInode: () => 2n ** 64n - 1n };
+    const status = "x".repeat(
+      4096 -
+        "RELOADING=1\nMONOTONIC_USEC=9007199254740991\nSTATUS=\nMAINPID=1\nMAINPIDFDID=18446744073709551615".length,
+    );
+    expect(encode({ reloading: true, mainPid: 1, status }, longest)).toHaveLength(4096);
+    for (const facts of [shortest, longest]) {
+      expect(() => encode({ reloading: true, mainPid: 1, status: `${status}x` }, facts)).toThrow(RangeError);
+    }
+  });
+
   test("takes a message of as many bytes as PID 1 reads, and no more", () => {
     const most = "x".repeat(MAX_MESSAGE_LENGTH - "STATUS=".length);
     expect(wire({ status: most })).toHaveLength(4096);

@@ -39,9 +39,14 @@ describe.each(COMMANDS)("where bun:ffi can't be used, %s", (_, command) => {
     using directory = temporaryDirectory();
     const [program = ""] = command;
     symlinkSync(program, join(directory.path, "systemd-notify"));
+    await run(["sh", "-c", `mkdir copy && cp ${program} copy/systemd-notify`], { cwd: directory.path });
     await Bun.write(join(directory.path, "bin/systemd-notify"), '#!/bin/sh\nexec sd-notify "$@"\n');
     await run(["chmod", "+x", join(directory.path, "bin/systemd-notify")]);
-    const env = { ...noJit, PATH: `${directory.path}:${directory.path}/bin`, NOTIFY_SOCKET: "/socket" };
+    const env = {
+      ...noJit,
+      PATH: `${directory.path}:${directory.path}/copy:${directory.path}/bin`,
+      NOTIFY_SOCKET: "/socket",
+    };
     const { code, stderr } = await run([...command, "--ready"], { env });
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -56,6 +61,18 @@ describe.each(COMMANDS)("where bun:ffi can't be used, %s", (_, command) => {
       (await run([...command, ...args], { env: { ...noJit, PATH: "/nowhere" } })).stderr;
     expect(await usage("--bogus")).toBe("sd-notify: unknown option --bogus: see --help\n");
     expect(await usage("--pid=x")).toStartWith("sd-notify: --pid=x is no process");
+    expect(await usage("--pid=self", "--bogus")).toStartWith("sd-notify: unknown option --bogus");
+    expect(await usage("--pid=2147483647", "--ready")).toStartWith("sd-notify: --pid=2147483647 is no process");
+    expect(await usage("--uid=1", "--bogus")).toStartWith("sd-notify: unknown option --bogus");
+    for (const args of [
+      ["--pid=parent", "--help"],
+      ["--uid=0", "--version"],
+    ]) {
+      expect(await run([...command, ...args], { env: { ...noJit, PATH: "/nowhere" } })).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
+    }
     expect(await usage("--ready")).toStartWith("sd-notify: $NOTIFY_SOCKET is not set");
     expect(await usage()).toStartWith("sd-notify: nothing to send");
   });

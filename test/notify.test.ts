@@ -7,7 +7,7 @@ import { parseAddress } from "../src/address.ts";
 import { connect } from "../src/connection.ts";
 import { notify, notifyRaw, SystemError } from "../src/index.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { isRoot, missing, newFds, openFds, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
+import { isRoot, missing, newFds, openFds, ROOT, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
 
 const me = { pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() };
 
@@ -229,6 +229,64 @@ describe("the connection", () => {
     notify({ status: "4" }, { socket, pid: third.pid, fds: [0] });
     expect(await third.next()).toMatchObject({ text: "STATUS=4", fds: [expect.anything()] });
     expect(newFds(before)).toHaveLength(1);
+  });
+
+  test("is made anew when somebody else has closed it, and the file that has its number by now is left alone", async () => {
+    await using receiver = await openReceiver();
+    const source = `
+      import { notify } from "../src/index.ts";
+      import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
+      const sockets = () => readdirSync("/proc/self/fd").map(Number).filter((fd) => { try { return fstatSync(fd).isSocket(); } catch { return false; } });
+      const before = sockets();
+      notify({ status: "1" });
+      const [connection] = sockets().filter((fd) => !before.includes(fd));
+      closeSync(connection);
+      notify({ status: "2" });
+      const [again] = sockets().filter((fd) => !before.includes(fd));
+      closeSync(again);
+      const file = openSync("/dev/null", "w");
+      notify({ status: "3" });
+      notify({ status: "4" });
+      console.log(file === again, readlinkSync("/proc/self/fd/" + file));`;
+    const { stdout, stderr } = await runModule(source, { env: { NOTIFY_SOCKET: receiver.address } });
+    expect({ stdout, stderr }).toEqual({ stdout: "true /dev/null\n", stderr: "" });
+    for (const n of [1, 2, 3, 4]) expect((await receiver.next()).text).toBe(`STATUS=${n}`);
+  });
+
+  test("of a worker is closed, and leaves no fd when the worker ends", async () => {
+    await using receiver = await openReceiver();
+    const source = `
+      import { readdirSync } from "node:fs";
+      const fds = () => readdirSync("/proc/self/fd").length;
+      const code = 'import { notify } from "${ROOT}src/index.ts"; notify({ status: "x" }); notify({ status: "y" }); postMessage(0);';
+      const url = URL.createObjectURL(new Blob([code], { type: "application/typescript" }));
+      const run = () => new Promise((resolve) => {
+        const worker = new Worker(url);
+        worker.onmessage = async () => { await worker.terminate(); resolve(); };
+      });
+      await run();
+      const before = fds();
+      for (let i = 0; i < 10; i++) await run();
+      for (let i = 0; i < 500 && fds() > before; i++) await Bun.sleep(2);
+      console.log(Math.max(0, fds() - before));`;
+    const { stdout, stderr } = await runModule(source, { env: { NOTIFY_SOCKET: receiver.address } });
+    expect({ stdout, stderr }).toEqual({ stdout: "0\n", stderr: "" });
+    for (let i = 0; i < 11; i++)
+      for (const text of ["STATUS=x", "STATUS=y"]) expect((await receiver.next()).text).toBe(text);
+  });
+
+  test("carries the right message when a getter of the options notifies too", async () => {
+    await using receiver = await openReceiver();
+    await using other = await openReceiver();
+    const options = {
+      socket: receiver.address,
+      get fds() {
+        notify({ status: "inner" }, { socket: other.address });
+        return [0];
+      },
+    };
+    notify({ status: "outer" }, options);
+    expect((await receiver.next()).text).toBe("STATUS=outer");
   });
 
   test("is one for each address, and no more than eight are kept", async () => {

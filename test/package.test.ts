@@ -39,7 +39,16 @@ afterAll(() => directory[Symbol.dispose]());
 describe("the installed package", () => {
   test("holds what a user needs, and not the standalone binary", () => {
     const files = readdirSync(join(app, "node_modules/sd-notify"), { recursive: true, encoding: "utf8" });
-    for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md", "dist/index.js", "dist/cli.js"]) {
+    for (const file of [
+      "package.json",
+      "README.md",
+      "LICENSE",
+      "CHANGELOG.md",
+      "dist/index.js",
+      "dist/cli.js",
+      "dist/testing/worker.js",
+      "man/sd-notify.1",
+    ]) {
       expect(files).toContain(file);
     }
     expect(files).not.toContain("dist/sd-notify");
@@ -64,16 +73,15 @@ describe("the installed package", () => {
       stderr: "",
     });
     expect((await receiver.next()).text).toBe("READY=1");
-    const declaration = "declare const console: { log(...values: unknown[]): void };";
-    await Bun.write(join(app, "use.mts"), `${declaration}\n${await Bun.file(join(app, "use.ts")).text()}`);
+    await Bun.write(join(app, "use.mts"), await Bun.file(join(app, "use.ts")).text());
     for (const resolution of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
       const strictest = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
-      // No types of Bun's, and no leniency for the declarations of packages.
+      // With the types of the web alone, and no leniency for the declarations of packages.
       const compilerOptions = {
         ...strictest,
         ...resolution,
         target: "esnext",
-        lib: ["esnext"],
+        lib: ["esnext", "dom"],
         types: [],
         noEmit: true,
       };
@@ -82,6 +90,20 @@ describe("the installed package", () => {
       expect({ code, output: stdout + stderr }).toMatchObject({ code: 0 });
     }
   }, 20_000);
+
+  test("has a receiver for tests, whose worker is found", async () => {
+    const source = `
+      import { notify } from "sd-notify";
+      import { openReceiver } from "sd-notify/testing";
+      using receiver = openReceiver();
+      notify({ ready: true }, { socket: receiver.address });
+      console.log((await receiver.waitFor({ ready: true })).text);`;
+    await Bun.write(join(app, "receive.ts"), source);
+    expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
+      stdout: "READY=1\n",
+      stderr: "",
+    });
+  });
 });
 
 describe("--pid=parent is the process that called", () => {

@@ -2,7 +2,9 @@
 
 import {
   AF_UNIX,
+  ENOEXEC,
   POLLIN,
+  SIGCHLD,
   SIGCONT,
   SIGHUP,
   SIGINT,
@@ -14,6 +16,7 @@ import {
   SO_PASSCRED,
   SOCK_DGRAM,
 } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/errno.ts";
 import { SystemError } from "../../ffi/errors.ts";
 import {
   blockSignals,
@@ -22,6 +25,7 @@ import {
   openSignalFd,
   readSignal,
   setEnvironment,
+  setIgnored,
   spawn,
   waitForExit,
 } from "../../ffi/process.ts";
@@ -44,9 +48,12 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
   const name = `sd-notify/${crypto.randomUUID()}`;
   const socket = openSocket(name);
   restoreCallerState();
-  const { pid, failed } = start(command, `@${name}`);
-  if (pid === undefined) return EXIT_EXEC;
-  if (!quiet) print(`${pid}\n`);
+  const { pid, failure } = start(command, `@${name}`);
+  if (pid === undefined) {
+    complain(explain(failure));
+    return EXIT_EXEC;
+  }
+  if (!quiet) printPid(pid);
   const pidfd = sys.pidfdOpen(pid);
   for (;;) {
     const [message = 0, end = 0, signal = 0] = sys.pollAll([socket, pidfd, signals], POLLIN, Number.POSITIVE_INFINITY);
@@ -56,7 +63,9 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
       if (receive(socket, pid)) return 0;
     } else if (end !== 0) {
       const status = exitStatus(pid, command);
-      return failed && NOT_EXECUTED.includes(status) ? EXIT_EXEC : status;
+      if (failure === undefined || !NOT_EXECUTED.includes(status)) return status;
+      complain(explain(failure));
+      return EXIT_EXEC;
     }
   }
 }
@@ -94,21 +103,45 @@ function openSocket(name: string): number {
   return socket;
 }
 
-function start(command: readonly Uint8Array[], address: string): { pid: number | undefined; failed: boolean } {
+interface Started {
+  /** undefined: nothing was started. */
+  pid: number | undefined;
+  /** Why the program can't be executed, where another process tries it once more. */
+  failure: SystemError | undefined;
+}
+
+function start(command: readonly Uint8Array[], address: string): Started {
   const environment = withNotifySocket(address);
+  // Else the kernel would not keep the exit status, wait(2).
+  setIgnored(SIGCHLD, false);
   try {
-    return { pid: spawn(command, environment), failed: false };
+    return { pid: spawn(command, environment), failure: undefined };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    complain(explain(error));
+    return startAgain(command, environment, error);
   }
+}
+
+function startAgain(command: readonly Uint8Array[], environment: readonly Uint8Array[], failure: SystemError): Started {
+  const shell = (...args: string[]) => ["/bin/sh", ...args].map((arg) => Buffer.from(arg));
   try {
-    // posix_spawn(3) tells no pid of a process that failed to execute its program, which systemd-notify(1) prints all the
+    // execvp(3) takes a file without "#!" for a script of the shell; posix_spawn(3) does not.
+    if (isErrno(failure, ENOEXEC)) return { pid: spawn([...shell(), ...command], environment), failure: undefined };
+    // Nor does that tell the pid of a process that failed to execute its program, which systemd-notify(1) prints all the
     // same. So let a process try that has a pid to tell.
-    const attempt = ["sh", "-c", 'exec nice -n 0 -- "$@" 2>/dev/null', "sh"].map((arg) => Buffer.from(arg));
-    return { pid: spawn([...attempt, ...command], environment), failed: true };
+    const attempt = shell("-c", 'exec nice -n 0 -- "$@" 2>/dev/null', "sh");
+    return { pid: spawn([...attempt, ...command], environment), failure };
   } catch {
-    return { pid: undefined, failed: true };
+    return { pid: undefined, failure };
+  }
+}
+
+/** The program runs, and is to be waited for, even if nobody can be told its pid. */
+function printPid(pid: number): void {
+  try {
+    print(`${pid}\n`);
+  } catch (error) {
+    complain(`the pid ${pid} can't be printed: ${explain(error)}`);
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { node } from "../node.ts";
 import type { Arguments } from "./arguments.ts";
+import { getopt } from "./getopt.ts";
+import { OPTIONS } from "./options.ts";
 
 /**
  * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only where that is
@@ -10,7 +12,7 @@ import type { Arguments } from "./arguments.ts";
 export function handOver({ args, encoding }: Arguments): string {
   if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
   // Bun marked the inherited fds close-on-exec, which takes fcntl(2) to undo.
-  if (args.some((arg) => /^--fd(=|$)/.test(arg))) return "and --fd can't be handed over to systemd-notify";
+  if (sendsFds(args)) return "and --fd can't be handed over to systemd-notify";
   const program = findSystemdNotify();
   if (program === undefined) return "and there is no systemd-notify here that could send instead";
   try {
@@ -23,7 +25,16 @@ export function handOver({ args, encoding }: Arguments): string {
 
 // --- internal ---
 
-/** Finds systemd's command in $PATH. This one may be there by the same name, or a script that calls it: neither will do. */
+function sendsFds(args: readonly string[]): boolean {
+  try {
+    return [...getopt(args, OPTIONS)].some((parsed) => "option" in parsed && parsed.option === "fd");
+  } catch {
+    // A mistake that the other command will tell of.
+    return false;
+  }
+}
+
+/** Finds systemd's command in $PATH. This one may be there by the same name, a copy of it, or a script that calls it: none will do. */
 function findSystemdNotify(): string | undefined {
   const self = node.fs.statSync("/proc/self/exe");
   for (const directory of (process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":")) {
@@ -33,7 +44,7 @@ function findSystemdNotify(): string | undefined {
   return undefined;
 }
 
-function isOtherExecutable(path: string, self: { dev: number; ino: number }): boolean {
+function isOtherExecutable(path: string, self: { size: number }): boolean {
   let fd: number;
   try {
     fd = node.fs.openSync(path, "r");
@@ -41,10 +52,10 @@ function isOtherExecutable(path: string, self: { dev: number; ino: number }): bo
     return false;
   }
   try {
-    const { dev, ino } = node.fs.fstatSync(fd);
+    const { size } = node.fs.fstatSync(fd);
     const magic = Buffer.alloc(4);
     node.fs.readSync(fd, magic);
-    return (dev !== self.dev || ino !== self.ino) && magic.toString("latin1") === "\x7fELF";
+    return size !== self.size && magic.toString("latin1") === "\x7fELF";
   } finally {
     node.fs.closeSync(fd);
   }

@@ -24,7 +24,7 @@ export async function helpText(): Promise<string> {
 }
 
 /** Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since version 262. */
-export function introspectionText(): string {
+function introspectionText(): string {
   const options = (OPTIONS as readonly Option[]).map(({ long, short, value, hint, help }) => ({
     names: [...(short === undefined ? [] : [`-${short}`]), `--${long}`],
     argument: value === "none" ? "no_argument" : `${value}_argument`,

@@ -3,7 +3,7 @@
 import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
 import { whyNoFdName } from "../fd-name.ts";
 import { node } from "../node.ts";
-import { parseUnsigned } from "./numbers.ts";
+import { parseUnsigned } from "../numbers.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Returns the file descriptors from 3 on that this process was started with. Call it before any other is opened. */

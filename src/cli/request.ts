@@ -2,18 +2,17 @@
 
 import { getopt } from "./getopt.ts";
 import { OPTIONS, type OptionName } from "./options.ts";
-import { parsePid, type Sender } from "./sender.ts";
+import { type PidOption, parsePid } from "./sender.ts";
 import { UsageError } from "./usage-error.ts";
-import type { Ids } from "./user.ts";
+import type { UserOption } from "./user.ts";
 
 export interface Request {
   /** What to do: the last of the options that say so wins. */
   action: "notify" | "booted" | "fork" | "help" | "version" | "introspect-cli";
   flags: Set<OptionName>;
   status: string | undefined;
-  /** The process that --pid names; undefined for "auto". */
-  pid: Sender | undefined;
-  ids: Ids | undefined;
+  pid: PidOption;
+  user: UserOption | undefined;
   fds: number[];
   fdName: string | undefined;
   /** Assignments; with --fork, the command. */
@@ -28,8 +27,8 @@ export async function parseRequest(args: readonly string[]): Promise<Request> {
     action: "notify",
     flags: new Set(),
     status: undefined,
-    pid: undefined,
-    ids: undefined,
+    pid: "auto",
+    user: undefined,
     fds: [],
     fdName: undefined,
     args: [],
@@ -45,7 +44,7 @@ export async function parseRequest(args: readonly string[]): Promise<Request> {
       if (option === "booted" || option === "fork") request.action = option;
       else if (option === "status") request.status = value;
       else if (option === "pid") request.pid = parsePid(value);
-      else if (option === "uid") request.ids = (await import("./user.ts")).parseUser(value, request.ids);
+      else if (option === "uid") request.user = (await import("./user.ts")).parseUser(value, request.user);
       else if (option === "fd") request.fds.push((await import("./inherited-fds.ts")).parseFd(value));
       else if (option === "fdname") {
         (await import("./inherited-fds.ts")).checkFdName(value);

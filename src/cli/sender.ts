@@ -1,47 +1,30 @@
 /** Which process a notification is from. */
 
-import { ESRCH } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/errno.ts";
+import { parseUnsigned } from "../numbers.ts";
 import { pidfdInodeOf } from "../process.ts";
 import { callerPid } from "./caller.ts";
-import { parseUnsigned } from "./numbers.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** A process, and the inode number of its pidfd where the kernel has one. */
-export interface Sender {
-  pid: number;
-  pidfdInode: bigint | undefined;
-}
+/** The value of --pid: "auto" and "parent" are found out when the message is sent. */
+export type PidOption = number | "auto" | "parent";
 
-/**
- * Returns the default sender: the caller, so that the shell of a service and not this command appears as the one
- * who notifies; but this command when the service manager itself started it.
- */
-export function defaultSender(warn: (message: string) => void): number {
-  const caller = callerPid();
-  return caller <= 1 || isManager(caller, warn) ? process.pid : caller;
-}
-
-/** Reads the value of --pid: undefined for "auto". @throws UsageError when it names no process. */
-export function parsePid(value: string | undefined): Sender | undefined {
-  if (value === undefined || value === "" || value === "auto") return undefined;
-  if (value === "self") return identify(process.pid);
-  if (value === "parent") return identify(callerPid());
+/** Reads the value of --pid. @throws UsageError when it names no process. */
+export function parsePid(value: string): PidOption {
+  if (value === "" || value === "auto") return "auto";
+  if (value === "self") return process.pid;
+  if (value === "parent") return "parent";
   const pid = parseUnsigned(value);
   if (pid === undefined || pid < 1n || pid > 0x7fffffffn) {
     throw new UsageError(`--pid=${value} is no process: it must be a number, auto, parent or self`);
   }
-  try {
-    return identify(Number(pid));
-  } catch (error) {
-    if (isErrno(error, ESRCH)) throw new UsageError(`--pid=${value} is no process: ${pid} does not exist`);
-    throw error;
-  }
+  if (!exists(Number(pid))) throw new UsageError(`--pid=${value} is no process: ${pid} does not exist`);
+  return Number(pid);
 }
 
-/** Looks up what identifies the process. @throws SystemError with code "ESRCH" when there is none. */
-export function identify(pid: number): Sender {
-  return { pid, pidfdInode: pidfdInodeOf(pid) };
+/** Returns the process that is to appear as the sender. */
+export function findSender(pid: PidOption, warn: (message: string) => void): number {
+  if (pid === "parent") return callerPid();
+  return pid === "auto" ? defaultSender(warn) : pid;
 }
 
 /** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
@@ -65,11 +48,21 @@ export function isManager(pid: number, warn: (message: string) => void = () => {
 
 // --- internal ---
 
+/**
+ * Returns the default sender: the caller, so that the shell of a service and not this command appears as the one
+ * who notifies; but this command when the service manager itself started it.
+ */
+function defaultSender(warn: (message: string) => void): number {
+  const caller = callerPid();
+  return caller <= 1 || isManager(caller, warn) ? process.pid : caller;
+}
+
+/** Asks without libc, because a mistake in the arguments is told without it too. */
 function exists(pid: number): boolean {
   try {
-    pidfdInodeOf(pid);
+    process.kill(pid, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

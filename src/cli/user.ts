@@ -1,27 +1,35 @@
 /** --uid */
 
-import { findUser } from "../../ffi/process.ts";
+import { findUser, setRealIds } from "../../ffi/process.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The ids to send from. */
-export interface Ids {
+/** The value of --uid: the ids of a user by name, or a number whose group is found out when the message is sent. */
+export interface UserOption {
   uid: number;
   /** undefined: the group stays as it is. */
   gid: number | undefined;
+  /** Whether the group is that of the user with this number, if there is one. */
+  byNumber: boolean;
 }
 
 /** Reads the value of --uid: a user's name, or a number that need not be a user's. @throws UsageError */
-export function parseUser(value: string, before: Ids | undefined): Ids {
+export function parseUser(value: string, before: UserOption | undefined): UserOption {
   if (!/^\d+$/.test(value)) {
     const user = /^[^\s:/]+$/.test(value) && !/^[-+]/.test(value) ? findUser(value) : undefined;
     if (!user) throw new UsageError(`--uid=${value} is no user: neither a name of the user database nor a number`);
-    return user;
+    return { ...user, byNumber: false };
   }
   const uid = Number(value);
   if (/^0\d/.test(value) || uid >= INVALID_UID || uid === INVALID_UID_16) {
     throw new UsageError(`--uid=${value} is no user: a number from 0 to ${INVALID_UID - 1}, but ${INVALID_UID_16}`);
   }
-  return { uid, gid: findUser(uid)?.gid ?? before?.gid };
+  return { uid, gid: before?.gid, byNumber: true };
+}
+
+/** Becomes the user, as far as that can be seen by the receiver of a message: the real ids. */
+export function becomeUser({ uid, gid, byNumber }: UserOption): void {
+  const user = byNumber ? findUser(uid) : undefined;
+  setRealIds(uid, user?.gid ?? gid);
 }
 
 // --- internal ---
