@@ -1,18 +1,24 @@
-/** A Bun server as a unit of Type=notify-reload. */
+/** A Bun server as a unit of Type=notify-reload: examples/server.service. */
 
-import { notify } from "sd-notify";
+import { manageServer } from "sd-notify";
 
-const server = Bun.serve({ port: 0, fetch: () => new Response("Hello\n") });
+const configuration = process.env.CONFIGURATION ?? `${import.meta.dir}/server.json`;
+let { greeting } = await Bun.file(configuration).json();
+let requests = 0;
 
-process.on("SIGHUP", () => {
-  notify({ reloading: true, status: "Reading the configuration again" });
-  notify({ ready: true, status: `Listening on ${server.url}` });
+const server = Bun.serve({
+  port: Number(process.env.PORT ?? 0),
+  async fetch(request) {
+    requests++;
+    await Bun.sleep(Number(new URL(request.url).searchParams.get("ms")));
+    return new Response(`${greeting}\n`);
+  },
 });
 
-process.on("SIGTERM", async () => {
-  notify({ stopping: true, status: "Waiting for the last requests" });
-  await server.stop();
+manageServer(server, {
+  status: () => `${requests} requests`,
+  async reload() {
+    ({ greeting } = await Bun.file(configuration).json());
+  },
+  healthy: async () => (await fetch(server.url)).ok,
 });
-
-// READY comes last, when there is somebody to listen to the signals.
-notify({ ready: true, status: `Listening on ${server.url}` });
