@@ -58,6 +58,9 @@ export async function serve(options: ServeOptions): Promise<FetchServer> {
 
 // --- internal ---
 
+/** How long the client of an answered request has to close its connection. */
+const GRACE_MS = 500;
+
 function isListener(passed: ListenFd): boolean {
   return passed.kind === "socket" && passed.type === "stream" && passed.listening;
 }
@@ -95,9 +98,17 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   let pending = 0;
   let stopping = false;
   const drained = Promise.withResolvers<void>();
+  let grace: Timer | undefined;
+  const endAll = () => {
+    for (const connection of connections) connection.destroy();
+    drained.resolve();
+  };
   const closeIdle = () => {
     for (const connection of connections) if (!busy.has(connection)) connection.end();
-    if (pending === 0) drained.resolve();
+    if (pending > 0) return;
+    if (connections.size === 0) drained.resolve();
+    // A client that keeps its end open is not waited for, once it has its answer.
+    else grace ??= setTimeout(() => endAll(), GRACE_MS);
   };
   const requests = http.createServer((request, response) => {
     pending++;
@@ -112,7 +123,10 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   const handler = toNodeHandler(fetch) as (request: unknown, response: unknown) => void;
   const acceptor = net.createServer((connection) => {
     connections.add(connection);
-    connection.once("close", () => connections.delete(connection));
+    connection.once("close", () => {
+      connections.delete(connection);
+      if (stopping) closeIdle();
+    });
     requests.emit("connection", connection);
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -122,12 +136,10 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   const stop = async (closeActiveConnections = false) => {
     if (!stopping) acceptor.close();
     stopping = true;
-    if (closeActiveConnections) {
-      for (const connection of connections) connection.destroy();
-      drained.resolve();
-    }
+    if (closeActiveConnections) endAll();
     closeIdle();
     await drained.promise;
+    clearTimeout(grace);
   };
   return {
     url: typeof address === "object" && address !== null && address.port ? urlOf(address) : undefined,

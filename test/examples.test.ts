@@ -10,19 +10,15 @@ afterEach(async () => {
 });
 
 /** Starts an example as the service manager does, with passed fds. */
-async function start(name: string, receiver: Receiver, env: Record<string, string> = {}, fds: number[] = []) {
-  for (;;) {
-    const listen: Record<string, string> = fds.length > 0 ? { LISTEN_FDS: `${fds.length}` } : {};
-    const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec ${BUN} examples/${name}.ts`], {
-      cwd: ROOT,
-      env: { PATH: process.env.PATH ?? "", ...receiver.env, ...listen, ...env },
-      stdio: ["ignore", "pipe", "pipe", ...fds] as never,
-    });
-    children.push(child);
-    // Bun.spawn() starts a program with all signals blocked now and then.
-    if (!/^SigBlk:\t.*[^0\n]/m.test(await Bun.file(`/proc/${child.pid}/status`).text())) return child;
-    child.kill("SIGKILL");
-  }
+function start(name: string, receiver: Receiver, env: Record<string, string> = {}, fds: number[] = []) {
+  const listen: Record<string, string> = fds.length > 0 ? { LISTEN_FDS: `${fds.length}` } : {};
+  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec ${BUN} examples/${name}.ts`], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH ?? "", ...receiver.env, ...listen, ...env },
+    stdio: ["ignore", "pipe", "pipe", ...fds] as never,
+  });
+  children.push(child);
+  return child;
 }
 
 describe("examples/server.ts", () => {
@@ -31,7 +27,7 @@ describe("examples/server.ts", () => {
     using directory = temporaryDirectory();
     const configuration = join(directory.path, "server.json");
     await Bun.write(configuration, '{ "greeting": "one" }');
-    const child = await start("server", receiver, { CONFIGURATION: configuration });
+    const child = start("server", receiver, { CONFIGURATION: configuration });
     const { state } = await receiver.waitFor({ ready: true });
     const url = /http:\S+\//.exec(state.status ?? "")?.[0] ?? "";
     expect(await (await fetch(url)).text()).toBe("one\n");
@@ -60,7 +56,7 @@ describe("examples/server.ts", () => {
 
   test("pings while it answers, and misses its pings when its event loop is frozen", async () => {
     using receiver = openReceiver();
-    const child = await start("server", receiver, { WATCHDOG_USEC: "200000" });
+    const child = start("server", receiver, { WATCHDOG_USEC: "200000" });
     await receiver.waitFor({ ready: true });
     await receiver.waitFor({ watchdog: true });
     await receiver.waitFor({ watchdog: true });
@@ -74,7 +70,7 @@ describe("examples/server.ts", () => {
 test("examples/worker.ts keeps its count across a restart, and pings while it works", async () => {
   using receiver = openReceiver();
   const env = { WATCHDOG_USEC: "200000", INTERVAL_MS: "20" };
-  const child = await start("worker", receiver, env);
+  const child = start("worker", receiver, env);
   expect((await receiver.waitFor({ ready: true })).state.status).toBe("0 jobs done before");
   await receiver.waitFor({ watchdog: true });
   using stored = await receiver.waitFor(({ text, fds }) => text === "FDSTORE=1\nFDNAME=jobs" && fds.length === 1);
@@ -83,7 +79,7 @@ test("examples/worker.ts keeps its count across a restart, and pings while it wo
   child.kill("SIGTERM");
   await receiver.waitFor({ stopping: true });
   expect(await child.exited).toBe(0);
-  await start("worker", receiver, { ...env, LISTEN_FDNAMES: "jobs" }, stored.fds);
+  start("worker", receiver, { ...env, LISTEN_FDNAMES: "jobs" }, stored.fds);
   expect((await receiver.waitFor({ ready: true })).state.status).toBe(`${count} jobs done before`);
 });
 
@@ -92,10 +88,10 @@ test("examples/socket-activated.ts serves on the socket that it was passed, one 
   const socket = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
   const { fd } = socket as unknown as { fd: number };
   const fds = [fd];
-  const first = await start("socket-activated", receiver, { LISTEN_FDNAMES: "http" }, fds);
+  const first = start("socket-activated", receiver, { LISTEN_FDNAMES: "http" }, fds);
   const url = `http://127.0.0.1:${socket.port}/`;
   expect((await receiver.waitFor({ ready: true })).state.status).toBe(`Listening on ${url}`);
-  const second = await start("socket-activated", receiver, { LISTEN_FDNAMES: "http" }, fds);
+  const second = start("socket-activated", receiver, { LISTEN_FDNAMES: "http" }, fds);
   await receiver.waitFor({ ready: true });
   socket.stop();
   first.kill("SIGTERM");

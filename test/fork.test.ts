@@ -154,7 +154,7 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
     const look = `
       exec >&2
       printf "[%s]" "$@"; echo
-      pwd; grep -E "^Sig(Blk|Ign)" /proc/$$/status
+      pwd; while read -r line; do case $line in Sig[BI]*) echo "$line" ;; esac; done </proc/$$/status
       echo "$X $NOTIFY_SOCKET $SD_NOTIFY_SIGNALS_BLOCKED."
       readlink /proc/$$/fd/0 /proc/$$/fd/3 /proc/$$/fd/4
       ls /proc/$$/fd`;

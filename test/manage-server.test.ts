@@ -8,28 +8,17 @@ afterEach(async () => {
   await Promise.all(children.splice(0).map(({ exited }) => exited));
 });
 
-/** Whether a process has all signals blocked, as Bun.spawn() starts one now and then. */
-async function isDeaf(pid: number): Promise<boolean> {
-  return /^SigBlk:\t.*[^0\n]/m.test(await Bun.file(`/proc/${pid}/status`).text());
-}
-
 /** Starts a program that manages a server. */
-async function start(source: string, receiver?: Receiver) {
-  for (;;) {
-    const child = Bun.spawn([BUN, "run", "-"], {
-      cwd: ROOT,
-      env: { PATH: process.env.PATH ?? "", ...receiver?.env, WATCHDOG_USEC: "60000000" },
-      stdin: Buffer.from(`import { manageServer } from "./src/index.ts";\n${source}`),
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    if (await isDeaf(child.pid)) {
-      child.kill("SIGKILL");
-      continue;
-    }
-    children.push(child);
-    return child;
-  }
+function start(source: string, receiver?: Receiver) {
+  const child = Bun.spawn([BUN, "run", "-"], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH ?? "", ...receiver?.env, WATCHDOG_USEC: "60000000" },
+    stdin: Buffer.from(`import { manageServer } from "./src/index.ts";\n${source}`),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  children.push(child);
+  return child;
 }
 
 const serve = (options = "{}", handler = `new Response("x")`) => `
@@ -40,7 +29,7 @@ const serve = (options = "{}", handler = `new Response("x")`) => `
 describe("manageServer()", () => {
   test("says READY with the URL and the status, pings, and stops on SIGTERM with exit 0", async () => {
     using receiver = openReceiver();
-    const child = await start(
+    const child = start(
       serve(`{ status: () => requests + " requests", stop: () => console.log("stopped") }`),
       receiver,
     );
@@ -55,7 +44,7 @@ describe("manageServer()", () => {
 
   test("reloads on SIGHUP, and keeps on when the reload fails", async () => {
     using receiver = openReceiver();
-    const child = await start(
+    const child = start(
       serve(
         `{ reload: async () => { await Bun.sleep(5); if (requests++ > 0) throw new Error("bad line 3\\nand more"); } }`,
       ),
@@ -76,7 +65,7 @@ describe("manageServer()", () => {
 
   test("answers the requests in flight before it ends, and asks for time meanwhile", async () => {
     using receiver = openReceiver();
-    const child = await start(serve("{}", `(await Bun.sleep(1300), new Response("late"))`), receiver);
+    const child = start(serve("{}", `(await Bun.sleep(1300), new Response("late"))`), receiver);
     const { state } = await receiver.waitFor({ ready: true });
     const url = state.status?.slice("Listening on ".length) ?? "";
     const answer = fetch(url);
@@ -91,7 +80,7 @@ describe("manageServer()", () => {
 
   test("ends at once on a second signal", async () => {
     using receiver = openReceiver();
-    const child = await start(serve("{}", "new Promise(() => {})"), receiver);
+    const child = start(serve("{}", "new Promise(() => {})"), receiver);
     const { state } = await receiver.waitFor({ ready: true });
     fetch(state.status?.slice("Listening on ".length) ?? "").catch(() => {});
     await Bun.sleep(100);
@@ -104,7 +93,7 @@ describe("manageServer()", () => {
   test("refreshes the status when it has changed, and only then", async () => {
     using receiver = openReceiver();
     const source = serve(`{ status: () => requests + " requests", statusIntervalMs: 20 }`);
-    await start(`${source} setTimeout(() => requests = 7, 150);`, receiver);
+    start(`${source} setTimeout(() => requests = 7, 150);`, receiver);
     await receiver.waitFor({ ready: true });
     await receiver.waitFor({ status: "0 requests" });
     await receiver.waitFor({ status: "7 requests" });
@@ -120,7 +109,7 @@ describe("manageServer()", () => {
     ["rejects", `setTimeout(() => Promise.reject(new Error("boom")), 50);`, "STATUS=Failed: boom\nEXIT_STATUS=1"],
   ])("tells of an error that nobody catches, and ends as without it: one that %s", async (_, source, text) => {
     using receiver = openReceiver();
-    const child = await start(serve() + source, receiver);
+    const child = start(serve() + source, receiver);
     await receiver.waitFor({ ready: true });
     expect((await receiver.next()).text).toBe(text);
     expect(await child.exited).toBe(1);
@@ -128,7 +117,7 @@ describe("manageServer()", () => {
   });
 
   test("goes on when nobody listens, and says so once", async () => {
-    const child = await start(
+    const child = start(
       `process.env.NOTIFY_SOCKET = "@sd-notify-nobody";${serve(`{ status: () => String(requests++), statusIntervalMs: 10 }`)} setTimeout(() => process.exit(7), 200);`,
     );
     expect(await child.exited).toBe(7);
@@ -138,7 +127,7 @@ describe("manageServer()", () => {
   });
 
   test("is silent where there is no manager, stops on signals all the same, and leaves SIGHUP alone", async () => {
-    const child = await start(
+    const child = start(
       `${serve(`{ stop: () => console.log("stopped") }`)} console.log(process.listenerCount("SIGHUP"));`,
     );
     const reader = child.stdout.getReader();
@@ -158,7 +147,7 @@ describe("manageServer()", () => {
        setTimeout(() => server.listen(0, "127.0.0.1"), 50);`,
     ]) {
       using receiver = openReceiver();
-      const child = await start(source, receiver);
+      const child = start(source, receiver);
       expect((await receiver.waitFor({ ready: true })).state.status).toMatch(/^Listening on 127\.0\.0\.1:[1-9]\d*$/);
       child.kill("SIGTERM");
       await receiver.waitFor({ stopping: true });
@@ -175,7 +164,7 @@ describe("manageServer()", () => {
       managed.end();
       console.log(["SIGHUP", "SIGTERM", "SIGINT", "uncaughtExceptionMonitor", "unhandledRejection"].map((name) => process.listenerCount(name)).join());
       server.stop();`;
-    const child = await start(source, receiver);
+    const child = start(source, receiver);
     expect(await child.stdout.text()).toBe("0,0,0,0,0\n");
     expect(await child.exited).toBe(0);
   });

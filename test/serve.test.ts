@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReceiver } from "../src/testing/index.ts";
-import { BUN, ROOT, temporaryDirectory } from "./support/run.ts";
+import { BUN, ROOT, runModule, temporaryDirectory } from "./support/run.ts";
 
 const children: Bun.Subprocess[] = [];
 
-// Not SIGTERM: Bun.spawn() starts a program with all signals blocked now and then.
+// A server that still waits for a request would not end on SIGTERM.
 afterEach(async () => {
   for (const child of children) child.kill("SIGKILL");
   await Promise.all(children.splice(0).map(({ exited }) => exited));
@@ -100,6 +100,15 @@ describe("serve()", () => {
     expect(await first.child.exited).toBe(0);
     start(withOptions("{}"), stored.fds, { LISTEN_FDNAMES: "http" });
     expect(await (await waiting).text()).toBe("/next GET ");
+  });
+
+  test("stops although a client has gone before its answer came", async () => {
+    const { child, line } = start(withOptions("{}"));
+    const [url = ""] = (await line()).split(" ");
+    const source = `for (let i = 0; i < 5; i++) await fetch("${url}slow?ms=200", { signal: AbortSignal.timeout(30) }).catch(() => {});`;
+    expect((await runModule(source)).code).toBe(0);
+    await fetch(`${url}stop`);
+    expect(await child.exited).toBe(0);
   });
 
   test("loses none of 1,000 requests a second through a restart", async () => {
