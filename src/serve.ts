@@ -58,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<FetchServer> {
 
 // --- internal ---
 
-/** How long the client of an answered request has to close its connection. */
+/** How long a client has to send its first request, or to close its connection after the last. */
 const GRACE_MS = 500;
 
 function isListener(passed: ListenFd): boolean {
@@ -95,6 +95,8 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   ]);
   const connections = new Set<InstanceType<typeof net.Socket>>();
   const busy = new Set<unknown>();
+  /** Accepted, and its first request is still on its way: to end it would refuse that. */
+  const fresh = new Set<unknown>();
   let pending = 0;
   let stopping = false;
   const drained = Promise.withResolvers<void>();
@@ -104,15 +106,19 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
     drained.resolve();
   };
   const closeIdle = () => {
-    for (const connection of connections) if (!busy.has(connection)) connection.end();
+    for (const connection of connections) if (!busy.has(connection) && !fresh.has(connection)) connection.end();
     if (pending > 0) return;
     if (connections.size === 0) drained.resolve();
-    // A client that keeps its end open is not waited for, once it has its answer.
-    else grace ??= setTimeout(() => endAll(), GRACE_MS);
+    grace ??= setTimeout(() => {
+      grace = undefined;
+      if (pending === 0) endAll();
+    }, GRACE_MS);
   };
   const requests = http.createServer((request, response) => {
     pending++;
     busy.add(request.socket);
+    fresh.delete(request.socket);
+    if (stopping) response.setHeader("connection", "close");
     response.once("close", () => {
       pending--;
       busy.delete(request.socket);
@@ -123,8 +129,10 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   const handler = toNodeHandler(fetch) as (request: unknown, response: unknown) => void;
   const acceptor = net.createServer((connection) => {
     connections.add(connection);
+    fresh.add(connection);
     connection.once("close", () => {
       connections.delete(connection);
+      fresh.delete(connection);
       if (stopping) closeIdle();
     });
     requests.emit("connection", connection);

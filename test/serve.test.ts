@@ -116,13 +116,14 @@ describe("serve()", () => {
     let current = start(withOptions("{}"), [], receiver.env);
     const [url = ""] = (await current.line()).split(" ");
     using stored = await receiver.waitFor(({ fds }) => fds.length === 1);
+    // A failure is a result, too: an unhandled rejection would end the test before the restart is over.
     const requests: Promise<string>[] = [];
     const begin = performance.now();
     const request = async () => (await fetch(`${url}r`, { headers: { connection: "close" }, keepalive: false })).text();
     let restarting: Promise<unknown> | undefined;
     while (performance.now() - begin < 1500) {
       const due = Math.floor(performance.now() - begin);
-      while (requests.length < due) requests.push(request());
+      while (requests.length < due) requests.push(request().catch((error) => `${error}`));
       if (!restarting && due > 400) {
         restarting = fetch(`${url}stop`)
           .then(() => current.child.exited)
@@ -135,11 +136,8 @@ describe("serve()", () => {
     }
     await restarting;
     expect(requests.length).toBeGreaterThan(1000);
-    const answers = await Promise.allSettled(requests);
-    expect(answers.filter((answer) => answer.status === "rejected")).toEqual([]);
-    expect(new Set(answers.map((answer) => answer.status === "fulfilled" && answer.value))).toEqual(
-      new Set(["/r GET "]),
-    );
+    const answers = await Promise.all(requests);
+    expect(answers.filter((answer) => answer !== "/r GET ")).toEqual([]);
   }, 20_000);
 
   test("refuses options that can't be, and a port that is taken", async () => {
