@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { barrier, barrierSync, notify, SystemError } from "../src/index.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { isRoot, newFds, noNewFds, openFds, runModule, titled } from "./support/run.ts";
+import { isRoot, newFds, noNewPipes, openFds, runModule, titled } from "./support/run.ts";
 
 const S_IFMT = 0o170000;
 const S_IFIFO = 0o010000;
@@ -16,7 +16,7 @@ describe.each([
     notify({ ready: true }, options);
     const before = openFds();
     expect(await wait(options)).toBe(true);
-    await noNewFds(before);
+    await noNewPipes(before);
     expect((await receiver.next()).text).toBe("READY=1");
     const { text, pid, fds } = await receiver.next();
     expect({ text, pid }).toEqual({ text: "BARRIER=1", pid: process.pid });
@@ -40,7 +40,7 @@ describe.each([
       expect(error).toMatchObject({ code: "ETIMEDOUT", errno: 110, syscall: "poll", address: receiver.address });
       expect(error.message).toContain(`did not answer the barrier within ${timeoutMs} ms`);
     }
-    await noNewFds(before);
+    await noNewPipes(before);
   });
 
   test("ends when the manager dies", async () => {
@@ -61,7 +61,7 @@ describe.each([
     await expect(wait({ pid: 0 })).rejects.toThrow(RangeError);
     await expect(wait({ socket: "nowhere" })).rejects.toThrow(SyntaxError);
     await expect(wait({ socket: "@sd-notify-nobody" })).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    await noNewFds(before);
+    await noNewPipes(before);
   });
 
   test.skipIf(!isRoot)(titled("is from the same process as the message", !isRoot && "not root"), async () => {

@@ -64,12 +64,13 @@ export function newFds(before: readonly string[]): string[] {
   return openFds().filter((fd) => !before.includes(fd));
 }
 
-/** Waits until no file descriptor is open that was not before: Bun closes those of its streams on another thread. */
-export async function noNewFds(before: readonly string[]): Promise<void> {
+/** Waits until no pipe is open that was not before: Bun closes those of its streams on another thread. */
+export async function noNewPipes(before: readonly string[]): Promise<void> {
+  const open = () => newFds(before).filter((fd) => fd.includes("pipe:"));
   for (const deadline = performance.now() + 1000; performance.now() < deadline; await Bun.sleep(1)) {
-    if (newFds(before).length === 0) return;
+    if (open().length === 0) return;
   }
-  throw new Error(`still open: ${newFds(before).join(", ")}`);
+  throw new Error(`still open: ${open().join(", ")}`);
 }
 
 /** A directory of the test's own, removed at the end of the scope. */
