@@ -47,7 +47,9 @@ async function notifyManager(request: Request, encoding: BufferEncoding): Promis
     if (surplus.length > 0)
       await warn(`not sending the open file descriptors ${surplus.join(", ")}: no --fd names them`);
   }
-  const sender = findSender(request.pid, warn);
+  const warnings: string[] = [];
+  const sender = findSender(request.pid, (warning) => warnings.push(warning));
+  for (const warning of warnings) await warn(warning);
   const message = addAssignments(messageFields(request, sender), request.args).join("\n");
   if (user) (await import("./cli/user.ts")).becomeUser(user);
   notifyRaw(encoding === "utf8" ? message : Buffer.from(message, encoding), { pid: sender, fds });

@@ -93,9 +93,10 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
     while (again && !stopping) {
       again = false;
       say({ reloading: true, status: "Reloading" });
-      let status = await statusNow().then((now) => (options.status && now) || describe(server));
+      let status: string;
       try {
         await reload?.();
+        status = (options.status && (await statusNow())) || describe(server);
       } catch (error) {
         status = `Reload failed, the old configuration stays: ${firstLine(error)}`;
       }
@@ -109,7 +110,7 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
     if (stopping) process.exit(128 + (signal === "SIGINT" ? 2 : 15));
     stopping = true;
     end({ keepSignals: true });
-    void drain(server, options, say, onError).then(() => process.exit(0));
+    void drain(server, options, say, onError).then((code) => process.exit(code));
   };
   const onUncaught = (error: unknown) => say({ status: `Failed: ${firstLine(error)}`, ...failure(error) });
   const onRejection = (error: unknown) => {
@@ -158,13 +159,13 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
 const DRAIN_INTERVAL_MS = 1000;
 const DRAIN_EXTENSION_MS = 10_000;
 
-/** Waits for the requests in flight, and for `stop()`. */
+/** Waits for the requests in flight, and for `stop()`. Returns the exit status. */
 async function drain(
   server: StoppableServer,
   { stop, drainTimeoutMs = 60_000 }: ManageOptions,
   say: (state: State) => void,
   onError: OnError,
-): Promise<void> {
+): Promise<number> {
   say({ stopping: true, status: drainStatus(server) });
   const timer = setInterval(
     () => say({ extendTimeoutMs: DRAIN_EXTENSION_MS, status: drainStatus(server) }),
@@ -175,13 +176,17 @@ async function drain(
     const deadline = setTimeout(timeUp.resolve, Math.min(drainTimeoutMs, 0x7fffffff));
     await Promise.race([stopServer(server), timeUp.promise]);
     clearTimeout(deadline);
+    // Only requests ask for more time: a `stop()` that hangs is ended by TimeoutStopSec= of the unit.
+    clearInterval(timer);
     closeNow(server);
     await stop?.();
+    return 0;
   } catch (error) {
     say({ status: `Failed to stop: ${firstLine(error)}`, ...failure(error) });
     attempt(onError, () => {
       throw error;
     });
+    return 1;
   } finally {
     clearInterval(timer);
   }

@@ -16,7 +16,10 @@ export interface ServeOptions {
   fetch: (request: Request) => Response | Promise<Response>;
   /** The name of the passed socket: of its unit, FileDescriptorName=, or the fd store. Default: "http". */
   name?: string | undefined;
-  /** Where to listen when no socket of the name was passed. Default: any free port of 127.0.0.1. */
+  /**
+   * Where to listen when no socket of the name was passed. Default: any free port of 127.0.0.1, so that a trial run
+   * neither meets a port in use nor opens one to the network.
+   */
   port?: number | undefined;
   hostname?: string | undefined;
   /** Or the path of a unix socket. */
@@ -108,7 +111,7 @@ async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean):
   const closeIdle = () => {
     for (const connection of connections) if (!busy.has(connection) && !fresh.has(connection)) connection.end();
     if (pending > 0) return;
-    if (connections.size === 0) drained.resolve();
+    if (connections.size === 0) return drained.resolve();
     grace ??= setTimeout(() => {
       grace = undefined;
       if (pending === 0) endAll();

@@ -78,6 +78,21 @@ describe("manageServer()", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("asks for no more time while stop() hangs, and exits with 1 when it fails", async () => {
+    using receiver = openReceiver();
+    const hanging = start(serve("{ stop: () => new Promise((resolve) => setTimeout(resolve, 60_000)) }"), receiver);
+    await receiver.waitFor({ ready: true });
+    hanging.kill("SIGTERM");
+    await receiver.waitFor({ stopping: true });
+    await expect(receiver.next({ timeoutMs: 1300 })).rejects.toThrow("no message within 1300 ms");
+    using other = openReceiver();
+    const failing = start(serve(`{ stop: () => { throw new Error("no disk") }, onError() {} }`), other);
+    await other.waitFor({ ready: true });
+    failing.kill("SIGTERM");
+    expect((await other.waitFor({ exitStatus: 1 })).state.status).toBe("Failed to stop: no disk");
+    expect(await failing.exited).toBe(1);
+  });
+
   test("ends at once on a second signal", async () => {
     using receiver = openReceiver();
     const child = start(serve("{}", "new Promise(() => {})"), receiver);

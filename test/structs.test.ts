@@ -4,34 +4,13 @@ import * as structs from "../ffi/structs.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
 import { titled } from "./support/run.ts";
 
-const {
-  sockaddr_un,
-  sockaddr_vm,
-  iovec,
-  msghdr,
-  cmsghdr,
-  ucred,
-  pollfd,
-  timespec,
-  statfs,
-  passwd,
-  rlimit,
-  signalfd_siginfo,
-} = structs;
-const layouts = {
-  sockaddr_un,
-  sockaddr_vm,
-  iovec,
-  msghdr,
-  cmsghdr,
-  ucred,
-  pollfd,
-  timespec,
-  statfs,
-  passwd,
-  rlimit,
-  signalfd_siginfo,
-};
+type Layout = { size: number } & Record<string, number>;
+
+const { iovec, msghdr } = structs;
+/** Every struct that the file describes. */
+const layouts = Object.fromEntries(
+  Object.entries(structs as Record<string, unknown>).filter(([, value]) => typeof value === "object"),
+) as Record<string, Layout>;
 const bytes = (text: string) => new TextEncoder().encode(text);
 const hex = (view: DataView, at: number, length: number) => Buffer.from(view.buffer, at, length).toString("hex");
 

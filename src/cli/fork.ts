@@ -57,7 +57,7 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
   const pidfd = sys.pidfdOpen(pid);
   for (;;) {
     const [message = 0, end = 0, signal = 0] = sys.pollAll([socket, pidfd, signals], POLLIN, Number.POSITIVE_INFINITY);
-    if (signal !== 0) kill(pid, readSignal(signals));
+    if (signal !== 0) passOn(readSignal(signals), pid);
     // What the program sent before it ended counts.
     if (message !== 0) {
       if (receive(socket, pid)) return 0;
@@ -142,6 +142,15 @@ function printPid(pid: number): void {
     print(`${pid}\n`);
   } catch (error) {
     complain(`the pid ${pid} can't be printed: ${explain(error)}`);
+  }
+}
+
+/** A program that has become another user's can't be reached without privilege, and is waited for all the same. */
+function passOn(signal: number, pid: number): void {
+  try {
+    kill(pid, signal);
+  } catch (error) {
+    complain(explain(error));
   }
 }
 
