@@ -1,25 +1,17 @@
 /**
- * Runs the tests: `bun test` with the arguments given. Its last line counts them, the skipped ones too, whose titles say
- * why; each is named again before.
+ * Runs the tests: `bun test` with the arguments given. With --systemd as the first of them, those that need a real service manager;
+ * with --all, both. The last line counts them, the skipped ones too, whose titles say why; each is named again before.
  */
 
-const child = Bun.spawn([process.execPath, "test", ...process.argv.slice(2)], {
-  env: { ...process.env, FORCE_COLOR: "0" },
-  stdin: "ignore",
-  stdout: "inherit",
-  stderr: "pipe",
-});
-let output = "";
-const decoder = new TextDecoder();
-for await (const chunk of child.stderr) {
-  process.stderr.write(chunk);
-  output += decoder.decode(chunk, { stream: true });
-}
-const code = await child.exited;
-for (const [line] of output.matchAll(/^\((skip|todo|fail)\) .*$/gm)) if (!line.startsWith("(fail)")) console.log(line);
-const count = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
-const [passed, failed, skipped] = [count("pass"), count("fail"), count("skip") + count("todo")];
-// A file that can't be loaded, or a test that ends the process, is a failure that bun test does not count.
-const uncounted = code !== 0 && failed === 0 ? 1 : 0;
-console.log(`${passed} passed, ${failed + uncounted} failed, ${skipped} skipped`);
-process.exitCode = code === 0 && passed === 0 ? 1 : code;
+import { type Count, runTests } from "./support/run-tests.ts";
+import { runUnits } from "./systemd/run.ts";
+
+const [suite, ...rest] = process.argv.slice(2);
+const counts: Count[] = [];
+if (suite !== "--systemd") counts.push((await runTests(suite === "--all" ? rest : process.argv.slice(2))).count);
+if (suite === "--systemd" || suite === "--all") counts.push(await runUnits(rest));
+
+const sum = (what: keyof Count) => counts.reduce((total, count) => total + count[what], 0);
+const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# container.sh ROOT CHECKOUT CONFIGURATION NAME: boots the systemd of the tree ROOT, until standard input ends. That happens however the
+# harness ends, so nothing of it is left: no process, no cgroup.
+set -euo pipefail
+export root=$1 checkout=$2 configuration=$3 name=$4
+
+exec 3<&0 </dev/null
+limits=$(mktemp -d)
+export limits
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then hierarchies=(/sys/fs/cgroup); else hierarchies=(/sys/fs/cgroup/unified); fi
+# Limits that this kernel keeps in cgroup v1: a container of cgroup2 alone has none of them.
+for controller in pids memory; do
+	if [ -e "/sys/fs/cgroup/$controller/cgroup.procs" ]; then
+		hierarchies+=("/sys/fs/cgroup/$controller")
+		mkdir "/sys/fs/cgroup/$controller/$name" "$limits/$controller"
+	fi
+done
+
+boot='
+	set -e
+	binds=()
+	for directory in "$limits"/*/; do
+		controller=$(basename "$directory")
+		if [ ! -d "$directory" ]; then continue; fi
+		mount --bind "/sys/fs/cgroup/$controller/$name" "$directory"
+		binds+=("--bind=$directory:/limits/$controller")
+	done
+	# The host of a container has to look as if systemd had booted it, with cgroup2 alone.
+	mount -t cgroup2 none /sys/fs/cgroup
+	mkdir "/sys/fs/cgroup/$name" "/sys/fs/cgroup/$name/supervisor"
+	echo 0 >"/sys/fs/cgroup/$name/supervisor/cgroup.procs"
+	mkdir -p /run/systemd
+	mount -t tmpfs none /run/systemd
+	mkdir /run/systemd/system
+	exec systemd-nspawn --quiet --directory="$root" --volatile=yes --boot --register=no --keep-unit --console=pipe \
+		--notify-ready=yes --machine="$name" --hostname=test --bind-ro="$checkout:/opt/sd-notify" \
+		--bind-ro="$configuration:/etc/systemd/journald.conf.d/90-test.conf" "${binds[@]}" \
+		systemd.log_level=debug systemd.log_target=journal systemd.firstboot=off
+'
+
+remove() {
+	if [ ! -d "$1" ]; then return; fi
+	if [ -e "$1/cgroup.kill" ]; then echo 1 >"$1/cgroup.kill"; fi
+	# A process that was killed leaves its cgroup a moment later.
+	for _ in {1..100}; do
+		if find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; then return; fi
+		sleep 0.02
+	done
+	echo "left behind: $1" >&2
+}
+clean() {
+	trap - EXIT
+	kill "$reader" 2>/dev/null || true
+	for hierarchy in "${hierarchies[@]}"; do remove "$hierarchy/$name"; done
+	wait "$nspawn" 2>/dev/null || true
+	rm -r "$limits"
+}
+setpriv --pdeathsig KILL unshare --mount --propagation private bash -c "$boot" 3<&- &
+nspawn=$!
+(cat <&3 >/dev/null && kill -TERM $$) &
+reader=$!
+trap clean EXIT
+trap 'exit 0' HUP INT TERM
+wait "$nspawn"

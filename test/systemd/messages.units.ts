@@ -1,0 +1,169 @@
+import { expect, test } from "bun:test";
+import { titled } from "../support/run.ts";
+import { describeEach, type Machine, UNPRIVILEGED } from "./machine.ts";
+
+/** Why a scenario can't be tried with this command: systemd's own, of an old version. */
+const lacks = (machine: Machine, option: string, since: number) =>
+  machine.commandVersion < since && `systemd-notify ${machine.commandVersion} has no ${option}`;
+const old = (machine: Machine, what: string, since: number) =>
+  machine.version < since && `systemd ${machine.version} has no ${what}`;
+
+describeEach("messages", (machine) => {
+  test("Type=notify is activating until READY=1, and active from then on", async () => {
+    using unit = await machine.shell();
+    await unit.start("--no-block");
+    unit.tell('"$N" --status=warming');
+    await unit.until({ ActiveState: "activating", SubState: "start", StatusText: "warming" });
+    unit.tell('"$N" --ready --status="up and running"');
+    await unit.until({ ActiveState: "active", SubState: "running", StatusText: "up and running" });
+  });
+
+  test("a unit that never says READY=1 fails", async () => {
+    using unit = await machine.shell({ TimeoutStartSec: "500ms" });
+    unit.tell('"$N" --status="never ready"');
+    expect((await unit.start()).code).toBe(1);
+    await unit.until({ ActiveState: "failed", Result: "timeout" });
+  });
+
+  test.each([
+    ["UTF-8", "grüße 世界 🚀", "grüße 世界 🚀"],
+    ["nothing", "", ""],
+    ["4,000 bytes", "x".repeat(4000), "x".repeat(4000)],
+  ])("STATUS= shows %s", async (_, status, shown) => {
+    using unit = await machine.shell();
+    await unit.ready("--ready --status=before");
+    unit.tell(`"$N" --status='${status}'`);
+    await unit.until({ StatusText: shown });
+    if (shown === "") expect(await unit.journal()).toContain("STATUS=");
+  });
+
+  test("STATUS= of invalid bytes is refused, and the old one is gone", async () => {
+    using unit = await machine.shell();
+    await unit.ready("--ready --status=before");
+    unit.tell(`"$N" "$(printf 'STATUS=a\\377b')"`);
+    await unit.until({ StatusText: "" });
+    expect(await unit.journal()).toMatch(/UTF-8|Got notification message.*STATUS=/);
+  });
+
+  test("a message over 4,096 bytes is not accepted, and the command can't know", async () => {
+    using unit = await machine.shell();
+    await unit.ready("--ready --status=before");
+    unit.tell(`"$N" --status='${"x".repeat(5000)}'; "$N" --status="after $?"`);
+    await unit.until({ StatusText: "after 0" });
+  });
+
+  test("STOPPING=1 shows a unit as deactivating, until it ends", async () => {
+    using unit = await machine.shell();
+    await unit.ready();
+    unit.tell('"$N" STOPPING=1 STATUS=leaving');
+    await unit.until({ ActiveState: "deactivating", SubState: "stop-sigterm", StatusText: "leaving" });
+    unit.tell("exit 0");
+    await unit.until({ ActiveState: "inactive", Result: "success" });
+  });
+
+  test("ERRNO=, BUSERROR= and VARLINKERROR= are shown", async () => {
+    using unit = await machine.shell();
+    await unit.ready();
+    unit.tell(
+      '"$N" ERRNO=13 BUSERROR=org.freedesktop.DBus.Error.TimedOut VARLINKERROR=org.varlink.service.InvalidParameter STATUS=told',
+    );
+    const properties = ["StatusErrno", ...(machine.version >= 257 ? ["StatusBusError", "StatusVarlinkError"] : [])];
+    await unit.until({ StatusText: "told" });
+    expect(await unit.show(...properties)).toEqual(
+      machine.version >= 257
+        ? {
+            StatusErrno: "13",
+            StatusBusError: "org.freedesktop.DBus.Error.TimedOut",
+            StatusVarlinkError: "org.varlink.service.InvalidParameter",
+          }
+        : { StatusErrno: "13" },
+    );
+  });
+
+  test("EXTEND_TIMEOUT_USEC= keeps a slow start alive", async () => {
+    using unit = await machine.shell({ TimeoutStartSec: "600ms" });
+    unit.tell('"$N" EXTEND_TIMEOUT_USEC=5000000; sleep 1; "$N" --ready');
+    expect((await unit.start()).code).toBe(0);
+    await unit.until({ ActiveState: "active" });
+  });
+
+  test("NOTIFYACCESS= narrows who may send", async () => {
+    using unit = await machine.shell(UNPRIVILEGED);
+    await unit.ready("--ready NOTIFYACCESS=main");
+    await unit.until({ ActiveState: "active", NotifyAccess: "main" });
+  });
+
+  const noReset = old(machine, "RESTART_RESET=1", 254);
+  test.skipIf(Boolean(noReset))(titled("RESTART_RESET=1 counts the restarts from the start", noReset), async () => {
+    using unit = await machine.shell({ Restart: "always", RestartSec: "10ms" });
+    await unit.ready();
+    unit.tell("exit 0");
+    unit.tell('"$N" --ready');
+    await unit.until({ NRestarts: "1", ActiveState: "active" });
+    unit.tell('"$N" RESTART_RESET=1');
+    await unit.until({ ActiveState: "active" });
+    await unit.journal();
+    expect(await unit.journal()).toContain("RESTART_RESET=1");
+  });
+
+  test.each([
+    ["root", {}],
+    ["unprivileged", UNPRIVILEGED],
+  ])("MAINPID= hands the unit over to another process of it, %s", async (_, user) => {
+    using unit = await machine.shell(user);
+    await unit.ready();
+    unit.tell('sleep 1000 & other=$!; "$N" MAINPID=$other STATUS="now $other"');
+    const { StatusText = "" } = await unit.until({ StatusText: /^now \d+$/ });
+    await unit.until({ MainPID: StatusText.slice(4) });
+  });
+
+  test("--pid makes the shell that calls the main process, from a unit of Type=forking's kind", async () => {
+    using unit = await machine.shell();
+    await unit.ready();
+    unit.tell(`sh -c '"$N" --pid STATUS="of $$"; exec sleep 1000' &`);
+    const { StatusText = "" } = await unit.until({ StatusText: /^of \d+$/ });
+    await unit.until({ MainPID: StatusText.slice(3) });
+  });
+
+  const noReloadType = old(machine, "Type=notify-reload", 253) || lacks(machine, "--reloading", 253);
+  const reloading = (title: string, define: () => Promise<void>) =>
+    test.skipIf(Boolean(noReloadType))(titled(title, noReloadType), define);
+  const RELOAD = { Type: "notify-reload", TimeoutStartSec: 3 };
+
+  reloading("a notify-reload unit is reloading from RELOADING=1 to READY=1, as long as that takes", async () => {
+    using unit = await machine.shell(RELOAD);
+    unit.tell(`trap '"$N" --reloading; sleep 0.3; "$N" --ready --status=reloaded' HUP`);
+    await unit.ready();
+    unit.tell("sleep 1000 & wait; sleep 1000");
+    expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
+    await unit.until({ ActiveState: "active", StatusText: "reloaded" });
+    expect(await unit.journal()).toMatch(/Changed reload-notify|reload-signal -> reload-notify/);
+  });
+
+  reloading("a reload that fails is over at READY=1 with a status", async () => {
+    using unit = await machine.shell(RELOAD);
+    unit.tell(`trap '"$N" --reloading; "$N" --ready --status="Reload failed"' HUP`);
+    await unit.ready();
+    unit.tell("sleep 1000 & wait; sleep 1000");
+    expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
+    await unit.until({ ActiveState: "active", StatusText: "Reload failed" });
+  });
+
+  reloading("a reload without RELOADING=1 does not succeed", async () => {
+    using unit = await machine.shell({ ...RELOAD, TimeoutStartSec: 1 });
+    unit.tell(`trap '"$N" --status=ignored' HUP`);
+    await unit.ready();
+    unit.tell("sleep 1000 & wait; sleep 1000");
+    expect((await machine.systemctl("reload", unit.name)).code).toBe(1);
+    expect((await unit.show("ReloadResult")).ReloadResult).toBe("timeout");
+  });
+
+  test("RELOADING=1 and READY=1 of the service's own accord show it as reloading, and active again", async () => {
+    using unit = await machine.shell();
+    await unit.ready();
+    unit.tell('"$N" RELOADING=1 STATUS=rereading');
+    await unit.until({ ActiveState: "reloading", StatusText: "rereading" });
+    unit.tell('"$N" --ready');
+    await unit.until({ ActiveState: "active" });
+  });
+});

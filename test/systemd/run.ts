@@ -1,0 +1,82 @@
+/** Boots the service managers that this machine can, runs the tests of units on each, and prints who passed what. */
+
+import { readdirSync } from "node:fs";
+import { type Count, runTests, type Tests } from "../support/run-tests.ts";
+import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
+
+/** Arguments: words of file names, so that not all need run; --target=machine,sid,host. */
+export async function runUnits(args: string[]): Promise<Count> {
+  const start = performance.now();
+  const wanted = args.flatMap((arg) => (arg.startsWith("--target=") ? arg.slice(9).split(",") : []));
+  const targets = TARGETS.filter((target) => (wanted.length > 0 ? wanted.includes(target) : target !== "host"));
+  const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
+  const words = args.filter((arg) => !arg.startsWith("--"));
+  const chosen = files.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+
+  // Those whose reason not to run is a fact of this machine are skipped; what should run and does not has failed.
+  const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  await using machines = new AsyncDisposableStack();
+  const managers: Booted[] = [];
+  const end = async () => {
+    await machines.disposeAsync();
+    process.exit(1);
+  };
+  process.once("SIGINT", end).once("SIGTERM", end).once("SIGHUP", end);
+  await Promise.all(
+    targets.map(async (target: Target) => {
+      const why = whyNot(target);
+      if (why !== undefined) {
+        count.skipped++;
+        console.log(`(skip) units on ${target} (skipped: ${why})`);
+        return;
+      }
+      try {
+        managers.push(machines.use(await boot(target)).booted);
+      } catch (error) {
+        count.failed++;
+        console.log(`(fail) units on ${target}: ${error instanceof Error ? error.message : error}`);
+      }
+    }),
+  );
+  if (managers.length === 0) return count;
+  managers.sort((a, b) => a.version - b.version);
+
+  const tests = await runTests(
+    ["--concurrent", "--max-concurrency=6", "--timeout=60000", ...chosen.map((file) => `./test/systemd/${file}`)],
+    { SD_NOTIFY_TEST_MANAGERS: JSON.stringify(managers) },
+  );
+  console.log(table(tests, managers));
+  console.log(
+    `Units: ${((performance.now() - start) / 1000).toFixed(0)} s, ${process.env.SD_NOTIFY ?? "dist/sd-notify"}`,
+  );
+  return {
+    passed: tests.count.passed,
+    failed: tests.count.failed + count.failed,
+    skipped: tests.count.skipped + count.skipped,
+  };
+}
+
+// --- internal ---
+
+/** Scenario by manager. A reason to skip stands in a title, so it differs from one manager to another. */
+function table({ results }: Tests, managers: readonly Booted[]): string {
+  const rows = new Map<string, string[]>();
+  for (const { result, title } of results) {
+    const column = managers.findIndex((manager) => title.startsWith(`${manager.title} > `));
+    if (column < 0) continue;
+    const scenario = title.slice((managers[column]?.title.length ?? 0) + 3).replace(/ \(skipped: .*\)$/, "");
+    const row = rows.get(scenario) ?? managers.map(() => "-");
+    row[column] = result;
+    rows.set(scenario, row);
+  }
+  const width = Math.max(...managers.map(({ title }) => title.length));
+  const line = (cells: readonly string[], scenario: string) =>
+    `${cells.map((cell) => cell.padEnd(width)).join("  ")}  ${scenario}`;
+  return [
+    line(
+      managers.map(({ title }) => title),
+      "scenario",
+    ),
+    ...[...rows].map(([scenario, row]) => line(row, scenario)),
+  ].join("\n");
+}
