@@ -38,7 +38,6 @@ export class Machine {
   readonly #booted: Booted;
   readonly #root: string;
   readonly #units = new Set<string>();
-  #reload: Promise<unknown> | undefined;
   #journal: Journal | undefined;
   #count = 0;
 
@@ -75,9 +74,9 @@ export class Machine {
   }
 
   /** A unit that executes a program; `section` is its [Service]. */
-  async service(section: Section, other: Record<string, Section> = {}): Promise<Unit> {
+  service(section: Section, other: Record<string, Section> = {}): Unit {
     const name = `sdnotifytest-${process.pid}-${booted.indexOf(this.#booted)}-${++names}.service`;
-    await this.install({ [name]: unitText({ Service: { Slice: "sdnotifytest.slice", ...section }, ...other }) });
+    this.install({ [name]: unitText({ Service: { Slice: "sdnotifytest.slice", ...section }, ...other }) });
     return new Unit(this, name);
   }
 
@@ -87,7 +86,7 @@ export class Machine {
     await this.run(["mkfifo", "-m", "666", path]);
     // Opened to read and write: so the manager does not wait for a writer, nor the shell see an end.
     const fd = openSync(this.outside(path), constants.O_RDWR);
-    const unit = await this.service({
+    const unit = this.service({
       Type: "notify",
       NotifyAccess: "all",
       StandardInput: `file:${path}`,
@@ -99,13 +98,12 @@ export class Machine {
     return new Shell(this, unit.name, fd);
   }
 
-  /** Writes unit files and has them loaded. */
-  async install(units: Record<string, string>): Promise<void> {
+  /** Writes unit files. The manager loads a new one when it is used: daemon-reload would begin the time-outs of other tests anew. */
+  install(units: Record<string, string>): void {
     for (const [name, text] of Object.entries(units)) {
       this.#units.add(name);
       this.write(`/run/systemd/system/${name}`, text);
     }
-    await this.#loadUnits();
   }
 
   /** The lines that PID 1 wrote about a unit, or all of them. */
@@ -128,23 +126,11 @@ export class Machine {
     await this.systemctl("stop", ...this.#units);
     for (const name of this.#units) rmSync(this.outside(`/run/systemd/system/${name}`), { force: true });
     await this.systemctl("reset-failed");
-    await this.#loadUnits();
-  }
-
-  /** One daemon-reload for all that was written before it began. */
-  #loadUnits(): Promise<unknown> {
-    this.#reload ??= Promise.resolve().then(async () => {
-      await running;
-      this.#reload = undefined;
-      running = this.systemctl("daemon-reload");
-      return running;
-    });
-    return this.#reload;
+    await this.systemctl("daemon-reload");
   }
 }
 
 let names = 0;
-let running: Promise<unknown> = Promise.resolve();
 
 export class Unit {
   readonly machine: Machine;

@@ -1,0 +1,88 @@
+import { beforeAll, expect, test } from "bun:test";
+import { symlinkSync } from "node:fs";
+import { titled } from "../support/run.ts";
+import { describeEach, exec, type Section, UNPRIVILEGED } from "./machine.ts";
+
+const USERS: Record<string, Section> = { root: {}, unprivileged: UNPRIVILEGED };
+
+/**
+ * Who is heard, by systemd.exec(5) NotifyAccess=. The command sends as the shell that called it only with CAP_SYS_ADMIN; without, as
+ * itself, which is neither the main process nor a control process.
+ */
+const HEARD: Record<string, Record<string, string[]>> = {
+  "from a shell": { root: ["main", "exec", "all"], unprivileged: ["all"] },
+  "as ExecStart=": { root: ["main", "exec", "all"], unprivileged: ["main", "exec", "all"] },
+  "as ExecStartPost=": { root: ["exec", "all"], unprivileged: ["exec", "all"] },
+  "from a shell by bunx": { root: ["main", "exec", "all"], unprivileged: ["all"] },
+};
+
+describeEach("NotifyAccess=", (machine) => {
+  const project = `${machine.directory}/project`;
+  const bun = `${machine.checkout}/node_modules/bun/bin`;
+  beforeAll(async () => {
+    await machine.run(["mkdir", "-p", `${project}/node_modules/.bin`]);
+    for (const [path, target] of [
+      ["node_modules/sd-notify", machine.checkout],
+      ["node_modules/.bin/sd-notify", "../sd-notify/dist/cli.js"],
+      // The package has its programs by names of another system's.
+      ["bun", `${bun}/bun.exe`],
+      ["bunx", `${bun}/bun.exe`],
+    ]) {
+      symlinkSync(target ?? "", machine.outside(`${project}/${path}`));
+    }
+  });
+
+  const FORMS: Record<string, (status: string) => Section> = {
+    "from a shell": (status) => ({ ExecStart: exec("/bin/sh", "-c", `${machine.command} --status=${status}; exit 0`) }),
+    "as ExecStart=": (status) => ({ ExecStart: exec(machine.command, `--status=${status}`) }),
+    "as ExecStartPost=": (status) => ({
+      Type: "exec",
+      ExecStart: exec("/bin/sleep", "infinity"),
+      ExecStartPost: exec(machine.command, `--status=${status}`),
+    }),
+    "from a shell by bunx": (status) => ({
+      WorkingDirectory: project,
+      Environment: `PATH=${project}:/usr/bin:/bin HOME=/nonexistent`,
+      ExecStart: exec("/bin/sh", "-c", `bunx --no-install sd-notify --status=${status}; exit 0`),
+    }),
+  };
+
+  for (const [form, section] of Object.entries(FORMS)) {
+    for (const [user, who] of Object.entries(USERS)) {
+      for (const access of ["main", "exec", "all", "none"]) {
+        const heard = HEARD[form]?.[user]?.includes(access) ?? false;
+        const skipped = machine.isBaseline && form.includes("bunx") && "systemd-notify is no package";
+        const title = `${access}, ${user}, ${form}: ${heard ? "heard" : "not heard"}`;
+        test.skipIf(Boolean(skipped))(titled(title, skipped), async () => {
+          const unit = machine.service({
+            Type: "oneshot",
+            RemainAfterExit: "yes",
+            NotifyAccess: access,
+            ...who,
+            ...section("told"),
+          });
+          const { code } = await unit.start();
+          const { StatusText } = await unit.show("StatusText");
+          if (code !== 0 || StatusText !== (heard ? "told" : "")) throw new Error(await unit.journal());
+          // PID 1 did not just miss it.
+          if (!heard) expect(await unit.journal()).toContain("reception");
+        });
+      }
+    }
+  }
+
+  test("1,000 senders that end at once, and not one that the manager can't find", async () => {
+    const script = `seq 1000 | xargs -P 4 -I @ ${machine.command} --no-block STATUS=sender-@; ${machine.command} --ready; exec sleep infinity`;
+    const barriers = script.replace("--no-block ", "");
+    const unit = machine.service({
+      Type: "notify",
+      NotifyAccess: "all",
+      ...UNPRIVILEGED,
+      ExecStart: exec("/bin/sh", "-c", barriers),
+    });
+    expect((await unit.start()).code).toBe(0);
+    const log = await unit.journal();
+    expect(new Set(log.match(/sender-\d+/g)).size).toBe(1000);
+    expect(await machine.journal()).not.toContain("Cannot find unit");
+  });
+});
