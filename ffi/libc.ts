@@ -50,6 +50,7 @@ const PROCESS_SYMBOLS = {
   signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
   read: { args: [i32, ptr, u64_fast], returns: i64_fast }, // ssize_t read(int, void *, size_t)
   setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
+  unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
   kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
   waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
   listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
@@ -146,7 +147,8 @@ function unavailable(sonames: string[], failures: unknown[]): FFIUnavailableErro
   const [first] = failures;
   const cause = new AggregateError(failures);
   if (first instanceof Error && first.message.includes("JIT")) {
-    const cure = "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0";
+    const cure =
+      "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, Environment=BUN_JSC_jitMemoryReservationSize=16777216";
     return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
   }
   const why = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("; ");

@@ -97,6 +97,11 @@ export function setEnvironment(name: string, value: string): void {
   check(processLibc().setenv(name, value, 1), "setenv", name);
 }
 
+/** unsetenv(3): removes one from it. */
+export function unsetEnvironment(name: string): void {
+  check(processLibc().unsetenv(name), "unsetenv", name);
+}
+
 /** execvp(3): becomes another program, with libc's environment. It returns by throwing. */
 export function exec(args: readonly Uint8Array[], file = args[0]): never {
   const argv = writeStrings(args);

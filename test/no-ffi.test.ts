@@ -51,7 +51,7 @@ describe.each(COMMANDS)("where bun:ffi can't be used, %s", (_, command) => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr:
-        "sd-notify: cannot call libc: bun:ffi needs the JIT: set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; " +
+        "sd-notify: cannot call libc: bun:ffi needs the JIT: set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, Environment=BUN_JSC_jitMemoryReservationSize=16777216; " +
         "and there is no systemd-notify here that could send instead\n",
     });
   });

@@ -1,8 +1,9 @@
 /** --exec: becomes another program, which has what the caller had. */
 
-import { exec } from "../../ffi/process.ts";
+import { exec, unsetEnvironment } from "../../ffi/process.ts";
 import { keepOnExec } from "../../ffi/syscalls.ts";
 import { restoreCallerState } from "./caller-state.ts";
+import { RESERVATION } from "./reserve-less.ts";
 
 /**
  * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from 4 on close-on-exec.)
@@ -12,5 +13,6 @@ import { restoreCallerState } from "./caller-state.ts";
 export function execCommand(command: readonly Uint8Array[], inherited: readonly number[], keepFds: boolean): never {
   for (const fd of inherited) keepOnExec(fd, keepFds);
   restoreCallerState();
+  if (process.env[RESERVATION.name] === RESERVATION.value) unsetEnvironment(RESERVATION.name);
   return exec(command);
 }

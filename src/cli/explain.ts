@@ -20,6 +20,7 @@ const hints: Record<string, string> = {
   ECONNREFUSED: "nobody reads from this socket: has the manager gone, or is its network namespace another one?",
   "EACCES connect": "this user may not write to the socket",
   EPROTOTYPE: "it is not a datagram socket",
+  ETOOMANYREFS: "this user has more file descriptors under way to other processes than LimitNOFILE= allows",
   EMSGSIZE: "the message is larger than the kernel lets this user send",
   "ETIMEDOUT poll": "the message was sent, but may not have been read; --no-block does not wait",
 };

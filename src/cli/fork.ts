@@ -34,6 +34,7 @@ import { node } from "../node.ts";
 import { restoreCallerState } from "./caller-state.ts";
 import { explain } from "./explain.ts";
 import { complain, print } from "./output.ts";
+import { RESERVATION } from "./reserve-less.ts";
 
 /**
  * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent
@@ -156,7 +157,12 @@ function passOn(signal: number, pid: number): void {
 
 /** The environment that this process was started with, byte for byte, with another $NOTIFY_SOCKET. */
 function withNotifySocket(address: string): Uint8Array[] {
-  const isOurs = (variable: Buffer) => /^(NOTIFY_SOCKET|SD_NOTIFY_SIGNALS_BLOCKED)=/.test(variable.toString("latin1"));
+  const ours = [
+    /^NOTIFY_SOCKET=/,
+    /^SD_NOTIFY_SIGNALS_BLOCKED=/,
+    new RegExp(`^${RESERVATION.name}=${RESERVATION.value}$`),
+  ];
+  const isOurs = (variable: Buffer) => ours.some((pattern) => pattern.test(variable.toString("latin1")));
   const environment = readStrings("/proc/self/environ").filter((variable) => !isOurs(variable));
   return [...environment, Buffer.from(`NOTIFY_SOCKET=${address}`)];
 }

@@ -1,9 +1,10 @@
-/** Where libc can't be called, because bun:ffi needs the JIT, systemd's own command can still send the notification. */
+/** Where libc can't be called, because bun:ffi needs the JIT, this command begins anew with less, or systemd's own takes its place. */
 
 import { node } from "../node.ts";
 import type { Arguments } from "./arguments.ts";
 import { getopt } from "./getopt.ts";
 import { OPTIONS } from "./options.ts";
+import { callerEnvironment, reserveLess } from "./reserve-less.ts";
 
 /**
  * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only where that is
@@ -11,12 +12,18 @@ import { OPTIONS } from "./options.ts";
  */
 export function handOver({ args, encoding }: Arguments): string {
   if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
-  // Bun marked the inherited fds close-on-exec, which takes fcntl(2) to undo.
-  if (sendsFds(args)) return "and --fd can't be handed over to systemd-notify";
+  // Bun's execve() marks the inherited fds close-on-exec, which takes fcntl(2) to undo.
+  const options = optionsOf(args);
+  if (options.includes("fd")) return "and --fd can't be handed over to systemd-notify";
+  const starts = options.find((option) => option === "exec" || option === "fork");
+  const fds = starts ? inheritedFds() : [];
+  if (fds.length > 0)
+    return `and --${starts} would lose the file descriptors ${fds.join(", ")} in the hands of systemd-notify`;
+  reserveLess(args);
   const program = findSystemdNotify();
   if (program === undefined) return "and there is no systemd-notify here that could send instead";
   try {
-    process.execve?.(program, ["systemd-notify", ...args], process.env);
+    process.execve?.(program, ["systemd-notify", ...args], callerEnvironment());
   } catch (error) {
     return `and ${program} can't be executed: ${error instanceof Error ? error.message : error}`;
   }
@@ -25,13 +32,26 @@ export function handOver({ args, encoding }: Arguments): string {
 
 // --- internal ---
 
-function sendsFds(args: readonly string[]): boolean {
+function optionsOf(args: readonly string[]): string[] {
   try {
-    return [...getopt(args, OPTIONS)].some((parsed) => "option" in parsed && parsed.option === "fd");
+    return [...getopt(args, OPTIONS)].flatMap((parsed) => ("option" in parsed ? [parsed.option] : []));
   } catch {
     // A mistake that the other command will tell of.
-    return false;
+    return [];
   }
+}
+
+/** Without fcntl(2): all but what Bun opens for itself, by kind. */
+function inheritedFds(): string[] {
+  return node.fs.readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      const target = node.fs.readlinkSync(`/proc/self/fd/${fd}`);
+      return Number(fd) > 2 && !/^anon_inode:\[(eventpoll|eventfd|timerfd)\]$/.test(target);
+    } catch {
+      // The one that readdir() had.
+      return false;
+    }
+  });
 }
 
 /** Finds systemd's command in $PATH. This one may be there by the same name, a copy of it, or a script that calls it: none will do. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { titled } from "../support/run.ts";
-import { describeEach, exec } from "./machine.ts";
+import { describeEach, exec, unitText } from "./machine.ts";
 
 /** What a program can see of what it was given, but for its pid and the time. */
 const LOOK = [
@@ -9,6 +9,7 @@ const LOOK = [
   "cut -d' ' -f19 /proc/$$/stat",
   "pwd; umask",
   "for fd in /proc/$$/fd/[0-9] /proc/$$/fd/1[0-4]; do [ -e $fd ] && readlink $fd | sed 's/:.*//'; done",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's.
   'echo "$LISTEN_FDS $LISTEN_FDNAMES ${LISTEN_PID:+$((LISTEN_PID - $$))} $WATCHDOG_USEC ${WATCHDOG_PID:+$((WATCHDOG_PID - $$))} ${NOTIFY_SOCKET:+socket} $CREDENTIALS_DIRECTORY"',
 ].join("; ");
 
@@ -52,28 +53,32 @@ describeEach("--exec and --fork", (machine) => {
     ],
     ["unprivileged", { User: "nobody", NoNewPrivileges: "yes", CapabilityBoundingSet: "" }],
   ])(
-    `--exec in a socket-activated unit hands on what the unit gives%s${noExec ? ` (skipped: ${noExec})` : ""}`,
+    `--exec in a socket-activated unit hands on what the unit gives, %s${noExec ? ` (skipped: ${noExec})` : ""}`,
     async (_, section) => {
       const seen: string[] = [];
+      const file = `${machine.directory}/seen-${crypto.randomUUID()}`;
+      await machine.run(["install", "-m", "666", "/dev/null", file]);
       for (const prefix of [[], [machine.command, "--exec", "A=1", ";", "--"]]) {
-        const file = `${machine.directory}/seen-${crypto.randomUUID()}`;
-        machine.write(file, "");
-        await machine.run(["chmod", "666", file]);
+        const look = exec(...prefix, "/bin/sh", "-c", `{ ${LOOK}; } >${file}`);
         const unit = machine.service({
           Type: "oneshot",
           NotifyAccess: "all",
-          ...section,
           RemainAfterExit: "yes",
-          ExecStart: exec(...prefix, "/bin/sh", "-c", `{ ${LOOK}; } >${file}`),
+          ...section,
+          ExecStart: look,
         });
         const socket = unit.name.replace("service", "socket");
-        machine.install({
-          [socket]: `[Socket]\nListenStream=${file}.socket\nListenDatagram=${file}.datagrams\nFileDescriptorName=listening\n`,
-        });
+        const listen = {
+          ListenStream: `${file}.socket`,
+          ListenDatagram: `${file}.datagrams`,
+          FileDescriptorName: "listening",
+        };
+        machine.install({ [socket]: unitText({ Socket: listen }) });
         expect((await machine.systemctl("start", socket)).code).toBe(0);
         const { code, stderr } = await unit.start();
         if (code !== 0) throw new Error(`${stderr}${await unit.journal()}`);
         seen.push((await machine.run(["cat", file])).stdout.trimEnd());
+        await machine.systemctl("stop", socket, unit.name);
       }
       expect(seen[1]).toBe(seen[0] ?? "");
       expect(seen[0]).toContain("2 listening:listening 0");

@@ -181,8 +181,23 @@ export class Unit {
     }
   }
 
+  /** What PID 1 wrote about it. */
   journal(): Promise<string> {
     return this.machine.journal(this.name);
+  }
+
+  /** Waits until one of its processes has written something, which the journal may have after the process has ended. */
+  async untilOutput(text: string): Promise<void> {
+    for (const deadline = performance.now() + 5000; performance.now() < deadline; await Bun.sleep(50)) {
+      if ((await this.output()).includes(text)) return;
+    }
+    throw new Error(`no ${text} in ${await this.output()}`);
+  }
+
+  /** What its own processes wrote. */
+  async output(): Promise<string> {
+    await this.machine.run(["journalctl", "--sync"]);
+    return (await this.machine.run(["journalctl", "--no-pager", "-o", "cat", `_SYSTEMD_UNIT=${this.name}`])).stdout;
   }
 }
 
