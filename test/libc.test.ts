@@ -18,7 +18,7 @@ describe("where libc can't be called, the error says why and what to do", () => 
     expect(stderr).toBe("");
     expect(stdout).toBe(
       "true FFIUnavailableError ERR_FFI_UNAVAILABLE\n" +
-        "Cannot call libc: bun:ffi needs the JIT: set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0\n",
+        "Cannot call libc: bun:ffi needs the JIT: set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, Environment=BUN_JSC_jitMemoryReservationSize=16777216\n",
     );
   });
 

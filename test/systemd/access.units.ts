@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "bun:test";
-import { symlinkSync } from "node:fs";
+import { readFileSync, symlinkSync } from "node:fs";
 import { titled } from "../support/run.ts";
 import { describeEach, exec, type Section, UNPRIVILEGED } from "./machine.ts";
 
@@ -56,9 +56,12 @@ describeEach("NotifyAccess=", (machine) => {
         const told = access !== "none" && !(access === "main" && form === "as ExecStartPost=");
         const title = `${access}, ${user}, ${form}: ${heard ? "heard" : "not heard"}`;
         test.skipIf(Boolean(skipped))(titled(title, skipped), async () => {
+          const errors = `${machine.directory}/errors-${crypto.randomUUID()}`;
           const unit = machine.service({
             Type: "oneshot",
             RemainAfterExit: "yes",
+            // The journal does not know for sure whose the last line of a process is.
+            StandardError: `truncate:${errors}`,
             NotifyAccess: access,
             ...who,
             ...section("told"),
@@ -68,7 +71,8 @@ describeEach("NotifyAccess=", (machine) => {
           if (StatusText !== (heard ? "told" : "") || (heard && code !== 0)) throw new Error(await unit.journal());
           // PID 1 did not just miss it; or the command says that there is nobody to tell.
           if (!heard && told) expect(await unit.journal()).toContain("reception");
-          if (!told) await unit.untilOutput("$NOTIFY_SOCKET");
+          if (!told && !machine.isBaseline)
+            expect(readFileSync(machine.outside(errors), "utf8")).toContain("$NOTIFY_SOCKET");
         });
       }
     }
@@ -83,9 +87,12 @@ describeEach("NotifyAccess=", (machine) => {
       ...UNPRIVILEGED,
       ExecStart: exec("/bin/sh", "-c", barriers),
     });
+    // While it boots, the manager may have met senders of its own that were gone.
+    const notFound = async () => (await machine.journal()).split("Cannot find unit").length;
+    const before = await notFound();
     expect((await unit.start()).code).toBe(0);
     const log = await unit.journal();
     expect(new Set(log.match(/sender-\d+/g)).size).toBe(1000);
-    expect(await machine.journal()).not.toContain("Cannot find unit");
+    expect(await notFound()).toBe(before);
   });
 });

@@ -108,9 +108,13 @@ export class Machine {
 
   /** The lines that PID 1 wrote about a unit, or all of them. */
   async journal(unit?: string): Promise<string> {
-    await this.run(["journalctl", "--sync"]);
     const match = unit === undefined ? [] : [`UNIT=${unit}`];
-    return (await this.run(["journalctl", "--no-pager", "-o", "cat", "_PID=1", ...match])).stdout;
+    // A journal that is just being rotated is read as empty.
+    for (let attempts = 0; ; attempts++) {
+      await this.run(["journalctl", "--sync"]);
+      const { stdout } = await this.run(["journalctl", "--no-pager", "-o", "cat", "_PID=1", ...match]);
+      if (stdout !== "" || attempts === 10) return stdout;
+    }
   }
 
   /** Resolves when PID 1 has said something of a unit again. */
@@ -186,12 +190,16 @@ export class Unit {
     return this.machine.journal(this.name);
   }
 
-  /** Waits until one of its processes has written something, which the journal may have after the process has ended. */
-  async untilOutput(text: string): Promise<void> {
-    for (const deadline = performance.now() + 5000; performance.now() < deadline; await Bun.sleep(50)) {
-      if ((await this.output()).includes(text)) return;
+  /** Waits until PID 1 has written something about it. */
+  async untilJournal(text: string, { timeoutMs = 15_000 } = {}): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const event = this.machine.nextEvent(this.name);
+      const journal = await this.journal();
+      if (journal.includes(text)) return;
+      if (performance.now() > deadline) throw new Error(`PID 1 has not written ${JSON.stringify(text)}:\n${journal}`);
+      await Promise.race([event, Bun.sleep(500)]);
     }
-    throw new Error(`no ${text} in ${await this.output()}`);
   }
 
   /** What its own processes wrote. */

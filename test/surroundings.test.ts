@@ -1,0 +1,142 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openReceiver } from "./support/receiver.ts";
+import { COMMANDS, missing, run, temporaryDirectory, titled } from "./support/run.ts";
+
+/** What the working directory and the environment could make another program of Bun's do. */
+const directory = temporaryDirectory();
+afterAll(() => directory[Symbol.dispose]());
+const marker = join(directory.path, "marker");
+const evil = join(directory.path, "evil.js");
+const FILES: Record<string, string> = {
+  "evil.js": `require("node:fs").writeFileSync(${JSON.stringify(marker)}, "executed")`,
+  ".env": "NOTIFY_SOCKET=@sd-notify-wrong\nX_ENV=1\n",
+  ".env.local": "NOTIFY_SOCKET=@sd-notify-wrong\n",
+  "bunfig.toml": 'preload = ["./evil.js"]\n[run]\nshell = "bun"\n',
+  ".bunfig.toml": 'preload = ["./evil.js"]\n',
+  "package.json": '{ "type": "commonjs", "main": "./evil.js", "imports": { "#*": "./evil.js" } }',
+  "tsconfig.json": '{ "compilerOptions": { "paths": { "*": ["./evil.js"] } } }',
+  "node_modules/citty/index.js": 'require("../../evil.js")',
+  "libc.so.6": "no library",
+};
+for (const [name, text] of Object.entries(FILES)) {
+  mkdirSync(join(directory.path, name, ".."), { recursive: true });
+  writeFileSync(join(directory.path, name), text);
+}
+
+const VARIABLES: [name: string, value: string][] = [
+  ["HOME", directory.path],
+  ["XDG_CONFIG_HOME", directory.path],
+  ["NODE_OPTIONS", `--require=${evil}`],
+  ["NODE_PATH", join(directory.path, "node_modules")],
+  ["NODE_ENV", "test"],
+  ["NODE_V8_COVERAGE", join(directory.path, "coverage")],
+  ["NODE_EXTRA_CA_CERTS", "/nonexistent"],
+  ["NODE_CHANNEL_FD", "99"],
+  ["BUN_PRELOAD", evil],
+  ["BUN_INSPECT", "1"],
+  ["BUN_INSPECT_PRELOAD", evil],
+  ["BUN_INSPECT_CONNECT_TO", join(directory.path, "inspector")],
+  ["BUN_CONFIG_VERBOSE_FETCH", "curl"],
+  ["BUN_RUNTIME_TRANSPILER_CACHE_PATH", directory.path],
+  ["BUN_INTERNAL_IPC_FD", "1"],
+  ["BUN_TMPDIR", "/nonexistent"],
+  ["TMPDIR", "/nonexistent"],
+  ["UV_THREADPOOL_SIZE", "0"],
+  ["GOMAXPROCS", "0"],
+  ["FORCE_COLOR", "3"],
+];
+
+const [, [binary = ""]] = COMMANDS[0] ?? ["", []];
+
+describe("the binary does the same, whatever surrounds it:", () => {
+  test.each([["nothing but the files", ""], ...VARIABLES])("%s", async (name, value) => {
+    await using receiver = await openReceiver();
+    const env = { NOTIFY_SOCKET: receiver.address, ...(value ? { [name]: value } : {}) };
+    const before = readdirSync(directory.path).sort();
+    const result = await run([binary, "--ready", "--status=as ever"], { env, cwd: directory.path });
+    expect(result).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect((await receiver.next()).text).toBe("READY=1\nSTATUS=as ever");
+    expect(existsSync(marker)).toBe(false);
+    expect(readdirSync(directory.path).sort()).toEqual(before);
+  });
+
+  test("its help, and what it says is wrong, load nothing of the files", async () => {
+    expect((await run([binary, "--help"], { cwd: directory.path })).code).toBe(0);
+    expect((await run([binary, "--bogus"], { cwd: directory.path })).stderr).toContain("unknown option");
+    expect((await run([binary, "--ready"], { cwd: directory.path })).stderr).toContain("$NOTIFY_SOCKET is not set");
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test("--exec hands on the environment as it was, without what .env says", async () => {
+    await using receiver = await openReceiver();
+    const env = { NOTIFY_SOCKET: receiver.address };
+    const { stdout } = await run([binary, "--exec", "A=1", ";", "env"], { env, cwd: directory.path });
+    expect(stdout).toContain(`NOTIFY_SOCKET=${receiver.address}`);
+    expect(stdout).not.toContain("X_ENV");
+  });
+
+  // Bun reads them before the first line of the program. The README says how a unit unsets them.
+  test("BUN_BE_BUN and BUN_OPTIONS are the exceptions that the README names", async () => {
+    await using receiver = await openReceiver();
+    const env = { NOTIFY_SOCKET: receiver.address };
+    expect((await run([binary, "--version"], { env: { ...env, BUN_BE_BUN: "1" } })).stdout).toMatch(
+      /^\d+\.\d+\.\d+\n$/,
+    );
+    await run([binary, "--ready"], { env: { ...env, BUN_OPTIONS: `--preload=${evil}` }, cwd: directory.path });
+    expect(existsSync(marker)).toBe(true);
+    rmSync(marker);
+  });
+});
+
+const noPrlimit = missing("prlimit");
+const limited = (megabytes: number, command: string[]) => ["prlimit", `--as=${megabytes * 2 ** 20}`, ...command];
+
+describe("with little room", () => {
+  test.skipIf(Boolean(noPrlimit)).each([512, 1024])(
+    titled("under LimitAS=%dM the binary sends by itself", noPrlimit),
+    async (megabytes) => {
+      await using receiver = await openReceiver();
+      // No systemd-notify in reach.
+      const env = { NOTIFY_SOCKET: receiver.address, PATH: "/nowhere" };
+      const result = await run(limited(megabytes, [binary, "--ready"]).with(0, Bun.which("prlimit") ?? ""), { env });
+      expect(result).toMatchObject({ code: 0, stderr: "" });
+      expect((await receiver.next()).text).toBe("READY=1");
+    },
+  );
+
+  test.skipIf(Boolean(noPrlimit))(
+    titled("what --exec and --fork start there has its caller's environment", noPrlimit),
+    async () => {
+      await using receiver = await openReceiver();
+      const env = { NOTIFY_SOCKET: receiver.address, A: "1" };
+      const exec = await run(limited(1024, [binary, "--exec", "A=1", ";", "env"]), { env });
+      expect(exec).toMatchObject({ code: 0, stderr: "" });
+      expect(exec.stdout).toContain("A=1\n");
+      expect(exec.stdout).not.toContain("BUN_JSC");
+      const fork = await run(limited(1024, [binary, "--fork", "--", "sh", "-c", "env >&2; exit 3"]), { env });
+      expect(fork.code).toBe(3);
+      expect(fork.stderr).toContain("A=1\n");
+      expect(fork.stderr).not.toContain("BUN_JSC");
+      const set = { ...env, BUN_JSC_jitMemoryReservationSize: "8388608" };
+      expect((await run(limited(1024, [binary, "--exec", "A=1", ";", "env"]), { env: set })).stdout).toContain(
+        "Size=8388608",
+      );
+    },
+  );
+
+  test.skipIf(Boolean(noPrlimit))(
+    titled("--exec there says which file descriptors it would lose, and executes nothing", noPrlimit),
+    async () => {
+      await using receiver = await openReceiver();
+      const script = `exec "$@" 3</dev/null 5</dev/null`;
+      const command = limited(1024, [binary, "--exec", "A=1", ";", "echo", "executed"]);
+      const { code, stdout, stderr } = await run(["sh", "-c", script, "sh", ...command], {
+        env: { NOTIFY_SOCKET: receiver.address },
+      });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toEndWith("and --exec would lose the file descriptors 3, 5 in the hands of systemd-notify\n");
+    },
+  );
+});
