@@ -1,7 +1,7 @@
 /** Real service managers to try units on: booted in containers, or the one that runs this machine. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReceiver } from "../../src/testing/index.ts";
 import { isRoot, missing, ROOT, run } from "../support/run.ts";
@@ -38,13 +38,9 @@ export function whyNot(target: Target): string | undefined {
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
   const root = target === "sid" ? await sid() : "/";
-  const directory = mkdtempSync(join(tmpdir(), "sd-notify-systemd-"));
-  const configuration = join(directory, "journald.conf");
-  // A debug log is long; journald would leave out most of it.
-  writeFileSync(configuration, "[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nRateLimitBurst=0\n");
   using receiver = openReceiver();
   const name = `sd-notify-test-${target}-${process.pid}`;
-  const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, configuration, name], {
+  const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name], {
     env: { PATH: process.env.PATH ?? "", ...receiver.env },
     // A signal of the terminal's is for the harness, which then ends the container in order.
     detached: true,
@@ -55,7 +51,6 @@ export async function boot(target: Target): Promise<AsyncDisposable & { booted: 
   const dispose = async () => {
     child.stdin.end();
     await child.exited;
-    rmSync(directory, { recursive: true });
   };
   try {
     let pid: number | undefined;

@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# container.sh ROOT CHECKOUT CONFIGURATION NAME: boots the systemd of the tree ROOT, until standard input ends. That happens however the
+# container.sh ROOT CHECKOUT NAME: boots the systemd of the tree ROOT, until standard input ends. That happens however the
 # harness ends, so nothing of it is left: no process, no cgroup.
 set -euo pipefail
-export root=$1 checkout=$2 configuration=$3 name=$4
+export root=$1 checkout=$2 name=$3
 
 exec 3<&0 </dev/null
-limits=$(mktemp -d)
-export limits
+work=$(mktemp -d)
+export work
+# A debug log is long; journald would leave out most of it.
+printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nRateLimitBurst=0\n' >"$work/journald.conf"
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then hierarchies=(/sys/fs/cgroup); else hierarchies=(/sys/fs/cgroup/unified); fi
 # Limits that this kernel keeps in cgroup v1: a container of cgroup2 alone has none of them.
 for controller in pids memory; do
 	if [ -e "/sys/fs/cgroup/$controller/cgroup.procs" ]; then
 		hierarchies+=("/sys/fs/cgroup/$controller")
-		mkdir "/sys/fs/cgroup/$controller/$name" "$limits/$controller"
+		mkdir "/sys/fs/cgroup/$controller/$name" "$work/$controller"
 	fi
 done
 
 boot='
 	set -e
 	binds=()
-	for directory in "$limits"/*/; do
+	for directory in "$work"/*/; do
 		controller=$(basename "$directory")
 		if [ ! -d "$directory" ]; then continue; fi
 		mount --bind "/sys/fs/cgroup/$controller/$name" "$directory"
@@ -34,7 +36,7 @@ boot='
 	mkdir /run/systemd/system
 	exec systemd-nspawn --quiet --directory="$root" --volatile=yes --boot --register=no --keep-unit --console=pipe \
 		--notify-ready=yes --machine="$name" --hostname=test --bind-ro="$checkout:/opt/sd-notify" \
-		--bind-ro="$configuration:/etc/systemd/journald.conf.d/90-test.conf" "${binds[@]}" \
+		--bind-ro="$work/journald.conf:/etc/systemd/journald.conf.d/90-test.conf" "${binds[@]}" \
 		systemd.log_level=debug systemd.log_target=journal systemd.firstboot=off
 '
 
@@ -50,14 +52,15 @@ remove() {
 }
 clean() {
 	trap - EXIT
+	trap '' HUP INT TERM PIPE
 	kill "$reader" 2>/dev/null || true
 	for hierarchy in "${hierarchies[@]}"; do remove "$hierarchy/$name"; done
 	wait "$nspawn" 2>/dev/null || true
-	rm -r "$limits"
+	rm -r "$work"
 }
 setpriv --pdeathsig KILL unshare --mount --propagation private bash -c "$boot" 3<&- &
 nspawn=$!
-(cat <&3 >/dev/null && kill -TERM $$) &
+(cat <&3 >/dev/null 2>&1; kill -TERM $$) &
 reader=$!
 trap clean EXIT
 trap 'exit 0' HUP INT TERM
