@@ -18,6 +18,8 @@ const PRIVATE: Section = {
   PrivateDevices: "yes",
   PrivateNetwork: "yes",
   PrivateUsers: "yes",
+  // Versions that don't know it ignore it, with a warning.
+  PrivatePIDs: "yes",
 };
 const PROTECT: Section = {
   ProtectSystem: "strict",
@@ -57,6 +59,8 @@ const EVERYTHING: Section = {
   LimitNOFILE: 64,
   LimitAS: "1G",
   LimitSTACK: "256K",
+  TasksMax: 4,
+  MemoryMax: "48M",
   UMask: "0777",
 };
 
