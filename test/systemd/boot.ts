@@ -89,15 +89,29 @@ async function describe(pid: number, checkout: string): Promise<Booted> {
   return { title: pid === 1 ? `systemd ${version} of this machine` : `systemd ${version}`, version, pid, checkout };
 }
 
-/** The manager of this machine. Its units are all in a slice of their own, and in /run. */
+/** What undoes all that the tests do to the manager of this machine, when its standard input ends: however this process does. */
+const RESTORE = `
+  trap '' HUP INT TERM PIPE
+  cat >/dev/null
+  systemctl stop sdnotifytest.slice
+  rm -rf /run/systemd/system/sdnotifytest-* /run/sd-notify-test
+  systemctl daemon-reload
+  systemctl log-level "$1"
+`;
+
+/** The manager of this machine. The units are in a slice of their own, and in /run. */
 async function useHost(): Promise<AsyncDisposable & { booted: Booted }> {
   const level = (await run(["systemctl", "log-level"])).stdout.trim();
+  const restore = Bun.spawn(["sh", "-c", RESTORE, "sh", level], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   await run(["systemctl", "log-level", "debug"]);
   return {
     booted: await describe(1, ROOT.replace(/\/$/, "")),
     async [Symbol.asyncDispose]() {
-      await run(["systemctl", "stop", "sdnotifytest.slice"]);
-      await run(["systemctl", "log-level", level]);
+      restore.stdin.end();
+      await restore.exited;
     },
   };
 }

@@ -39,7 +39,6 @@ export class Machine {
   readonly #root: string;
   readonly #units = new Set<string>();
   #journal: Journal | undefined;
-  #count = 0;
 
   constructor(booted: Booted) {
     this.#booted = booted;
@@ -82,7 +81,7 @@ export class Machine {
 
   /** A unit whose main process is a shell that does what it is told: Unit.tell(). */
   async shell(section: Section = {}): Promise<Shell> {
-    const path = `${this.directory}/shell-${process.pid}-${booted.indexOf(this.#booted)}-${++this.#count}-${++names}`;
+    const path = `${this.directory}/shell-${process.pid}-${booted.indexOf(this.#booted)}-${++names}`;
     await this.run(["mkfifo", "-m", "666", path]);
     // Opened to read and write: so the manager does not wait for a writer, nor the shell see an end.
     const fd = openSync(this.outside(path), constants.O_RDWR);
@@ -128,8 +127,8 @@ export class Machine {
     if (this.#units.size === 0) return;
     await this.systemctl("kill", "--signal=KILL", ...this.#units);
     await this.systemctl("stop", ...this.#units);
+    await this.systemctl("reset-failed", ...this.#units);
     for (const name of this.#units) rmSync(this.outside(`/run/systemd/system/${name}`), { force: true });
-    await this.systemctl("reset-failed");
     await this.systemctl("daemon-reload");
   }
 }
