@@ -146,3 +146,9 @@ describe("--pid=parent is the process that called", () => {
     }
   });
 });
+
+test.each(["cli.js", "index.js"])("dist/%s loads nothing at its start but bun:ffi", async (file) => {
+  const source = await Bun.file(join(ROOT, "dist", file)).text();
+  const imported = [...source.matchAll(/^(?:import|export) .*?["']([^"']+)["'];?$/gm)].map(([, name]) => name);
+  expect(imported).toEqual(["bun:ffi"]);
+});

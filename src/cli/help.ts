@@ -1,6 +1,6 @@
 /** What the command says of itself. Loaded when it is asked to. */
 
-import { type ArgsDef, defineCommand, renderUsage } from "citty";
+import type { ArgsDef } from "citty";
 import { name, version } from "../../package.json";
 import { OPTIONS, type Option } from "./options.ts";
 import { isTerminal, print } from "./output.ts";
@@ -19,6 +19,9 @@ export async function describe(what: "help" | "version" | "introspect-cli"): Pro
 
 /** Returns the text of --help, in colour. */
 export async function helpText(): Promise<string> {
+  // Here, because a bundle in one file loads at its start whatever any of its modules imports by a statement.
+  const { defineCommand, renderUsage } = await import("citty");
+  const command = defineCommand({ meta: { name: programName, version, description: DESCRIPTION }, args });
   const usage = await renderUsage(command);
   return `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
 }
@@ -57,5 +60,3 @@ for (const { long, short, value, hint, help } of OPTIONS as readonly Option[]) {
     ...(short !== undefined && { alias: short }),
   };
 }
-
-const command = defineCommand({ meta: { name: programName, version, description: DESCRIPTION }, args });

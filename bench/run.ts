@@ -1,0 +1,392 @@
+/**
+ * `bun run bench`: measures beside the peers, in turn, in one run, and prints a table. Words choose rows: `bun run bench cli import`.
+ * It needs a C compiler, and libsystemd's headers for that peer; what is not here is named instead of its figure.
+ */
+
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+
+interface Row {
+  what: string;
+  figure: string;
+  /** The ratios, each with what it is of and what it should not exceed (or, with `atLeast`, not fall below). */
+  ratios: { of: string; ratio: number; goal?: number; atLeast?: boolean }[];
+}
+
+const ROOT = join(import.meta.dir, "..");
+const BUN = process.execPath;
+const BINARY = join(ROOT, "dist/sd-notify");
+const work = mkdtempSync(join(tmpdir(), "sd-notify-bench-"));
+const socket = `@sd-notify-bench-${process.pid}`;
+let env = { ...process.env, NOTIFY_SOCKET: socket } as Record<string, string>;
+const absent: string[] = [];
+let receivers = 0;
+
+try {
+  await bench(process.argv.slice(2));
+} finally {
+  rmSync(work, { recursive: true });
+}
+
+async function bench(words: string[]): Promise<void> {
+  const peers = build();
+  const rows: Record<string, () => Row[] | Promise<Row[]>> = {
+    notify: () => notifyRows(peers),
+    barrier: () => barrierRows(peers),
+    cli: cliRows,
+    bunx: bunxRows,
+    import: importRows,
+    receiver: () => receiverRows(peers),
+    watchdog: watchdogRows,
+    endurance: enduranceRows,
+  };
+  const unknown = words.filter((word) => !(word in rows));
+  if (unknown.length > 0) throw new Error(`no row ${unknown.join(", ")}: there are ${Object.keys(rows).join(", ")}`);
+  console.log(`${cpus()[0]?.model}, ${cpus().length} cores, Linux ${release()}, Bun ${Bun.version}\n`);
+  const table: Row[] = [];
+  for (const [name, measure] of Object.entries(rows)) {
+    if (words.length > 0 && !words.includes(name)) continue;
+    console.error(`measuring ${name} …`);
+    table.push(...(await measure()));
+  }
+  print(table);
+  for (const peer of absent) console.log(`not here: ${peer}`);
+}
+
+// --- rows ---
+
+interface Peers {
+  c: string;
+  libsystemd: boolean;
+  node: boolean;
+}
+
+async function notifyRows({ c, libsystemd, node }: Peers): Promise<Row[]> {
+  await using _ = await receiver(c);
+  const rows: Row[] = [];
+  for (const [mode, raw, goal] of [
+    ["ping", "raw", 0.15],
+    ["status", "raw-status", 0.25],
+  ] as const) {
+    const count = 200_000;
+    const candidates: Record<string, () => number[]> = {
+      ours: () => numbers([BUN, join(import.meta.dir, "library.ts"), mode, `${count}`]),
+      raw: () => numbers([c, raw, `${count}`]),
+    };
+    if (libsystemd) candidates.libsystemd = () => numbers([c, mode, `${count}`]);
+    if (node) candidates.node = () => numbers(["node", join(import.meta.dir, "npm/notify.mjs"), mode, `${count}`]);
+    const results = inTurn(candidates, 5);
+    for (const [index, unit] of ["CPU", "latency"].entries()) {
+      const of = (name: string) => median(results[name]?.map((result) => result[index] ?? Number.NaN) ?? []) / count;
+      const ours = of("ours");
+      rows.push({
+        what: `notify(), ${mode === "ping" ? "a ping" : "a status of 60 characters"}: ${unit}`,
+        figure: `${ours.toFixed(2)} us`,
+        ratios: [
+          ...(libsystemd ? [{ of: "libsystemd", ratio: ours / of("libsystemd"), goal }] : []),
+          ...(node ? [{ of: "npm sd-notify", ratio: ours / of("node") }] : []),
+          { of: "send(2)", ratio: ours / of("raw"), ...(mode === "ping" ? { goal: 1.3 } : {}) },
+        ],
+      });
+    }
+  }
+  return rows;
+}
+
+async function barrierRows({ c, libsystemd }: Peers): Promise<Row[]> {
+  await using _ = await receiver(c);
+  const count = 10_000;
+  const candidates: Record<string, () => number[]> = {};
+  for (const mode of ["barrierSync", "barrier"]) {
+    candidates[mode] = () => numbers([BUN, join(import.meta.dir, "library.ts"), mode, `${count}`]);
+  }
+  if (libsystemd) candidates.libsystemd = () => numbers([c, "barrier", `${count}`]);
+  const results = inTurn(candidates, 5);
+  const of = (name: string) => median(results[name]?.map(([, wall = Number.NaN]) => wall) ?? []) / count;
+  return ["barrierSync", "barrier"].map((mode) => ({
+    what: `${mode}(), round trip`,
+    figure: `${of(mode).toFixed(1)} us`,
+    ratios: libsystemd ? [{ of: "libsystemd", ratio: of(mode) / of("libsystemd"), goal: 1.2 }] : [],
+  }));
+}
+
+async function cliRows(): Promise<Row[]> {
+  await using _ = await receiver(join(work, "peer"));
+  const compiled = join(work, "compiled");
+  compileEmpty(compiled);
+  // Both as cp(1) writes them: how a file was written decides how the page cache holds it, which is worth a millisecond.
+  const [empty, ours] = [join(work, "empty"), join(work, "sd-notify")];
+  Bun.spawnSync(["cp", compiled, empty]);
+  Bun.spawnSync(["cp", BINARY, ours]);
+  const candidates: Record<string, string[]> = { ours: [ours, "--ready"], empty: [empty] };
+  const theirs = Bun.which("systemd-notify");
+  if (theirs) candidates["systemd-notify"] = [theirs, "--ready"];
+  else absent.push("systemd-notify");
+  const runs = Object.fromEntries(Object.entries(candidates).map(([name, command]) => [name, () => spawn(command)]));
+  const results = inTurn(runs, 200);
+  const row = (what: string, index: number, unit: string, digits: number, emptyGoal: number, goal?: number): Row => {
+    const of = (name: string) => median(results[name]?.map((result) => result[index] ?? Number.NaN) ?? []);
+    return {
+      what: `sd-notify --ready: ${what}`,
+      figure: `${of("ours").toFixed(digits)} ${unit}`,
+      ratios: [
+        ...(theirs
+          ? [{ of: "systemd-notify", ratio: of("ours") / of("systemd-notify"), ...(goal ? { goal } : {}) }]
+          : []),
+        { of: "an empty program", ratio: of("ours") / of("empty"), goal: emptyGoal },
+      ],
+    };
+  };
+  return [
+    row("wall", 0, "ms", 2, 1.15, 1.15),
+    row("CPU", 1, "ms", 2, 1.15, 1.15),
+    row("peak memory", 2, "MB", 1, 1.05),
+  ];
+}
+
+async function bunxRows(): Promise<Row[]> {
+  await using _ = await receiver(join(work, "peer"));
+  const project = join(work, "project");
+  for (const name of ["sd-notify", "empty"]) mkdirSync(join(project, "node_modules", name), { recursive: true });
+  mkdirSync(join(project, "node_modules/.bin"));
+  writeFileSync(join(project, "package.json"), "{}");
+  cpSync(join(ROOT, "package.json"), join(project, "node_modules/sd-notify/package.json"));
+  cpSync(join(ROOT, "dist/cli.js"), join(project, "node_modules/sd-notify/dist/cli.js"));
+  writeFileSync(join(project, "node_modules/empty/package.json"), '{ "name": "empty", "bin": "./empty.js" }');
+  writeFileSync(join(project, "node_modules/empty/empty.js"), "#!/usr/bin/env bun\n", { mode: 0o755 });
+  symlinkSync("../sd-notify/dist/cli.js", join(project, "node_modules/.bin/sd-notify"));
+  symlinkSync("../empty/empty.js", join(project, "node_modules/.bin/empty"));
+  const bunx = join(work, "bunx");
+  symlinkSync(BUN, bunx);
+  symlinkSync(BUN, join(work, "bun"));
+  const rows: Row[] = [];
+  for (const [what, prefix] of [
+    ["bunx", [bunx, "--no-install"]],
+    ["node_modules/.bin", []],
+  ] as const) {
+    const command = (name: string) =>
+      prefix.length > 0 ? [...prefix, name] : [join(project, "node_modules/.bin", name)];
+    const options = { cwd: project, env: { ...env, PATH: `${work}:${process.env.PATH}` } };
+    const results = inTurn(
+      {
+        ours: () => spawn([...command("sd-notify"), "--ready"], options),
+        empty: () => spawn(command("empty"), options),
+      },
+      100,
+    );
+    const of = (name: string) => median(results[name]?.map(([wall = Number.NaN]) => wall) ?? []);
+    rows.push({
+      what: `sd-notify --ready by ${what}: wall`,
+      figure: `${of("ours").toFixed(1)} ms`,
+      ratios: [{ of: "an empty script", ratio: of("ours") / of("empty"), goal: 1.15 }],
+    });
+  }
+  return rows;
+}
+
+function importRows(): Row[] {
+  writeFileSync(join(work, "empty.mjs"), "export {};\n");
+  const importing = (file: string) => {
+    const script = join(work, `import-${file.replaceAll(/\W/g, "-")}.mjs`);
+    writeFileSync(
+      script,
+      `const start = performance.now(); await import(${JSON.stringify(file)}); console.log(0, performance.now() - start);`,
+    );
+    return () => numbers([BUN, script]);
+  };
+  const results = inTurn(
+    { ours: importing(join(ROOT, "dist/index.js")), empty: importing(join(work, "empty.mjs")) },
+    60,
+  );
+  const of = (name: string) => median(results[name]?.map(([, wall = Number.NaN]) => wall) ?? []);
+  const more = of("ours") - of("empty");
+  return [
+    {
+      what: 'import "sd-notify": more than an empty module',
+      figure: `${more.toFixed(2)} ms`,
+      ratios: [{ of: "0.5 ms", ratio: more / 0.5, goal: 1 }],
+    },
+  ];
+}
+
+async function receiverRows({ c }: Peers): Promise<Row[]> {
+  const [senders, each] = [8, 25_000];
+  const rate = async (start: () => Promise<AsyncDisposable & { done: Promise<number> }>) => {
+    await using held = await start();
+    for (let i = 0; i < senders; i++) Bun.spawn([c, "raw-status", `${each}`], { env, stdout: "ignore" });
+    return ((senders * each) / (await held.done)) * 1e6;
+  };
+  const inC = () => receiver(c, senders * each);
+  const ours = async () => {
+    const { openReceiver } = await import("sd-notify/testing");
+    const held = openReceiver();
+    env = { ...env, ...held.env };
+    const done = (async () => {
+      let start = 0;
+      for (let n = 0; n < senders * each; n++) {
+        using message = await held.next({ timeoutMs: 20_000 });
+        if (n === 0) start = message.receivedUsec;
+        if (n === senders * each - 1) return message.receivedUsec - start;
+      }
+      return Number.NaN;
+    })();
+    return { done, [Symbol.asyncDispose]: async () => held[Symbol.dispose]() };
+  };
+  const rates: Record<string, number[]> = { ours: [], c: [] };
+  for (let i = 0; i < 3; i++) {
+    rates.ours?.push(await rate(ours));
+    rates.c?.push(await rate(inC));
+  }
+  const own = median(rates.ours ?? []);
+  return [
+    {
+      what: `openReceiver(), ${senders} senders`,
+      figure: `${Math.round(own)} messages/s`,
+      ratios: [{ of: "a receiver in C", ratio: own / median(rates.c ?? []), goal: 0.5, atLeast: true }],
+    },
+  ];
+}
+
+async function watchdogRows(): Promise<Row[]> {
+  await using _ = await receiver(join(work, "peer"));
+  const seconds = 60;
+  const [cpu = Number.NaN] = numbers([BUN, join(import.meta.dir, "library.ts"), "watchdog", `${seconds * 1000}`], {
+    env: { ...env, WATCHDOG_USEC: "10000000" },
+  });
+  const share = cpu / (seconds * 1e6);
+  return [
+    {
+      what: `a watchdog of 10 s, idle for ${seconds} s: CPU`,
+      figure: `${(share * 100).toFixed(3)} %`,
+      ratios: [{ of: "0.1 %", ratio: share / 0.001, goal: 1 }],
+    },
+  ];
+}
+
+async function enduranceRows(): Promise<Row[]> {
+  await using _ = await receiver(join(work, "peer"));
+  const [cpu = Number.NaN, , rss = Number.NaN, fds = Number.NaN] = numbers([
+    BUN,
+    join(import.meta.dir, "library.ts"),
+    "status",
+    "10000000",
+  ]);
+  return [
+    {
+      what: "10 million notifications: more memory, more fds",
+      figure: `${(rss / 2 ** 20).toFixed(1)} MB, ${fds} fds, ${(cpu / 1e7).toFixed(2)} us each`,
+      ratios: [],
+    },
+  ];
+}
+
+// --- how it is measured ---
+
+function build(): Peers {
+  const c = join(work, "peer");
+  const compile = (...flags: string[]) =>
+    Bun.spawnSync(["cc", "-O2", "-o", c, join(import.meta.dir, "peer.c"), ...flags]).exitCode === 0;
+  if (Bun.which("cc") === null) throw new Error("no C compiler here, which the receiver and the peers are built by");
+  const libsystemd = compile("-DLIBSYSTEMD", "-lsystemd");
+  if (!libsystemd) {
+    absent.push("libsystemd's headers (Debian: libsystemd-dev)");
+    if (!compile()) throw new Error("bench/peer.c does not compile");
+  }
+  const node = buildNpmPeer();
+  if (!existsSync(BINARY)) throw new Error("no dist/sd-notify: npm run build");
+  return { c, libsystemd, node };
+}
+
+/** A native module, which needs Node.js, node-gyp and libsystemd's headers; and the network, the first time. */
+function buildNpmPeer(): boolean {
+  const directory = join(import.meta.dir, "npm");
+  const built = () => existsSync(join(directory, "node_modules/sd-notify/build/Release/notify.node"));
+  const npm = (...args: string[]) =>
+    Bun.spawnSync(["npm", ...args], { cwd: directory, stdio: ["ignore", "ignore", "ignore"] });
+  if (!built() && Bun.which("npm")) npm("install", "--no-audit", "--no-fund", "--no-package-lock");
+  if (!built()) {
+    absent.push("the npm package sd-notify (its build failed: npm install in bench/npm tells why)");
+    return false;
+  }
+  return true;
+}
+
+function compileEmpty(file: string): void {
+  writeFileSync(`${file}.ts`, "export {};\n");
+  const flags = [
+    "--bytecode",
+    "--format=esm",
+    "--minify",
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+  ];
+  const { exitCode } = Bun.spawnSync([BUN, "build", `${file}.ts`, "--compile", ...flags, "--outfile", file]);
+  if (exitCode !== 0) throw new Error("an empty program does not compile");
+}
+
+/** A receiver in C, in a process of its own; `done` is its time for `count` messages, in microseconds. */
+async function receiver(c: string, count = 0): Promise<AsyncDisposable & { done: Promise<number> }> {
+  // One that has just ended may hold its address still.
+  env = { ...env, NOTIFY_SOCKET: `${socket}-${++receivers}` };
+  const child = Bun.spawn([c, "receive", `${count}`], { env, stdout: "pipe" });
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const done = reader.read().then(({ value }) => Number(new TextDecoder().decode(value).split(" ")[1]));
+  return {
+    done,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+/** Runs each candidate once, as often as said: what changes on the machine meanwhile is the same for all. */
+function inTurn(candidates: Record<string, () => number[]>, rounds: number): Record<string, number[][]> {
+  const results: Record<string, number[][]> = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, run] of Object.entries(candidates)) results[name]?.push(run());
+  }
+  return results;
+}
+
+/** Wall-clock time and CPU time in milliseconds, peak memory in megabytes. */
+function spawn(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
+  return numbers([join(work, "peer"), "run", ...command], options);
+}
+
+/** The numbers that a program prints. */
+function numbers(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env, stdin: "ignore", ...options });
+  if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${exitCode}: ${stderr}`);
+  return stdout.toString().trim().split(" ").map(Number);
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function print(rows: Row[]): void {
+  const cells = rows.map(({ what, figure, ratios }) => [
+    what,
+    figure,
+    ratios
+      .map(({ of, ratio, goal, atLeast }) => {
+        if (goal === undefined) return `${ratio.toFixed(2)} of ${of}`;
+        const reached = atLeast ? ratio >= goal : ratio <= goal;
+        return `${ratio.toFixed(2)} of ${of} (${reached ? "reaches" : "misses"} ${atLeast ? "≥" : "≤"} ${goal})`;
+      })
+      .join("; "),
+  ]);
+  const header = ["what", "figure", "ratio"];
+  const widths = header.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  for (const row of [header, ...cells])
+    console.log(
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
+}
