@@ -1,6 +1,6 @@
 /** Real service managers to try units on: booted in containers, or the one that runs this machine. */
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReceiver } from "../../src/testing/index.ts";
@@ -128,6 +128,11 @@ function sidTree(): string {
 async function sid(): Promise<string> {
   const tree = sidTree();
   if (existsSync(join(tree, "usr"))) return tree;
+  // What a run that was interrupted has left.
+  for (const entry of existsSync(join(tree, "..")) ? readdirSync(join(tree, "..")) : []) {
+    const [, pid] = /^sid\.(\d+)$/.exec(entry) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(`${tree}.${pid}`, { recursive: true });
+  }
   // The archive that this machine's packages come from.
   const { stdout } = await run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
   const [archive = ""] = stdout.split("\n");

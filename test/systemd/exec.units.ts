@@ -88,14 +88,12 @@ describeEach("--exec and --fork", (machine) => {
   test.skipIf(Boolean(noFork))(
     titled("--fork in a unit waits for its program, which becomes the main process", noFork),
     async () => {
-      const script = `pid=$("$N" --fork -- sh -c '"$N" --ready --pid=self; exec sleep infinity'); "$N" --ready MAINPID=$pid --status="forked $pid"; exec sleep infinity`;
-      // With --pid=self in a child of its shell the program is not heard as the shell; NOTIFY_SOCKET is that of --fork.
-      const program = script.replace(" --pid=self", "");
+      const script = `pid=$("$N" --fork -- sh -c '"$N" --ready; exec sleep infinity'); "$N" --ready MAINPID=$pid --status="forked $pid"; exec sleep infinity`;
       const unit = machine.service({
         Type: "notify",
         NotifyAccess: "all",
         Environment: `N=${machine.command}`,
-        ExecStart: exec("/bin/sh", "-c", program),
+        ExecStart: exec("/bin/sh", "-c", script),
       });
       expect((await unit.start()).code).toBe(0);
       const { StatusText = "" } = await unit.until({ ActiveState: "active", StatusText: /^forked \d+$/ });

@@ -34,7 +34,6 @@ describeEach("messages", (machine) => {
     await unit.ready("--ready --status=before");
     unit.tell(`"$N" --status='${status}'`);
     await unit.until({ StatusText: shown });
-    if (shown === "") expect(await unit.journal()).toContain("STATUS=");
   });
 
   test("STATUS= of invalid bytes is refused, and the old one is gone", async () => {
@@ -42,7 +41,6 @@ describeEach("messages", (machine) => {
     await unit.ready("--ready --status=before");
     unit.tell(`"$N" "$(printf 'STATUS=a\\377b')"`);
     await unit.until({ StatusText: "" });
-    expect(await unit.journal()).toMatch(/UTF-8|Got notification message.*STATUS=/);
   });
 
   test("a message over 4,096 bytes is not accepted, and the command can't know", async () => {
@@ -121,7 +119,7 @@ describeEach("messages", (machine) => {
     await unit.until({ MainPID: StatusText.slice(4) });
   });
 
-  test("--pid makes the shell that calls the main process, from a unit of Type=forking's kind", async () => {
+  test("--pid makes the shell that calls the main process", async () => {
     using unit = await machine.shell();
     await unit.ready();
     unit.tell(`sh -c '"$N" --pid STATUS="of $$"; exec sleep 1000' &`);

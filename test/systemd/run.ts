@@ -12,6 +12,14 @@ export async function runUnits(args: string[]): Promise<Count> {
   const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
   const words = args.filter((arg) => !arg.startsWith("--"));
   const chosen = files.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+  const unknown = [
+    ...words.filter((word) => !files.some((file) => file.includes(word))),
+    ...wanted.filter((target) => !(TARGETS as readonly string[]).includes(target)),
+  ];
+  if (unknown.length > 0) {
+    console.error(`no ${unknown.join(", ")} here: there are ${files.join(", ")}, and --target=${TARGETS.join(",")}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
 
   // Those whose reason not to run is a fact of this machine are skipped; what should run and does not has failed.
   const count: Count = { passed: 0, failed: 0, skipped: 0 };
