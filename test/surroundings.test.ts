@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openReceiver } from "./support/receiver.ts";
 import { COMMANDS, missing, run, temporaryDirectory, titled } from "./support/run.ts";
@@ -35,9 +35,6 @@ const VARIABLES: [name: string, value: string][] = [
   ["NODE_EXTRA_CA_CERTS", "/nonexistent"],
   ["NODE_CHANNEL_FD", "99"],
   ["BUN_PRELOAD", evil],
-  ["BUN_INSPECT", "1"],
-  ["BUN_INSPECT_PRELOAD", evil],
-  ["BUN_INSPECT_CONNECT_TO", join(directory.path, "inspector")],
   ["BUN_CONFIG_VERBOSE_FETCH", "curl"],
   ["BUN_RUNTIME_TRANSPILER_CACHE_PATH", directory.path],
   ["BUN_INTERNAL_IPC_FD", "1"],
@@ -78,15 +75,33 @@ describe("the binary does the same, whatever surrounds it:", () => {
   });
 
   // Bun reads them before the first line of the program. The README says how a unit unsets them.
-  test("BUN_BE_BUN and BUN_OPTIONS are the exceptions that the README names", async () => {
+  test("BUN_BE_BUN and BUN_OPTIONS=--help make it Bun, as the README says", async () => {
+    expect((await run([binary, "--version"], { env: { BUN_BE_BUN: "1" } })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await run([binary, "--ready"], { env: { BUN_OPTIONS: "--help" } })).stdout).toContain("bun");
+  });
+
+  test.each([
+    ["BUN_OPTIONS", `--preload=${evil}`, /EvalError: Code generation from strings disallowed/],
+    ["BUN_OPTIONS", `--disallow-code-generation-from-strings --preload=${evil}`, /EvalError/],
+    ["BUN_INSPECT_PRELOAD", evil, /EvalError/],
+    ["BUN_INSPECT", "127.0.0.1:0", /BUN_INSPECT cannot be used/],
+  ])("%s=%s runs no code of another's: it sends nothing", async (name, value, why) => {
     await using receiver = await openReceiver();
-    const env = { NOTIFY_SOCKET: receiver.address };
-    expect((await run([binary, "--version"], { env: { ...env, BUN_BE_BUN: "1" } })).stdout).toMatch(
-      /^\d+\.\d+\.\d+\n$/,
-    );
-    await run([binary, "--ready"], { env: { ...env, BUN_OPTIONS: `--preload=${evil}` }, cwd: directory.path });
-    expect(existsSync(marker)).toBe(true);
-    rmSync(marker);
+    const env = { NOTIFY_SOCKET: receiver.address, [name]: value };
+    const result = await run([binary, "--ready"], { env, cwd: directory.path });
+    expect({ code: result.code, marker: existsSync(marker) }).toEqual({ code: 1, marker: false });
+    expect(result.stderr).toMatch(why);
+    await run([binary, "--status=the first that arrives"], { env: { NOTIFY_SOCKET: receiver.address } });
+    expect((await receiver.next()).text).toBe("STATUS=the first that arrives");
+  });
+
+  test("BUN_INSPECT_CONNECT_TO connects to nothing, with a warning", async () => {
+    await using receiver = await openReceiver();
+    const env = { NOTIFY_SOCKET: receiver.address, BUN_INSPECT_CONNECT_TO: `unix://${join(directory.path, "none")}` };
+    const { code, stderr } = await run([binary, "--ready"], { env });
+    expect({ code, lines: stderr.trim().split("\n").length }).toEqual({ code: 0, lines: 1 });
+    expect(stderr).toStartWith("warn: BUN_INSPECT_CONNECT_TO is ignored");
+    expect((await receiver.next()).text).toBe("READY=1");
   });
 });
 
