@@ -13,7 +13,11 @@ export const RESERVATION = { name: "BUN_JSC_jitMemoryReservationSize", value: "1
 export function reserveLess(args: readonly string[]): void {
   if (!callerStateKept || process.env[RESERVATION.name] !== undefined || !addressSpaceIsLimited()) return;
   const environment = { ...process.env, [RESERVATION.name]: RESERVATION.value };
-  process.execve?.("/proc/self/exe", [process.argv0, ...args], environment);
+  try {
+    process.execve?.("/proc/self/exe", [process.argv0, ...args], environment);
+  } catch {
+    // systemd's command may still do.
+  }
 }
 
 /** The environment that the caller gave. */

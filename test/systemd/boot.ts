@@ -27,7 +27,7 @@ export function whyNot(target: Target): string | undefined {
   if (target === "host")
     return existsSync("/run/systemd/system") && pidOneIsSystemd() ? undefined : "PID 1 is not systemd";
   const programs = ["systemd-nspawn", "unshare", "setpriv", "nsenter"];
-  // A tree costs a download: where nobody asked for one, there are none.
+  // What makes the tree, where there is none yet.
   const fetch = target === "sid" && !existsSync(join(sidTree(), "usr")) ? ["debootstrap", "apt-get"] : [];
   const lacks = missing(...programs, ...fetch);
   if (lacks) return lacks;

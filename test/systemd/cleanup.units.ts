@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { BUN, ROOT, titled } from "../support/run.ts";
 import { whyNot } from "./boot.ts";
 
-/** The cgroups and processes of a harness. */
-function leftOf(pid: number): string[] {
-  const name = `sd-notify-test-machine-${pid}`;
+/** The cgroups and processes of a container. */
+function leftOf(name: string): string[] {
   const groups = ["", "/unified", "/pids", "/memory"].flatMap((hierarchy) => {
     try {
       return readdirSync(`/sys/fs/cgroup${hierarchy}`).filter((entry) => entry === name);
@@ -30,12 +30,28 @@ test.skipIf(Boolean(noContainer)).each(["SIGKILL", "SIGTERM", "SIGINT"] as const
       cwd: ROOT,
       stdio: ["ignore", "ignore", "ignore"],
     });
+    const name = `sd-notify-test-machine-${child.pid}`;
     // At whatever moment: here, while it boots.
-    await until(() => leftOf(child.pid).length > 1);
-    expect(leftOf(child.pid)).not.toEqual([]);
+    await until(() => leftOf(name).length > 1);
+    expect(leftOf(name)).not.toEqual([]);
     child.kill(signal);
     await child.exited;
-    await until(() => leftOf(child.pid).length === 0);
-    expect(leftOf(child.pid)).toEqual([]);
+    await until(() => leftOf(name).length === 0);
+    expect(leftOf(name)).toEqual([]);
+  },
+);
+
+test.skipIf(Boolean(noContainer))(
+  titled("a container that can't be booted says why, and leaves nothing", noContainer),
+  async () => {
+    const name = `sd-notify-test-machine-${crypto.randomUUID()}`;
+    // Its standard input stays open, as that of a container that is booted.
+    const child = Bun.spawn(["bash", join(import.meta.dir, "container.sh"), "/nonexistent", ROOT, name], {
+      stdio: ["pipe", "ignore", "pipe"],
+    });
+    const [code, stderr] = await Promise.all([child.exited, child.stderr.text()]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain("/nonexistent");
+    expect(leftOf(name)).toEqual([]);
   },
 );

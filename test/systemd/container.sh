@@ -4,12 +4,36 @@
 set -euo pipefail
 export root=$1 checkout=$2 name=$3
 
+remove() {
+	if [ ! -d "$1" ]; then return; fi
+	if [ -e "$1/cgroup.kill" ]; then echo 1 >"$1/cgroup.kill"; fi
+	# A process that was killed leaves its cgroup a moment later.
+	for _ in {1..100}; do
+		if find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; then return; fi
+		sleep 0.02
+	done
+	echo "left behind: $1" >&2
+}
+clean() {
+	trap - EXIT
+	# What can't be removed must not keep the rest from it.
+	set +e
+	trap '' HUP INT TERM PIPE
+	if [ -n "$reader" ]; then kill "$reader" 2>/dev/null || true; fi
+	for hierarchy in "${hierarchies[@]}"; do remove "$hierarchy/$name"; done
+	wait
+	rm -r "$work"
+}
+
 exec 3<&0 </dev/null
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then hierarchies=(/sys/fs/cgroup); else hierarchies=(/sys/fs/cgroup/unified); fi
 work=$(mktemp -d)
 export work
+reader=
+trap clean EXIT
+trap 'exit 0' HUP INT TERM
 # A debug log is long; journald would leave out most of it.
 printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nRateLimitBurst=0\n' >"$work/journald.conf"
-if [ -e /sys/fs/cgroup/cgroup.controllers ]; then hierarchies=(/sys/fs/cgroup); else hierarchies=(/sys/fs/cgroup/unified); fi
 # Limits that this kernel keeps in cgroup v1: a container of cgroup2 alone has none of them.
 for controller in pids memory; do
 	if [ -e "/sys/fs/cgroup/$controller/cgroup.procs" ]; then
@@ -40,28 +64,8 @@ boot='
 		systemd.log_level=debug systemd.log_target=journal systemd.firstboot=off
 '
 
-remove() {
-	if [ ! -d "$1" ]; then return; fi
-	if [ -e "$1/cgroup.kill" ]; then echo 1 >"$1/cgroup.kill"; fi
-	# A process that was killed leaves its cgroup a moment later.
-	for _ in {1..100}; do
-		if find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; then return; fi
-		sleep 0.02
-	done
-	echo "left behind: $1" >&2
-}
-clean() {
-	trap - EXIT
-	trap '' HUP INT TERM PIPE
-	kill "$reader" 2>/dev/null || true
-	for hierarchy in "${hierarchies[@]}"; do remove "$hierarchy/$name"; done
-	wait "$nspawn" 2>/dev/null || true
-	rm -r "$work"
-}
 setpriv --pdeathsig KILL unshare --mount --propagation private bash -c "$boot" 3<&- &
 nspawn=$!
 (cat <&3 >/dev/null 2>&1; kill -TERM $$) &
 reader=$!
-trap clean EXIT
-trap 'exit 0' HUP INT TERM
 wait "$nspawn"
