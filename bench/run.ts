@@ -3,9 +3,25 @@
  * It needs a C compiler, and libsystemd's headers for that peer; what is not here is named instead of its figure.
  */
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
 import { join } from "node:path";
+import {
+  absent,
+  BINARY,
+  BUN,
+  build,
+  compileEmpty,
+  environment,
+  inTurn,
+  median,
+  notifyTo,
+  numbers,
+  type Peers,
+  receiver,
+  spawn,
+  work,
+} from "./measure.ts";
 
 interface Row {
   what: string;
@@ -15,19 +31,8 @@ interface Row {
 }
 
 const ROOT = join(import.meta.dir, "..");
-const BUN = process.execPath;
-const BINARY = join(ROOT, "dist/sd-notify");
-const work = mkdtempSync(join(tmpdir(), "sd-notify-bench-"));
-const socket = `@sd-notify-bench-${process.pid}`;
-let env = { ...process.env, NOTIFY_SOCKET: socket } as Record<string, string>;
-const absent: string[] = [];
-let receivers = 0;
 
-try {
-  await bench(process.argv.slice(2));
-} finally {
-  rmSync(work, { recursive: true });
-}
+await bench(process.argv.slice(2));
 
 async function bench(words: string[]): Promise<void> {
   const peers = build();
@@ -55,12 +60,6 @@ async function bench(words: string[]): Promise<void> {
 }
 
 // --- rows ---
-
-interface Peers {
-  c: string;
-  libsystemd: boolean;
-  node: boolean;
-}
 
 async function notifyRows({ c, libsystemd, node }: Peers): Promise<Row[]> {
   await using _ = await receiver(c);
@@ -167,7 +166,7 @@ async function bunxRows(): Promise<Row[]> {
   ] as const) {
     const command = (name: string) =>
       prefix.length > 0 ? [...prefix, name] : [join(project, "node_modules/.bin", name)];
-    const options = { cwd: project, env: { ...env, PATH: `${work}:${process.env.PATH}` } };
+    const options = { cwd: project, env: { ...environment(), PATH: `${work}:${process.env.PATH}` } };
     const results = inTurn(
       {
         ours: () => spawn([...command("sd-notify"), "--ready"], options),
@@ -214,14 +213,14 @@ async function receiverRows({ c }: Peers): Promise<Row[]> {
   const [senders, each] = [8, 25_000];
   const rate = async (start: () => Promise<AsyncDisposable & { done: Promise<number> }>) => {
     await using held = await start();
-    for (let i = 0; i < senders; i++) Bun.spawn([c, "raw-status", `${each}`], { env, stdout: "ignore" });
+    for (let i = 0; i < senders; i++) Bun.spawn([c, "raw-status", `${each}`], { env: environment(), stdout: "ignore" });
     return ((senders * each) / (await held.done)) * 1e6;
   };
   const inC = () => receiver(c, senders * each);
   const ours = async () => {
     const { openReceiver } = await import("sd-notify/testing");
     const held = openReceiver();
-    env = { ...env, ...held.env };
+    notifyTo(held.address);
     const done = (async () => {
       let start = 0;
       for (let n = 0; n < senders * each; n++) {
@@ -252,7 +251,7 @@ async function watchdogRows(): Promise<Row[]> {
   await using _ = await receiver(join(work, "peer"));
   const seconds = 60;
   const [cpu = Number.NaN] = numbers([BUN, join(import.meta.dir, "library.ts"), "watchdog", `${seconds * 1000}`], {
-    env: { ...env, WATCHDOG_USEC: "10000000" },
+    env: { ...environment(), WATCHDOG_USEC: "10000000" },
   });
   const share = cpu / (seconds * 1e6);
   return [
@@ -281,92 +280,7 @@ async function enduranceRows(): Promise<Row[]> {
   ];
 }
 
-// --- how it is measured ---
-
-function build(): Peers {
-  const c = join(work, "peer");
-  const compile = (...flags: string[]) =>
-    Bun.spawnSync(["cc", "-O2", "-o", c, join(import.meta.dir, "peer.c"), ...flags]).exitCode === 0;
-  if (Bun.which("cc") === null) throw new Error("no C compiler here, which the receiver and the peers are built by");
-  const libsystemd = compile("-DLIBSYSTEMD", "-lsystemd");
-  if (!libsystemd) {
-    absent.push("libsystemd's headers (Debian: libsystemd-dev)");
-    if (!compile()) throw new Error("bench/peer.c does not compile");
-  }
-  const node = buildNpmPeer();
-  if (!existsSync(BINARY)) throw new Error("no dist/sd-notify: npm run build");
-  return { c, libsystemd, node };
-}
-
-/** A native module, which needs Node.js, node-gyp and libsystemd's headers; and the network, the first time. */
-function buildNpmPeer(): boolean {
-  const directory = join(import.meta.dir, "npm");
-  const built = () => existsSync(join(directory, "node_modules/sd-notify/build/Release/notify.node"));
-  const npm = (...args: string[]) =>
-    Bun.spawnSync(["npm", ...args], { cwd: directory, stdio: ["ignore", "ignore", "ignore"] });
-  if (!built() && Bun.which("npm")) npm("install", "--no-audit", "--no-fund", "--no-package-lock");
-  if (!built()) {
-    absent.push("the npm package sd-notify (its build failed: npm install in bench/npm tells why)");
-    return false;
-  }
-  return true;
-}
-
-function compileEmpty(file: string): void {
-  writeFileSync(`${file}.ts`, "export {};\n");
-  const flags = [
-    "--bytecode",
-    "--format=esm",
-    "--minify",
-    "--no-compile-autoload-dotenv",
-    "--no-compile-autoload-bunfig",
-  ];
-  const { exitCode } = Bun.spawnSync([BUN, "build", `${file}.ts`, "--compile", ...flags, "--outfile", file]);
-  if (exitCode !== 0) throw new Error("an empty program does not compile");
-}
-
-/** A receiver in C, in a process of its own; `done` is its time for `count` messages, in microseconds. */
-async function receiver(c: string, count = 0): Promise<AsyncDisposable & { done: Promise<number> }> {
-  // One that has just ended may hold its address still.
-  env = { ...env, NOTIFY_SOCKET: `${socket}-${++receivers}` };
-  const child = Bun.spawn([c, "receive", `${count}`], { env, stdout: "pipe" });
-  const reader = child.stdout.getReader();
-  await reader.read();
-  const done = reader.read().then(({ value }) => Number(new TextDecoder().decode(value).split(" ")[1]));
-  return {
-    done,
-    async [Symbol.asyncDispose]() {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
-
-/** Runs each candidate once, as often as said: what changes on the machine meanwhile is the same for all. */
-function inTurn(candidates: Record<string, () => number[]>, rounds: number): Record<string, number[][]> {
-  const results: Record<string, number[][]> = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, run] of Object.entries(candidates)) results[name]?.push(run());
-  }
-  return results;
-}
-
-/** Wall-clock time and CPU time in milliseconds, peak memory in megabytes. */
-function spawn(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
-  return numbers([join(work, "peer"), "run", ...command], options);
-}
-
-/** The numbers that a program prints. */
-function numbers(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
-  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env, stdin: "ignore", ...options });
-  if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${exitCode}: ${stderr}`);
-  return stdout.toString().trim().split(" ").map(Number);
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
+// --- internal ---
 
 function print(rows: Row[]): void {
   const cells = rows.map(({ what, figure, ratios }) => [

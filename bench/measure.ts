@@ -1,0 +1,117 @@
+/** How the bench measures: the peers it builds, the receiver, programs run in turn. */
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Peers {
+  c: string;
+  libsystemd: boolean;
+  node: boolean;
+}
+
+export const BUN = process.execPath;
+export const BINARY = join(import.meta.dir, "../dist/sd-notify");
+/** A directory of the bench's own, gone when it ends. */
+export const work = mkdtempSync(join(tmpdir(), "sd-notify-bench-"));
+process.on("exit", () => rmSync(work, { recursive: true }));
+/** What is not on this machine, for whoever reads the table. */
+export const absent: string[] = [];
+
+let env = process.env as Record<string, string>;
+let receivers = 0;
+
+/** Has what is run from now on notify a receiver. */
+export function notifyTo(address: string): void {
+  env = { ...env, NOTIFY_SOCKET: address };
+}
+
+/** The environment of what is run. */
+export function environment(): Record<string, string> {
+  return env;
+}
+
+export function build(): Peers {
+  const c = join(work, "peer");
+  const compile = (...flags: string[]) =>
+    Bun.spawnSync(["cc", "-O2", "-o", c, join(import.meta.dir, "peer.c"), ...flags]).exitCode === 0;
+  if (Bun.which("cc") === null) throw new Error("no C compiler here, which the receiver and the peers are built by");
+  const libsystemd = compile("-DLIBSYSTEMD", "-lsystemd");
+  if (!libsystemd) {
+    absent.push("libsystemd's headers (Debian: libsystemd-dev)");
+    if (!compile()) throw new Error("bench/peer.c does not compile");
+  }
+  const node = buildNpmPeer();
+  if (!existsSync(BINARY)) throw new Error("no dist/sd-notify: npm run build");
+  return { c, libsystemd, node };
+}
+
+/** A native module, which needs Node.js, node-gyp and libsystemd's headers; and the network, the first time. */
+function buildNpmPeer(): boolean {
+  const directory = join(import.meta.dir, "npm");
+  const built = () => existsSync(join(directory, "node_modules/sd-notify/build/Release/notify.node"));
+  const npm = (...args: string[]) =>
+    Bun.spawnSync(["npm", ...args], { cwd: directory, stdio: ["ignore", "ignore", "ignore"] });
+  if (!built() && Bun.which("npm")) npm("install", "--no-audit", "--no-fund", "--no-package-lock");
+  if (!built()) {
+    absent.push("the npm package sd-notify (its build failed: npm install in bench/npm tells why)");
+    return false;
+  }
+  return true;
+}
+
+export function compileEmpty(file: string): void {
+  writeFileSync(`${file}.ts`, "export {};\n");
+  const flags = [
+    "--bytecode",
+    "--format=esm",
+    "--minify",
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+  ];
+  const { exitCode } = Bun.spawnSync([BUN, "build", `${file}.ts`, "--compile", ...flags, "--outfile", file]);
+  if (exitCode !== 0) throw new Error("an empty program does not compile");
+}
+
+/** A receiver in C, in a process of its own; `done` is its time for `count` messages, in microseconds. */
+export async function receiver(c: string, count = 0): Promise<AsyncDisposable & { done: Promise<number> }> {
+  // One that has just ended may hold its address still.
+  notifyTo(`@sd-notify-bench-${process.pid}-${++receivers}`);
+  const child = Bun.spawn([c, "receive", `${count}`], { env, stdout: "pipe" });
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const done = reader.read().then(({ value }) => Number(new TextDecoder().decode(value).split(" ")[1]));
+  return {
+    done,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
+
+/** Runs each candidate once, as often as said: what changes on the machine meanwhile is the same for all. */
+export function inTurn(candidates: Record<string, () => number[]>, rounds: number): Record<string, number[][]> {
+  const results: Record<string, number[][]> = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, run] of Object.entries(candidates)) results[name]?.push(run());
+  }
+  return results;
+}
+
+/** Wall-clock time and CPU time in milliseconds, peak memory in megabytes. */
+export function spawn(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
+  return numbers([join(work, "peer"), "run", ...command], options);
+}
+
+/** The numbers that a program prints. */
+export function numbers(command: string[], options: { cwd?: string; env?: Record<string, string> } = {}): number[] {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env, stdin: "ignore", ...options });
+  if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with ${exitCode}: ${stderr}`);
+  return stdout.toString().trim().split(" ").map(Number);
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
