@@ -36,6 +36,7 @@ export const VMADDR_CID_ANY = 0xffffffff;
 export const VMADDR_PORT_ANY = 0xffffffff;
 
 // <fcntl.h>
+export const O_RDONLY = 0;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const O_RDWR = 2;

@@ -1,6 +1,6 @@
 /** From -1 to an Error. */
 
-import * as c from "./constants.ts";
+import { EOPNOTSUPP, ESOCKTNOSUPPORT, ETOOMANYREFS } from "./constants.ts";
 import { SystemError } from "./errors.ts";
 import { errno, libc } from "./libc.ts";
 
@@ -27,16 +27,20 @@ function strerror(errno: number): string {
   return libc().strerror(errno);
 }
 
+/** What node:os lacks, or has by another name first: ENOTSUP. */
+const NAMES: Record<number, string> = {
+  [EOPNOTSUPP]: "EOPNOTSUPP",
+  [ESOCKTNOSUPPORT]: "ESOCKTNOSUPPORT",
+  [ETOOMANYREFS]: "ETOOMANYREFS",
+};
+
 /** "ENOENT" for 2. */
 function errnoName(errno: number): string {
-  const name = nameOf(errno, c);
-  if (name) return name;
-  // Loaded here because only a rare error needs it, and loading it takes longer than a notification.
+  const name = NAMES[errno];
+  if (name !== undefined) return name;
+  // Loaded here because only an error needs it, and loading it takes longer than a notification.
   const { constants } = require("node:os") as typeof import("node:os");
-  return nameOf(errno, constants.errno) ?? `E${errno}`;
-}
-
-/** Where two names share a number (EAGAIN, EWOULDBLOCK) the first one wins, which is the usual one. */
-function nameOf(errno: number, names: Record<string, number>): string | undefined {
-  return Object.keys(names).find((name) => names[name] === errno && /^E[A-Z0-9]+$/.test(name));
+  const names: Record<string, number> = constants.errno;
+  // EAGAIN and EWOULDBLOCK share a number too; the first one is the usual one.
+  return Object.keys(names).find((name) => names[name] === errno) ?? `E${errno}`;
 }

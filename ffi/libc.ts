@@ -12,59 +12,62 @@ export type Address = number;
 
 const { i32, u32, u64_fast, i64_fast, ptr, cstring } = FFIType;
 
-// The C declaration of each function stands beside it. `ptr` takes an address as a number.
-const SYMBOLS = {
-  socket: { args: [i32, i32, i32], returns: i32 }, // int socket(int domain, int type, int protocol)
-  connect: { args: [i32, ptr, u32], returns: i32 }, // int connect(int, const struct sockaddr *, socklen_t)
-  bind: { args: [i32, ptr, u32], returns: i32 }, // int bind(int, const struct sockaddr *, socklen_t)
-  setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 }, // int setsockopt(int, int level, int name, const void *, socklen_t)
-  getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 }, // int getsockopt(int, int level, int name, void *, socklen_t *)
-  send: { args: [i32, ptr, u64_fast, i32], returns: i64_fast }, // ssize_t send(int, const void *, size_t, int flags)
-  sendmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t sendmsg(int, const struct msghdr *, int flags)
-  recvmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t recvmsg(int, struct msghdr *, int flags)
-  shutdown: { args: [i32, i32], returns: i32 }, // int shutdown(int, int how)
-  open: { args: [cstring, i32], returns: i32 }, // int open(const char *, int flags, ...)
-  close: { args: [i32], returns: i32 }, // int close(int)
-  pipe2: { args: [ptr, i32], returns: i32 }, // int pipe2(int[2], int flags)
-  poll: { args: [ptr, u64_fast, i32], returns: i32 }, // int poll(struct pollfd *, nfds_t, int timeout)
-  fcntl: { args: [i32, i32, i32], returns: i32 }, // int fcntl(int, int cmd, ...)
-  fstatfs: { args: [i32, ptr], returns: i32 }, // int fstatfs(int, struct statfs *)
-  clock_gettime: { args: [i32, ptr], returns: i32 }, // int clock_gettime(clockid_t, struct timespec *)
-  getppid: { args: [], returns: i32 }, // pid_t getppid(void)
-  syscall: { args: [i64_fast, i64_fast, i64_fast], returns: i64_fast }, // long syscall(long number, ...)
-  mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr }, // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
-  strerror: { args: [i32], returns: cstring }, // char *strerror(int)
-  __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
-} as const satisfies Record<string, FFIFunction>;
+// The C declaration of each function stands beside it. `ptr` takes an address as a number. The tables are made when they are
+// used, not at import.
+const symbols = () =>
+  ({
+    socket: { args: [i32, i32, i32], returns: i32 }, // int socket(int domain, int type, int protocol)
+    connect: { args: [i32, ptr, u32], returns: i32 }, // int connect(int, const struct sockaddr *, socklen_t)
+    bind: { args: [i32, ptr, u32], returns: i32 }, // int bind(int, const struct sockaddr *, socklen_t)
+    setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 }, // int setsockopt(int, int level, int name, const void *, socklen_t)
+    getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 }, // int getsockopt(int, int level, int name, void *, socklen_t *)
+    send: { args: [i32, ptr, u64_fast, i32], returns: i64_fast }, // ssize_t send(int, const void *, size_t, int flags)
+    sendmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t sendmsg(int, const struct msghdr *, int flags)
+    recvmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t recvmsg(int, struct msghdr *, int flags)
+    shutdown: { args: [i32, i32], returns: i32 }, // int shutdown(int, int how)
+    open: { args: [cstring, i32], returns: i32 }, // int open(const char *, int flags, ...)
+    read: { args: [i32, ptr, u64_fast], returns: i64_fast }, // ssize_t read(int, void *, size_t)
+    close: { args: [i32], returns: i32 }, // int close(int)
+    pipe2: { args: [ptr, i32], returns: i32 }, // int pipe2(int[2], int flags)
+    poll: { args: [ptr, u64_fast, i32], returns: i32 }, // int poll(struct pollfd *, nfds_t, int timeout)
+    fcntl: { args: [i32, i32, i32], returns: i32 }, // int fcntl(int, int cmd, ...)
+    fstatfs: { args: [i32, ptr], returns: i32 }, // int fstatfs(int, struct statfs *)
+    clock_gettime: { args: [i32, ptr], returns: i32 }, // int clock_gettime(clockid_t, struct timespec *)
+    getppid: { args: [], returns: i32 }, // pid_t getppid(void)
+    syscall: { args: [i64_fast, i64_fast, i64_fast], returns: i64_fast }, // long syscall(long number, ...)
+    mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr }, // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
+    strerror: { args: [i32], returns: cstring }, // char *strerror(int)
+    __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
+  }) as const satisfies Record<string, FFIFunction>;
 
 // What starting other programs takes: a table of its own, because a notification does not need it.
-const PROCESS_SYMBOLS = {
-  getpwnam: { args: [cstring], returns: ptr }, // struct passwd *getpwnam(const char *)
-  getpwuid: { args: [u32], returns: ptr }, // struct passwd *getpwuid(uid_t)
-  setreuid: { args: [u32, u32], returns: i32 }, // int setreuid(uid_t real, uid_t effective)
-  setregid: { args: [u32, u32], returns: i32 }, // int setregid(gid_t real, gid_t effective)
-  getrlimit: { args: [i32, ptr], returns: i32 }, // int getrlimit(int, struct rlimit *)
-  setrlimit: { args: [i32, ptr], returns: i32 }, // int setrlimit(int, const struct rlimit *)
-  signal: { args: [i32, ptr], returns: ptr }, // sighandler_t signal(int, sighandler_t)
-  sigprocmask: { args: [i32, ptr, ptr], returns: i32 }, // int sigprocmask(int how, const sigset_t *, sigset_t *)
-  signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
-  read: { args: [i32, ptr, u64_fast], returns: i64_fast }, // ssize_t read(int, void *, size_t)
-  setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
-  unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
-  kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
-  waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
-  listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
-  memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
-  execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
-  posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 }, // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
-  posix_spawnattr_init: { args: [ptr], returns: i32 }, // int posix_spawnattr_init(posix_spawnattr_t *)
-  posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 }, // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
-  posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
-  posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
-  posix_spawn_file_actions_init: { args: [ptr], returns: i32 }, // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
-  posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 }, // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags, mode_t)
-  posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 }, // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
-} as const satisfies Record<string, FFIFunction>;
+const processSymbols = () =>
+  ({
+    getpwnam: { args: [cstring], returns: ptr }, // struct passwd *getpwnam(const char *)
+    getpwuid: { args: [u32], returns: ptr }, // struct passwd *getpwuid(uid_t)
+    setreuid: { args: [u32, u32], returns: i32 }, // int setreuid(uid_t real, uid_t effective)
+    setregid: { args: [u32, u32], returns: i32 }, // int setregid(gid_t real, gid_t effective)
+    getrlimit: { args: [i32, ptr], returns: i32 }, // int getrlimit(int, struct rlimit *)
+    setrlimit: { args: [i32, ptr], returns: i32 }, // int setrlimit(int, const struct rlimit *)
+    signal: { args: [i32, ptr], returns: ptr }, // sighandler_t signal(int, sighandler_t)
+    sigprocmask: { args: [i32, ptr, ptr], returns: i32 }, // int sigprocmask(int how, const sigset_t *, sigset_t *)
+    signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
+    setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
+    unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
+    kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
+    waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
+    listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
+    memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
+    execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
+    posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 }, // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
+    posix_spawnattr_init: { args: [ptr], returns: i32 }, // int posix_spawnattr_init(posix_spawnattr_t *)
+    posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 }, // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
+    posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
+    posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
+    posix_spawn_file_actions_init: { args: [ptr], returns: i32 }, // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
+    posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 }, // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags, mode_t)
+    posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 }, // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
+  }) as const satisfies Record<string, FFIFunction>;
 
 /** libc's functions, typed by a table: numbers, but for strings. */
 type Functions<Symbols extends Record<string, FFIFunction>> = {
@@ -78,14 +81,14 @@ type Functions<Symbols extends Record<string, FFIFunction>> = {
  *
  * @throws FFIUnavailableError where the system is not Linux, bun:ffi has no JIT to work with, or no libc loads.
  */
-export function libc(): Functions<typeof SYMBOLS> {
-  loaded ??= load(SYMBOLS);
+export function libc(): Functions<ReturnType<typeof symbols>> {
+  loaded ??= load(symbols());
   return loaded;
 }
 
 /** Returns libc's functions for processes, as libc() does the others. */
-export function processLibc(): Functions<typeof PROCESS_SYMBOLS> {
-  processLoaded ??= load(PROCESS_SYMBOLS);
+export function processLibc(): Functions<ReturnType<typeof processSymbols>> {
+  processLoaded ??= load(processSymbols());
   return processLoaded;
 }
 
@@ -121,8 +124,8 @@ type Arguments<Types extends readonly unknown[]> = {
 
 const MUSL_ARCH: Partial<Record<NodeJS.Architecture, string>> = { x64: "x86_64", arm64: "aarch64" };
 
-let loaded: Functions<typeof SYMBOLS> | undefined;
-let processLoaded: Functions<typeof PROCESS_SYMBOLS> | undefined;
+let loaded: Functions<ReturnType<typeof symbols>> | undefined;
+let processLoaded: Functions<ReturnType<typeof processSymbols>> | undefined;
 let errnoAddress: Address | undefined;
 
 function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Functions<Symbols> {

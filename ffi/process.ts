@@ -13,7 +13,7 @@ import {
   SOMAXCONN,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
-import { type Address, allocate, errno, processLibc, readU32 } from "./libc.ts";
+import { type Address, allocate, errno, libc, processLibc, readU32 } from "./libc.ts";
 import { passwd, rlimit, signalfd_siginfo } from "./structs.ts";
 
 // --- users ---
@@ -69,7 +69,7 @@ export function openSignalFd(signals: readonly number[]): number {
 /** Reads one signal from a signalfd(2). */
 export function readSignal(fd: number): number {
   const { address, view } = scratch(signalfd_siginfo.size);
-  check(processLibc().read(fd, address, signalfd_siginfo.size), "read");
+  check(libc().read(fd, address, signalfd_siginfo.size), "read");
   return view.getUint32(signalfd_siginfo.ssi_signo, true);
 }
 

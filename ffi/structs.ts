@@ -98,7 +98,7 @@ export function writeControl(view: DataView, at: number, { fds, credentials }: C
   let end = at;
   if (fds.length > 0) {
     const data = writeCmsghdr(view, end, SCM_RIGHTS, fds.length * 4);
-    for (const [i, fd] of fds.entries()) view.setInt32(data + i * 4, fd, true);
+    for (let i = 0; i < fds.length; i++) view.setInt32(data + i * 4, fds[i] as number, true);
     end += CMSG_SPACE(fds.length * 4);
   }
   if (credentials) {

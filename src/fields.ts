@@ -23,6 +23,9 @@ export interface Companion {
   encode(value: unknown, facts: Facts): string;
 }
 
+/** UINT64_MAX of <stdint.h>. */
+const UINT64_MAX = "18446744073709551615";
+
 /** Every field and its key, in the order in which they are sent. */
 export const FIELDS: Record<FieldName, Field> = {
   reloading: {
@@ -38,7 +41,7 @@ export const FIELDS: Record<FieldName, Field> = {
   mainPid: {
     ...integer("MAINPID", 1, 0x7fffffff),
     companion: {
-      maxLength: `\nMAINPIDFDID=${2n ** 64n - 1n}`.length,
+      maxLength: `\nMAINPIDFDID=${UINT64_MAX}`.length,
       encode(pid, facts) {
         const inode = facts.pidfdInode(pid as number);
         return inode === undefined ? "" : `\nMAINPIDFDID=${inode}`;
@@ -57,7 +60,8 @@ export const FIELDS: Record<FieldName, Field> = {
 };
 
 /** Which field a key belongs to. */
-export const nameOfKey = new Map(Object.entries(FIELDS).map(([name, { key }]) => [key, name as FieldName]));
+export const nameOfKey = new Map<string, FieldName>();
+for (const name in FIELDS) nameOfKey.set(FIELDS[name as FieldName].key, name as FieldName);
 
 /** Keys that are not a field's own, and what makes them. */
 const DERIVED_KEYS: Record<string, string> = {

@@ -2,7 +2,7 @@
 
 import { PIPE_BUF } from "../ffi/constants.ts";
 import { show } from "./check.ts";
-import { type Companion, encodeExtra, FIELDS, type Field, nameOfKey } from "./fields.ts";
+import { type Companion, encodeExtra, FIELDS, type Field, type FieldName, nameOfKey } from "./fields.ts";
 
 /**
  * What to tell the service manager. A field that is undefined, or false, is not sent; one at least has to be.
@@ -122,11 +122,12 @@ export function decode(text: string): State {
 // --- internal ---
 
 /** FIELDS for the encoder: with `extra`, and each with its place in the message. */
-const fields = new Map(
-  Object.entries<Pick<Field, "encode" | "companion">>({ ...FIELDS, extra: { encode: encodeExtra } }).map(
-    ([name, { encode, companion }], rank) => [name, { encode, companion, rank }],
-  ),
-);
+const fields = new Map<string, Pick<Field, "encode" | "companion"> & { rank: number }>();
+for (const name in FIELDS) {
+  const { encode, companion } = FIELDS[name as FieldName];
+  fields.set(name, { encode, rank: fields.size, ...(companion && { companion }) });
+}
+fields.set("extra", { encode: encodeExtra, rank: fields.size });
 
 /** Joins pieces at their places, of which some are empty. */
 function join(pieces: string[]): string {

@@ -71,7 +71,7 @@ export function checkSendOptions<Options extends SendOptions>(
   if (fds.length > SCM_MAX_FD) {
     throw new RangeError(`Cannot notify: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
   }
-  for (const [i, fd] of fds.entries()) checkInteger(`fds[${i}]`, fd, 0, 0x7fffffff);
+  for (let i = 0; i < fds.length; i++) checkInteger(`fds[${i}]`, fds[i], 0, 0x7fffffff);
   return { pid, socket, fds };
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import * as constants from "../ffi/constants.ts";
+import { systemError } from "../ffi/errno.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
 import { titled } from "./support/run.ts";
 
@@ -13,3 +14,8 @@ test.skipIf(Boolean(noCompiler))(
     expect(inC).toEqual({ ...constants });
   },
 );
+
+test("every errno has its name in an error", () => {
+  const errnos = Object.entries(constants).filter(([name]) => /^E[A-Z0-9]+$/.test(name));
+  expect(errnos.map(([, value]) => systemError(value, "send").code)).toEqual(errnos.map(([name]) => name));
+});

@@ -12,13 +12,15 @@ const OPTIONS = [
   { long: "pid", value: "optional", hint: "PID" },
 ] as const;
 
-/** What getopt() yields, in the notation of a shell. */
+/** What getopt() finds, in the notation of a shell. */
 function parse(...args: string[]): string[] {
-  return [...getopt(args, OPTIONS)].map((parsed) =>
-    "argument" in parsed
-      ? parsed.argument
-      : `--${parsed.option}${parsed.value === undefined ? "" : `=${parsed.value}`}`,
-  );
+  const found: string[] = [];
+  getopt(args, OPTIONS, (parsed) => {
+    if ("argument" in parsed) found.push(parsed.argument);
+    else found.push(`--${parsed.option}${parsed.value === undefined ? "" : `=${parsed.value}`}`);
+    return true;
+  });
+  return found;
 }
 
 describe("getopt() reads", () => {
@@ -83,8 +85,18 @@ describe("getopt() refuses", () => {
   });
 
   test("a mistake only when it gets there", () => {
-    const found = getopt(["--help", "--bogus"], OPTIONS);
-    expect(found.next().value).toEqual({ option: "help", value: undefined });
-    expect(() => found.next()).toThrow(UsageError);
+    const found: unknown[] = [];
+    const visit = (parsed: unknown) => found.push(parsed) < 1;
+    getopt(["--help", "--bogus"], OPTIONS, visit);
+    getopt(["argument", "--bogus"], OPTIONS, visit);
+    getopt(["-q-"], OPTIONS, visit);
+    getopt(["--", "one", "two"], OPTIONS, visit);
+    expect(found).toEqual([
+      { option: "help", value: undefined },
+      { argument: "argument" },
+      { option: "quiet", value: undefined },
+      { argument: "one" },
+    ]);
+    expect(() => getopt(["--help", "--bogus"], OPTIONS, () => true)).toThrow(UsageError);
   });
 });

@@ -9,7 +9,7 @@ export function addAssignments(fields: readonly string[], args: readonly string[
     const name = nameOf(field);
     if (name !== undefined && !places.has(name)) places.set(name, place);
   };
-  for (const [place, field] of merged.entries()) note(field, place);
+  for (let place = 0; place < merged.length; place++) note(merged[place] as string, place);
   for (const arg of args) {
     const name = nameOf(arg);
     const place = name === undefined ? merged.findIndex((field) => field.startsWith(arg)) : places.get(name);

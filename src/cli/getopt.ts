@@ -1,6 +1,6 @@
 /**
  * Options as getopt_long(3) of glibc reads them: unique prefixes of long options, clusters of short ones, options after
- * other arguments, `--` as their end. Pure: it yields what it finds in the order of the arguments, and throws where
+ * other arguments, `--` as their end. Pure: it tells what it finds in the order of the arguments, and throws where
  * it meets a mistake, so that `--help` before a mistake still helps.
  */
 
@@ -10,15 +10,21 @@ import { UsageError } from "./usage-error.ts";
 /** An option with its value, or an argument that is none. */
 export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };
 
-/** Yields the options and the other arguments. @throws UsageError */
-export function* getopt<Name extends string>(
+/**
+ * Calls `visit` with each option and each other argument, until it returns false. (No generator, because the engine compiles
+ * its part of one at the first use, which takes as long as to send the message.)
+ *
+ * @throws UsageError
+ */
+export function getopt<Name extends string>(
   args: readonly string[],
   options: readonly (Option & { long: Name })[],
-): Generator<Parsed<Name>, void> {
+  visit: (parsed: Parsed<Name>) => boolean,
+): void {
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] as string;
     if (arg === "--") {
-      for (const argument of args.slice(i + 1)) yield { argument };
+      while (++i < args.length) if (!visit({ argument: args[i] as string })) return;
       return;
     }
     if (arg.startsWith("--")) {
@@ -34,16 +40,14 @@ export function* getopt<Name extends string>(
         if (value === undefined)
           throw new UsageError(`option --${option.long} needs a value: --${option.long}=${option.hint}`);
       }
-      yield { option: option.long, value };
+      if (!visit({ option: option.long, value })) return;
     } else if (arg.startsWith("-") && arg !== "-") {
       for (const letter of arg.slice(1)) {
         const option = options.find(({ short }) => short === letter);
         if (!option) throw unknown(`-${letter}`, hintForShort(arg, options));
-        yield { option: option.long, value: undefined };
+        if (!visit({ option: option.long, value: undefined })) return;
       }
-    } else {
-      yield { argument: arg };
-    }
+    } else if (!visit({ argument: arg })) return;
   }
 }
 

@@ -33,12 +33,16 @@ export function handOver({ args, encoding }: Arguments): string {
 // --- internal ---
 
 function optionsOf(args: readonly string[]): string[] {
+  const options: string[] = [];
   try {
-    return [...getopt(args, OPTIONS)].flatMap((parsed) => ("option" in parsed ? [parsed.option] : []));
+    getopt(args, OPTIONS, (parsed) => {
+      if ("option" in parsed) options.push(parsed.option);
+      return true;
+    });
   } catch {
     // A mistake that the other command will tell of.
-    return [];
   }
+  return options;
 }
 
 /** Without fcntl(2): all but what Bun opens for itself, by kind. */

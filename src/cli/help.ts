@@ -12,7 +12,7 @@ export async function describe(what: "help" | "version" | "introspect-cli"): Pro
     const text = await helpText();
     print(isTerminal() ? text : Bun.stripANSI(text));
   } else {
-    print(what === "version" ? `${programName} ${version}\n` : introspectionText());
+    print(what === "version" ? `${programName()} ${version}\n` : introspectionText());
   }
   return 0;
 }
@@ -21,7 +21,7 @@ export async function describe(what: "help" | "version" | "introspect-cli"): Pro
 export async function helpText(): Promise<string> {
   // Here, because a bundle in one file loads at its start whatever any of its modules imports by a statement.
   const { defineCommand, renderUsage } = await import("citty");
-  const command = defineCommand({ meta: { name: programName, version, description: DESCRIPTION }, args });
+  const command = defineCommand({ meta: { name: programName(), version, description: DESCRIPTION }, args });
   const usage = await renderUsage(command);
   return `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
 }
@@ -34,7 +34,7 @@ function introspectionText(): string {
     ...(hint !== undefined && { metavar: hint }),
     ...(help !== undefined && { help }),
   }));
-  const commands = [{ names: [programName], project: name, version, abstract: [DESCRIPTION], options }];
+  const commands = [{ names: [programName()], project: name, version, abstract: [DESCRIPTION], options }];
   return `${JSON.stringify({ mediaType: "application/vnd.io.systemd.cli-introspection-0", commands })}\n`;
 }
 

@@ -14,7 +14,7 @@ export function print(text: string): void {
 /** Writes one line to standard error, after the name of the command. */
 export function complain(message: string): void {
   try {
-    writeAll(2, `${programName}: ${message}\n`);
+    writeAll(2, `${programName()}: ${message}\n`);
   } catch {
     // There is nobody left to tell.
   }

@@ -10,4 +10,6 @@ export const standalone = Bun.main.startsWith("/$bunfs/");
 export const callerStateKept = typeof CALLER_STATE_KEPT !== "undefined" && CALLER_STATE_KEPT;
 
 /** The name by which the command was called, where that is another's: it says so in errors. */
-export const programName = standalone && /(^|\/)systemd-notify$/.test(process.argv0) ? "systemd-notify" : "sd-notify";
+export function programName(): string {
+  return standalone && /(^|\/)systemd-notify$/.test(process.argv0) ? "systemd-notify" : "sd-notify";
+}
