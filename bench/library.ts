@@ -4,35 +4,34 @@ import { readdirSync } from "node:fs";
 import { barrier, barrierSync, notify, startWatchdog } from "sd-notify";
 
 const [mode = "", count = "0"] = process.argv.slice(2);
-const n = Number(count);
 
-const MODES: Record<string, () => unknown> = {
-  ping() {
+const MODES: Record<string, (n: number) => unknown> = {
+  ping(n) {
     for (let i = 0; i < n; i++) notify({ watchdog: true });
   },
-  status() {
+  status(n) {
     for (let i = 0; i < n; i++) notify({ status: `${i}`.padStart(60, "0") });
   },
-  barrierSync() {
+  barrierSync(n) {
     for (let i = 0; i < n; i++) barrierSync();
   },
-  async barrier() {
+  async barrier(n) {
     for (let i = 0; i < n; i++) await barrier();
   },
-  async watchdog() {
+  async watchdog(ms) {
     startWatchdog();
-    await Bun.sleep(n);
+    await Bun.sleep(ms);
   },
 };
 
 const run = MODES[mode];
 if (!run) throw new Error(`no mode ${mode}: there are ${Object.keys(MODES).join(", ")}`);
 // What the JIT has to learn is not what a server pays.
-if (mode !== "watchdog") for (let i = 0; i < 20_000; i++) notify({ watchdog: true, status: `${i}` });
+if (mode !== "watchdog") await run(Math.min(Number(count), 100_000));
 const before = state();
 const cpu = process.cpuUsage();
 const start = performance.now();
-await run();
+await run(Number(count));
 const wall = (performance.now() - start) * 1000;
 const { user, system } = process.cpuUsage(cpu);
 const after = state();

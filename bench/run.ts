@@ -150,8 +150,9 @@ async function bunxRows(): Promise<Row[]> {
   for (const name of ["sd-notify", "empty"]) mkdirSync(join(project, "node_modules", name), { recursive: true });
   mkdirSync(join(project, "node_modules/.bin"));
   writeFileSync(join(project, "package.json"), "{}");
-  cpSync(join(ROOT, "package.json"), join(project, "node_modules/sd-notify/package.json"));
-  cpSync(join(ROOT, "dist/cli.js"), join(project, "node_modules/sd-notify/dist/cli.js"));
+  for (const file of ["package.json", "dist/cli.js", "dist/cli.js.jsc"]) {
+    cpSync(join(ROOT, file), join(project, "node_modules/sd-notify", file));
+  }
   writeFileSync(join(project, "node_modules/empty/package.json"), '{ "name": "empty", "bin": "./empty.js" }');
   writeFileSync(join(project, "node_modules/empty/empty.js"), "#!/usr/bin/env bun\n", { mode: 0o755 });
   symlinkSync("../sd-notify/dist/cli.js", join(project, "node_modules/.bin/sd-notify"));

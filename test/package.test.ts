@@ -46,6 +46,7 @@ describe("the installed package", () => {
       "CHANGELOG.md",
       "dist/index.js",
       "dist/cli.js",
+      "dist/cli.js.jsc",
       "dist/testing/worker.js",
       "man/sd-notify.1",
     ]) {
@@ -147,8 +148,38 @@ describe("--pid=parent is the process that called", () => {
   });
 });
 
-test.each(["cli.js", "index.js"])("dist/%s loads nothing at its start but bun:ffi", async (file) => {
-  const source = await Bun.file(join(ROOT, "dist", file)).text();
+test("dist/index.js loads nothing at its start but bun:ffi", async () => {
+  const source = await Bun.file(join(ROOT, "dist/index.js")).text();
   const imported = [...source.matchAll(/^(?:import|export) .*?["']([^"']+)["'];?$/gm)].map(([, name]) => name);
   expect(imported).toEqual(["bun:ffi"]);
+});
+
+test.each(["none", "another version's"])("dist/cli.js works with bytecode that is %s", async (bytecode) => {
+  await using receiver = await openReceiver();
+  const file = join(directory.path, `${bytecode.length}-cli.js`);
+  await Bun.write(file, Bun.file(join(ROOT, "dist/cli.js")));
+  if (bytecode !== "none") {
+    const bytes = await Bun.file(join(ROOT, "dist/cli.js.jsc")).bytes();
+    // The engine's version stands at the beginning.
+    await Bun.write(`${file}.jsc`, bytes.fill(0xa5, 0, 64));
+  }
+  const result = await run([BUN, file, "--ready", "--no-block"], { env: { PATH, NOTIFY_SOCKET: receiver.address } });
+  expect(result).toMatchObject({ code: 0, stderr: "" });
+  expect((await receiver.next()).text).toBe("READY=1");
+});
+
+test("dist/cli.js loads nothing for a notification but bun:ffi", async () => {
+  await using receiver = await openReceiver();
+  const file = join(directory.path, "loaded.ts");
+  await Bun.write(
+    file,
+    `const { default: Module } = await import("node:module");
+     const loaded: string[] = [];
+     const load = Module.prototype.require;
+     Module.prototype.require = function (name: string) { loaded.push(name); return load.call(this, name); };
+     process.on("exit", () => console.log(loaded.join()));
+     require(${JSON.stringify(join(ROOT, "dist/cli.js"))});`,
+  );
+  const result = await run([BUN, file, "--ready"], { env: { PATH, NOTIFY_SOCKET: receiver.address } });
+  expect(result).toMatchObject({ code: 0, stdout: `${join(ROOT, "dist/cli.js")},bun:ffi\n` });
 });
