@@ -23,6 +23,9 @@ export const at = {
   /** A few ints: the ends of a pipe, the value and the length of a socket option. */
   ints: 256,
   statfs: 272,
+  /** Of what is received, which are always the same. */
+  receivedMsghdr: 400,
+  receivedIovec: 464,
   control: 512,
   payload: 4096,
 } as const;

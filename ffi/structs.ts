@@ -116,7 +116,8 @@ export function readControl(view: DataView, at: number, length: number): Control
   const fds: number[] = [];
   let credentials: Credentials | undefined;
   for (let end = at + length; at + cmsghdr.size <= end; ) {
-    const dataLength = Number(view.getBigUint64(at + cmsghdr.cmsg_len, true)) - cmsghdr.size;
+    // (The upper half of a size_t is 0: control data is shorter than CONTROL_SIZE.)
+    const dataLength = view.getUint32(at + cmsghdr.cmsg_len, true) - cmsghdr.size;
     if (dataLength < 0) break;
     const data = at + cmsghdr.size;
     const type = view.getInt32(at + cmsghdr.cmsg_type, true);
@@ -149,6 +150,12 @@ export function writeMsghdr(view: DataView, at: number, iov: number, control: nu
   view.setBigUint64(at + msghdr.msg_iovlen, 1n, true);
   view.setBigUint64(at + msghdr.msg_control, BigInt(controlLength === 0 ? 0 : control), true);
   view.setBigUint64(at + msghdr.msg_controllen, BigInt(controlLength), true);
+}
+
+/** Makes a struct msghdr that recvmsg(2) has written ready for the next message. */
+export function resetMsghdr(view: DataView, at: number, controlLength: number): void {
+  view.setUint32(at + msghdr.msg_controllen, controlLength, true);
+  view.setInt32(at + msghdr.msg_flags, 0, true);
 }
 
 // --- internal ---

@@ -32,6 +32,7 @@ import {
   msghdr,
   pollfd,
   readControl,
+  resetMsghdr,
   type SocketAddress,
   statfs,
   timespec,
@@ -279,24 +280,31 @@ const encoder = new TextEncoder();
 let encoded: string | undefined;
 let encodedLength = 0;
 
+let readyToReceive = false;
+
 function receive(fd: number, flags: number): Received | undefined {
   const { address: base, view, payload } = arena();
   encoded = undefined;
-  writeIovec(view, at.iovec, base + at.payload, PAYLOAD_SIZE);
-  writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, CONTROL_SIZE);
+  if (!readyToReceive) {
+    writeIovec(view, at.receivedIovec, base + at.payload, PAYLOAD_SIZE);
+    writeMsghdr(view, at.receivedMsghdr, base + at.receivedIovec, base + at.control, CONTROL_SIZE);
+    readyToReceive = true;
+  }
   let length: number;
   do {
-    length = libc().recvmsg(fd, base + at.msghdr, flags | MSG_CMSG_CLOEXEC);
+    resetMsghdr(view, at.receivedMsghdr, CONTROL_SIZE);
+    length = libc().recvmsg(fd, base + at.receivedMsghdr, flags | MSG_CMSG_CLOEXEC);
     const error = length === -1 ? errno() : 0;
     if (error === EAGAIN) return undefined;
     if (error !== 0 && error !== EINTR) throw systemError(error, "recvmsg");
   } while (length === -1);
-  const controlLength = Number(view.getBigUint64(at.msghdr + msghdr.msg_controllen, true));
-  return {
-    ...readControl(view, at.control, controlLength),
-    data: payload.slice(0, length),
-    truncated: (view.getInt32(at.msghdr + msghdr.msg_flags, true) & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
-  };
+  const { fds, credentials } = readControl(
+    view,
+    at.control,
+    view.getUint32(at.receivedMsghdr + msghdr.msg_controllen, true),
+  );
+  const received = view.getInt32(at.receivedMsghdr + msghdr.msg_flags, true);
+  return { fds, credentials, data: payload.slice(0, length), truncated: (received & (MSG_TRUNC | MSG_CTRUNC)) !== 0 };
 }
 
 function retry(call: () => number, syscall: string, address?: string): number {

@@ -11,6 +11,8 @@ test("no struct of the arena reaches into the next, and each is aligned", () => 
     timespec: timespec.size,
     ints: 16,
     statfs: statfs.size,
+    receivedMsghdr: msghdr.size,
+    receivedIovec: iovec.size,
     control: CONTROL_SIZE,
     payload: 0,
   };

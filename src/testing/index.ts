@@ -5,8 +5,8 @@ import * as sys from "../../ffi/syscalls.ts";
 import { parseAddress } from "../address.ts";
 import type { State } from "../message.ts";
 import { node } from "../node.ts";
+import { type Batch, unpack } from "./batch.ts";
 import { Message } from "./message.ts";
-import type { Arrival } from "./worker.ts";
 
 export { Message } from "./message.ts";
 
@@ -65,7 +65,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     this.#stop = stop;
     this.#worker = new Worker(workerUrl());
     this.#worker.unref();
-    this.#worker.onmessage = ({ data }: MessageEvent<Arrival[] | "stopped">) => {
+    this.#worker.onmessage = ({ data }: MessageEvent<Batch | "stopped">) => {
       if (data !== "stopped") return this.#arrive(data);
       sys.close(socket);
       sys.close(stopped);
@@ -138,8 +138,8 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   // --- internal ---
 
-  #arrive(arrivals: Arrival[]): void {
-    for (const arrival of arrivals) {
+  #arrive(batch: Batch): void {
+    for (const arrival of unpack(batch)) {
       const message = new Message(arrival);
       if (message.isBarrier && this.#barriers !== "hold") message.close();
       if (message.isBarrier && this.#barriers === "answer") continue;

@@ -2,7 +2,7 @@
 
 import { close } from "../../ffi/syscalls.ts";
 import { decode, type State } from "../message.ts";
-import type { Arrival } from "./worker.ts";
+import type { Arrival } from "./batch.ts";
 
 /** A notification. Its file descriptors belong to whoever took it: `using` or close() closes them. */
 export class Message implements Disposable {
@@ -10,10 +10,6 @@ export class Message implements Disposable {
   readonly text: string;
   /** The message as it was sent. */
   readonly bytes: Uint8Array;
-  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
-  readonly fields: Record<string, string>;
-  /** The same as notify() takes it. */
-  readonly state: State;
   /** The sender. 0 and 65534 where it is in another pid or user namespace. */
   readonly pid: number;
   readonly uid: number;
@@ -23,16 +19,29 @@ export class Message implements Disposable {
   /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
   readonly receivedUsec: number;
 
+  #fields: Record<string, string> | undefined;
+  #state: State | undefined;
+
   constructor({ data, credentials, fds, receivedUsec }: Arrival) {
     this.bytes = data;
-    this.text = new TextDecoder().decode(data);
-    this.fields = readFields(this.text);
-    this.state = decode(this.text);
+    this.text = decoder.decode(data);
     this.pid = credentials?.pid ?? 0;
     this.uid = credentials?.uid ?? 65534;
     this.gid = credentials?.gid ?? 65534;
     this.fds = [...fds];
     this.receivedUsec = receivedUsec;
+  }
+
+  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
+  get fields(): Record<string, string> {
+    this.#fields ??= readFields(this.text);
+    return this.#fields;
+  }
+
+  /** The same as notify() takes it. */
+  get state(): State {
+    this.#state ??= decode(this.text);
+    return this.#state;
   }
 
   /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
@@ -51,6 +60,8 @@ export class Message implements Disposable {
 }
 
 // --- internal ---
+
+const decoder = new TextDecoder();
 
 function readFields(text: string): Record<string, string> {
   const fields = new Map<string, string>();

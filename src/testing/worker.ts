@@ -4,7 +4,8 @@
  */
 
 import { POLLIN } from "../../ffi/constants.ts";
-import { monotonicUsec, pollAll, type Received, tryRecvmsg } from "../../ffi/syscalls.ts";
+import { monotonicUsec, pollAll, tryRecvmsg } from "../../ffi/syscalls.ts";
+import { type Arrival, type Batch, pack } from "./batch.ts";
 
 /** What the thread is told: the socket, and a pipe whose other end is closed when it is to stop. */
 export interface Orders {
@@ -12,18 +13,12 @@ export interface Orders {
   stop: number;
 }
 
-/** A message as it was received. */
-export interface Arrival extends Received {
-  /** CLOCK_MONOTONIC, in microseconds. */
-  receivedUsec: number;
-}
-
 /** Messages are handed over together when many come at once. */
 const BATCH = 256;
 
 declare const self: {
   onmessage: (event: { data: Orders }) => void;
-  postMessage(arrivals: Arrival[] | "stopped"): void;
+  postMessage(message: Batch | "stopped", transfer?: ArrayBuffer[]): void;
 };
 
 self.onmessage = ({ data: { socket, stop } }) => {
@@ -36,7 +31,10 @@ self.onmessage = ({ data: { socket, stop } }) => {
         if (!received) break;
         arrivals.push({ ...received, receivedUsec: monotonicUsec() });
       }
-      if (arrivals.length > 0) self.postMessage(arrivals);
+      if (arrivals.length > 0) {
+        const batch = pack(arrivals);
+        self.postMessage(batch, [batch.bytes.buffer, batch.numbers.buffer]);
+      }
       if (arrivals.length < BATCH) break;
     }
     if (stopped !== 0) break;
