@@ -57,6 +57,7 @@ export const SIGUSR1 = 10;
 export const SIGUSR2 = 12;
 export const SIGPIPE = 13;
 export const SIGTERM = 15;
+export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const SIGCONT = 18;
 export const SIGTSTP = 20;
@@ -64,6 +65,10 @@ export const SIGXFSZ = 25;
 export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;
+
+// <sys/prctl.h>
+export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_CHILD_SUBREAPER = 36;
 
 // <sys/signalfd.h>
 export const SFD_CLOEXEC = 0o2000000;

@@ -54,6 +54,7 @@ const processSymbols = () =>
     signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
     setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
     unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
+    prctl: { args: [i32, u64_fast], returns: i32 }, // int prctl(int option, ...)
     kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
     waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)

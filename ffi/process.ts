@@ -5,11 +5,14 @@ import {
   O_RDWR,
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
+  PR_SET_CHILD_SUBREAPER,
+  PR_SET_PDEATHSIG,
   RLIMIT_NOFILE,
   SFD_CLOEXEC,
   SIG_BLOCK,
   SIG_DFL,
   SIG_IGN,
+  SIGKILL,
   SOMAXCONN,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
@@ -76,6 +79,18 @@ export function readSignal(fd: number): number {
 /** kill(2). */
 export function kill(pid: number, signal: number): void {
   check(processLibc().kill(pid, signal), "kill", `process ${pid}`);
+}
+
+// --- families ---
+
+/** prctl(2): has this process killed when the thread that started it ends, whatever it executes until then. */
+export function tieToParent(): void {
+  check(processLibc().prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+}
+
+/** prctl(2): makes this process the parent of descendants whose own parents have ended. */
+export function adoptOrphans(): void {
+  check(processLibc().prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
 }
 
 // --- sockets and memory ---

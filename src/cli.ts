@@ -26,6 +26,8 @@ try {
 
 /** A number is the exit status. Only what takes time is a promise, because to begin with promises takes time too. */
 function main({ args, encoding }: Arguments): number | Promise<number> {
+  const [word] = args;
+  if (word === "monitor" || word === "doctor" || word === "run") return rare().callTool(word, args.slice(1), encoding);
   const request = parseRequest(args);
   const { action } = request;
   if (action === "notify") return notifyManager(request, encoding);

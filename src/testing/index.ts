@@ -208,9 +208,11 @@ function listen(address: string): number {
   return socket;
 }
 
-/** The worker stands beside this file, as source or built. */
+/** The worker stands beside this file, as source or built; where this is part of the command's bundle, below that. */
 function workerUrl(): string {
-  return new URL(`./worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url).href;
+  const here = import.meta.url;
+  const directory = here.includes("/testing/") ? "." : "./testing";
+  return new URL(`${directory}/worker.${here.endsWith(".ts") ? "ts" : "js"}`, here).href;
 }
 
 /** Whether all that is wanted is there. */

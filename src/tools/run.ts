@@ -1,0 +1,7 @@
+import type { Tool } from "./tool.ts";
+
+export const tool = { name: "run", description: "", operand: "", options: {} } as const satisfies Tool;
+
+export async function main(_args: readonly string[]): Promise<number> {
+  throw new Error("not there yet");
+}
