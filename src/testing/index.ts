@@ -6,9 +6,10 @@ import { parseAddress } from "../address.ts";
 import type { State } from "../message.ts";
 import { node } from "../node.ts";
 import { type Batch, unpack } from "./batch.ts";
-import { Message } from "./message.ts";
+import { Message, type TestUnit } from "./message.ts";
 
-export { Message } from "./message.ts";
+export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/verdict.ts";
+export { Message, type TestUnit } from "./message.ts";
 
 export interface ReceiverOptions {
   /** Where to listen: `/path` or `@name`; default: a new abstract name. */
@@ -18,6 +19,8 @@ export interface ReceiverOptions {
    * messages too. "hold": they are messages, and are answered when those are closed.
    */
   barriers?: "answer" | "show" | "hold" | undefined;
+  /** The unit that it stands for: what `message.verdict` goes by. */
+  unit?: TestUnit | undefined;
 }
 
 export interface WaitOptions {
@@ -51,15 +54,17 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   readonly #worker: Worker;
   readonly #barriers: "answer" | "show" | "hold";
+  readonly #unit: TestUnit | undefined;
   readonly #untaken: Message[] = [];
   readonly #waiting = new Set<() => void>();
   #stop: number | undefined;
   #failure: string | undefined;
 
-  constructor({ address = newAddress(), barriers = "answer" }: ReceiverOptions) {
+  constructor({ address = newAddress(), barriers = "answer", unit }: ReceiverOptions) {
     this.address = address;
     this.env = { NOTIFY_SOCKET: address };
     this.#barriers = barriers;
+    this.#unit = unit;
     const socket = listen(address);
     const [stopped, stop] = sys.pipe();
     this.#stop = stop;
@@ -140,7 +145,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   #arrive(batch: Batch): void {
     for (const arrival of unpack(batch)) {
-      const message = new Message(arrival);
+      const message = new Message(arrival, this.#unit);
       if (message.isBarrier && this.#barriers !== "hold") message.close();
       if (message.isBarrier && this.#barriers === "answer") continue;
       this.history.push(message);

@@ -2,7 +2,14 @@
 
 import { close } from "../../ffi/syscalls.ts";
 import { decode, type State } from "../message.ts";
+import { judge, type UnitFacts, type Verdict } from "../verdict/verdict.ts";
 import type { Arrival } from "./batch.ts";
+
+/** The unit that a receiver stands for: what is not said decides nothing. */
+export interface TestUnit extends UnitFacts {
+  /** The main process; default: whoever sends. */
+  mainPid?: number | undefined;
+}
 
 /** A notification. Its file descriptors belong to whoever took it: `using` or close() closes them. */
 export class Message implements Disposable {
@@ -21,8 +28,10 @@ export class Message implements Disposable {
 
   #fields: Record<string, string> | undefined;
   #state: State | undefined;
+  readonly #unit: TestUnit;
+  readonly #fdCount: number;
 
-  constructor({ data, credentials, fds, receivedUsec }: Arrival) {
+  constructor({ data, credentials, fds, receivedUsec }: Arrival, unit: TestUnit = {}) {
     this.bytes = data;
     this.text = decoder.decode(data);
     this.pid = credentials?.pid ?? 0;
@@ -30,6 +39,8 @@ export class Message implements Disposable {
     this.gid = credentials?.gid ?? 65534;
     this.fds = [...fds];
     this.receivedUsec = receivedUsec;
+    this.#unit = unit;
+    this.#fdCount = fds.length;
   }
 
   /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
@@ -42,6 +53,21 @@ export class Message implements Disposable {
   get state(): State {
     this.#state ??= decode(this.text);
     return this.#state;
+  }
+
+  /**
+   * What systemd would do with it, and what it would ignore, why, and what cures it; in the unit that openReceiver() was told of.
+   *
+   * @example
+   * using receiver = openReceiver({ unit: { type: "notify-reload" } });
+   * const message = await receiver.waitFor({ ready: true });
+   * if (message.verdict.problems.length > 0) throw new Error(message.verdict.problems[0]?.why);
+   */
+  get verdict(): Verdict {
+    const { pid, uid } = this;
+    const { mainPid } = this.#unit;
+    const role = mainPid === undefined || mainPid === pid ? "main" : "member";
+    return judge({ bytes: this.bytes, fdCount: this.#fdCount, sender: { pid, uid, role } }, this.#unit);
   }
 
   /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
