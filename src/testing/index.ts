@@ -19,6 +19,8 @@ export interface ReceiverOptions {
    * messages too. "hold": they are messages, and are answered when those are closed.
    */
   barriers?: "answer" | "show" | "hold" | undefined;
+  /** Whether `history` is kept, which takes memory for each message. Default: true. */
+  keepHistory?: boolean | undefined;
   /** The unit that it stands for: what `message.verdict` goes by. */
   unit?: TestUnit | undefined;
 }
@@ -54,16 +56,18 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   readonly #worker: Worker;
   readonly #barriers: "answer" | "show" | "hold";
+  readonly #keepHistory: boolean;
   readonly #unit: TestUnit | undefined;
   readonly #untaken: Message[] = [];
   readonly #waiting = new Set<() => void>();
   #stop: number | undefined;
   #failure: string | undefined;
 
-  constructor({ address = newAddress(), barriers = "answer", unit }: ReceiverOptions) {
+  constructor({ address = newAddress(), barriers = "answer", keepHistory = true, unit }: ReceiverOptions) {
     this.address = address;
     this.env = { NOTIFY_SOCKET: address };
     this.#barriers = barriers;
+    this.#keepHistory = keepHistory;
     this.#unit = unit;
     const socket = listen(address);
     const [stopped, stop] = sys.pipe();
@@ -148,7 +152,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
       const message = new Message(arrival, this.#unit);
       if (message.isBarrier && this.#barriers !== "hold") message.close();
       if (message.isBarrier && this.#barriers === "answer") continue;
-      this.history.push(message);
+      if (this.#keepHistory) this.history.push(message);
       if (this.#stop === undefined) message.close();
       else this.#untaken.push(message);
     }

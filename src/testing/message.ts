@@ -23,6 +23,8 @@ export class Message implements Disposable {
   readonly gid: number;
   /** The file descriptors that came along; empty once they are closed. */
   readonly fds: number[];
+  /** Whether bytes or file descriptors of it were lost: it had more than there is room for. */
+  readonly truncated: boolean;
   /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
   readonly receivedUsec: number;
 
@@ -31,7 +33,7 @@ export class Message implements Disposable {
   readonly #unit: TestUnit;
   readonly #fdCount: number;
 
-  constructor({ data, credentials, fds, receivedUsec }: Arrival, unit: TestUnit = {}) {
+  constructor({ data, credentials, fds, receivedUsec, truncated }: Arrival, unit: TestUnit = {}) {
     this.bytes = data;
     this.text = decoder.decode(data);
     this.pid = credentials?.pid ?? 0;
@@ -39,6 +41,7 @@ export class Message implements Disposable {
     this.gid = credentials?.gid ?? 65534;
     this.fds = [...fds];
     this.receivedUsec = receivedUsec;
+    this.truncated = truncated;
     this.#unit = unit;
     this.#fdCount = fds.length;
   }

@@ -1,7 +1,36 @@
-import type { Tool } from "./tool.ts";
+/** `sd-notify monitor`: systemd on the laptop. */
 
-export const tool = { name: "monitor", description: "", operand: "", options: {} } as const satisfies Tool;
+import { isTerminal, print } from "../cli/output.ts";
+import type { MonitorEvent } from "./monitor/events.ts";
+import { readKeys } from "./monitor/keys.ts";
+import { Limiter } from "./monitor/limiter.ts";
+import { parseOptions } from "./monitor/options.ts";
+import { show } from "./monitor/show.ts";
+import { Supervisor } from "./monitor/supervisor.ts";
 
-export async function main(_args: readonly string[]): Promise<number> {
-  throw new Error("not there yet");
+export { tool } from "./monitor/options.ts";
+
+export async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  const terminal = isTerminal();
+  const colour = terminal && !process.env.NO_COLOR;
+  const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
+  const limiter = new Limiter((event) => print(text(event)));
+  using supervisor = new Supervisor(options, (event) => {
+    if (options.json) print(`${JSON.stringify(event)}\n`);
+    else limiter.emit(event);
+  });
+  const stop = (why: string) => supervisor.stop(why);
+  const keys: Record<string, () => void> = {
+    r: () => supervisor.reload(),
+    t: () => stop("key t"),
+    q: () => stop("key q"),
+    "\x03": () => stop("Ctrl-C"),
+    R: () => supervisor.restart(),
+  };
+  process.on("SIGINT", () => stop("SIGINT"));
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  using _ = readKeys((key) => keys[key]?.());
+  const { status } = await supervisor.run();
+  return status;
 }

@@ -13,10 +13,10 @@ import { standalone } from "../cli/runtime.ts";
 import { pidfdInodeOf } from "../process.ts";
 
 export interface ProgramOptions {
-  /** The whole environment; LISTEN_* of `fds` is added. */
+  /** The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. */
   env: Record<string, string | undefined>;
   stdin?: "inherit" | "ignore";
-  stdout?: "inherit" | "pipe" | "ignore";
+  stdout?: "inherit" | "pipe" | "ignore" | number;
   stderr?: "inherit" | "pipe" | "ignore";
   /** File descriptors to pass, from 3 on, as sd_listen_fds(3) finds them. */
   fds?: readonly { fd: number; name: string }[];
@@ -56,6 +56,7 @@ export function becomeTied(args: readonly string[]): void {
       const inode = pidfdInodeOf(process.pid);
       if (inode !== undefined) setEnvironment("LISTEN_PIDFDID", `${inode}`);
     }
+    if (process.env.WATCHDOG_USEC !== undefined) setEnvironment("WATCHDOG_PID", `${process.pid}`);
     const command = args.slice(args.indexOf("--") + 1).map((arg) => Buffer.from(arg));
     execCommand(command, inheritedFds(), true);
   } catch (error) {

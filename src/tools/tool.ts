@@ -92,7 +92,7 @@ export function parseCount(option: string, text: string, min = 0): number {
 }
 
 /** Reads one of some words. @throws UsageError */
-export function parseWord<Word extends string>(option: string, text: string, words: readonly Word[]): Word {
+export function parseWord<const Word extends string>(option: string, text: string, words: readonly Word[]): Word {
   const word = words.find((word) => word === text);
   if (word === undefined) throw new UsageError(`--${option}=${text}: it must be ${words.join(", ")}`);
   return word;

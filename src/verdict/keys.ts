@@ -26,18 +26,18 @@ export interface Outcome {
 /** Returns what an assignment does. */
 export function judgeAssignment({ key, value }: Assignment, surroundings: Surroundings): Outcome {
   const rule = RULES.get(key);
-  if (rule) return rule(value, surroundings);
+  if (rule) return rule(value, surroundings, key);
   if (key.startsWith("X_")) return { effect: `${key}: kept for whoever else reads the messages` };
   const meant = [...RULES.keys()].find((known) => known === key.trim().toUpperCase() || isNear(known, key));
   return ignored(
     "the service manager knows no such key",
-    meant === undefined ? `X_${key}=, as keys of one's own are called` : `${meant}=`,
+    meant === undefined ? `X_${key}=, as keys of one's own are called` : `${meant}=${value}`,
   );
 }
 
 // --- internal ---
 
-type Rule = (value: string, surroundings: Surroundings) => Outcome;
+type Rule = (value: string, surroundings: Surroundings, key: string) => Outcome;
 
 const RULES = new Map<string, Rule>([
   ["READY", only("1", ready)],
@@ -166,13 +166,15 @@ function fdName(value: string, { keys }: Surroundings): Outcome {
 // --- kinds of values ---
 
 function only(expected: string, rule: Rule): Rule {
-  return (value, surroundings) =>
-    value === expected ? rule(value, surroundings) : ignored(`only ${expected} means anything`, `=${expected}`);
+  return (value, surroundings, key) =>
+    value === expected
+      ? rule(value, surroundings, key)
+      : ignored(`only ${expected} means anything`, `${key}=${expected}`);
 }
 
 function word(words: readonly string[], rule: Rule): Rule {
-  return (value, surroundings) =>
-    words.includes(value) ? rule(value, surroundings) : ignored(`it is none of ${words.join(", ")}`);
+  return (value, surroundings, key) =>
+    words.includes(value) ? rule(value, surroundings, key) : ignored(`it is none of ${words.join(", ")}`);
 }
 
 function number(rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
@@ -207,9 +209,11 @@ function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-/** Whether one letter is wrong, missing or too many. */
+/** Whether one letter is wrong, missing or too many, or some are in another order. */
 function isNear(known: string, key: string): boolean {
-  if (Math.abs(known.length - key.length) > 1 || known === key) return false;
+  const letters = (text: string) => [...text].sort().join("");
+  if (letters(known) === letters(key)) return true;
+  if (Math.abs(known.length - key.length) > 1) return false;
   let i = 0;
   while (i < key.length && known[i] === key[i]) i++;
   const [rest, other] = [known.slice(i), key.slice(i)];

@@ -1,0 +1,37 @@
+/** What the monitor has to tell: as an object with --json, as text else. */
+
+import type { FdKind } from "../../listen-fds.ts";
+import type { Phase, Sender, Verdict } from "../../verdict/verdict.ts";
+import type { Ping } from "./watchdog.ts";
+
+/** What the unit is at; "inactive" and "failed" when nothing of it runs. */
+export type UnitPhase = Phase | "inactive" | "failed";
+
+export type MonitorEvent = { timeUsec: number } & (
+  | { event: "started"; pid: number; command: string[]; socket: string; fds: string[] }
+  | {
+      event: "message";
+      sender: Sender & { name: string };
+      text: string;
+      fds: ({ name: string } & FdKind)[];
+      verdict: Verdict;
+      /** Where it is a ping of the watchdog: how long after the one before. */
+      ping?: Ping;
+    }
+  | { event: "barrier"; sender: Sender & { name: string }; answeredUsec: number; verdict: Verdict }
+  | { event: "phase"; from: UnitPhase; to: UnitPhase; afterUsec?: number; why?: string }
+  | { event: "watchdog"; timeoutUsec: number }
+  | { event: "signal"; signal: string; pids: number[]; why: string }
+  | { event: "fd"; name: string; what: string }
+  | { event: "exit"; pid: number; code: number | null; signal: string | null }
+  | { event: "suppressed"; messages: number; ignored: number }
+  | { event: "end"; timeline: Span[]; messages: number; ignored: number; status: number; why: string }
+);
+
+/** How long the unit was at something. */
+export interface Span {
+  phase: UnitPhase;
+  startUsec: number;
+  /** Absent at the end. */
+  durationUsec?: number;
+}

@@ -1,0 +1,40 @@
+/** The fd store of the unit: what it keeps for the next start. */
+
+import { close } from "../../../ffi/syscalls.ts";
+import type { Message } from "../../testing/message.ts";
+
+export interface StoredFd {
+  fd: number;
+  name: string;
+}
+
+export class FdStore {
+  readonly fds: StoredFd[] = [];
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Takes the fds of a message, as many as there is room for. */
+  add(message: Message, name: string): StoredFd[] {
+    const taken = message.fds.splice(0, Math.max(0, this.#max - this.fds.length)).map((fd) => ({ fd, name }));
+    this.fds.push(...taken);
+    return taken;
+  }
+
+  /** Closes those of a name. Returns how many. */
+  remove(name: string): number {
+    const gone = this.fds.filter((stored) => stored.name === name);
+    for (const stored of gone) {
+      this.fds.splice(this.fds.indexOf(stored), 1);
+      close(stored.fd);
+    }
+    return gone.length;
+  }
+
+  /** Closes all. */
+  clear(): void {
+    for (const { fd } of this.fds.splice(0)) close(fd);
+  }
+}

@@ -1,0 +1,70 @@
+/** The options of the monitor: those of a unit, by their names. */
+
+import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../tool.ts";
+
+export const tool = {
+  name: "monitor",
+  description: "Start a command as systemd would, and show what it tells the service manager",
+  operand: "-- CMD [ARG…]",
+  options: {
+    type: { type: "string", hint: "TYPE", help: "Type=: notify [default] or notify-reload" },
+    "notify-access": { type: "string", hint: "WHO", help: "NotifyAccess=: main [default], exec or all" },
+    watchdog: { type: "string", hint: "TIME", help: "WatchdogSec=: the time between two pings at most" },
+    "timeout-start": { type: "string", hint: "TIME", help: "TimeoutStartSec= [default: 90 s]; 0: none" },
+    "timeout-stop": { type: "string", hint: "TIME", help: "TimeoutStopSec= [default: 90 s]; 0: none" },
+    fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: how many fds are kept for a restart" },
+    restart: { type: "boolean", help: "Restart=always: start the command again when it ends" },
+    until: { type: "string", hint: "WHAT", help: "Stop the command and exit at: ready, stopping or exit" },
+    timeout: { type: "string", hint: "TIME", help: "How long that may take" },
+    strict: { type: "boolean", help: "Exit with 5 where the service manager would ignore anything" },
+    json: { type: "boolean", help: "Print an object for each event, on a line each" },
+    help: { type: "boolean", short: "h", help: "Show this help" },
+  },
+  footer: `Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard error.
+Times are seconds, or a number with ms, s, min or h.
+
+Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, or ended badly;
+4 the time was over; 5 something was ignored, with --strict.`,
+} as const satisfies Tool;
+
+export interface MonitorOptions {
+  command: string[];
+  type: "notify" | "notify-reload";
+  notifyAccess: "none" | "main" | "exec" | "all";
+  /** 0: no watchdog. */
+  watchdogUsec: number;
+  timeoutStartMs: number;
+  timeoutStopMs: number;
+  fdStoreMax: number;
+  restart: boolean;
+  until: (typeof UNTIL)[number] | undefined;
+  timeoutMs: number;
+  strict: boolean;
+  json: boolean;
+}
+
+const UNTIL = ["ready", "stopping", "exit"] as const;
+
+/** Reads the arguments. @throws UsageError */
+export function parseOptions(args: readonly string[]): MonitorOptions {
+  const parsed = parse(tool, args);
+  const { values } = parsed;
+  const time = (name: "timeout-start" | "timeout-stop" | "timeout", otherwise: number) => {
+    const text = values[name];
+    return text === undefined ? otherwise : parseTime(name, text) || Number.POSITIVE_INFINITY;
+  };
+  return {
+    command: commandOf(tool, parsed),
+    type: parseWord("type", values.type ?? "notify", ["notify", "notify-reload"]),
+    notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ["none", "main", "exec", "all"]),
+    watchdogUsec: values.watchdog === undefined ? 0 : Math.round(parseTime("watchdog", values.watchdog) * 1000),
+    timeoutStartMs: time("timeout-start", 90_000),
+    timeoutStopMs: time("timeout-stop", 90_000),
+    fdStoreMax: values.fdstore === undefined ? 0 : parseCount("fdstore", values.fdstore),
+    restart: values.restart ?? false,
+    until: values.until === undefined ? undefined : parseWord("until", values.until, UNTIL),
+    timeoutMs: time("timeout", Number.POSITIVE_INFINITY),
+    strict: values.strict ?? false,
+    json: values.json ?? false,
+  };
+}

@@ -1,0 +1,383 @@
+/** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
+
+import { constants } from "node:os";
+import { adoptOrphans } from "../../../ffi/process.ts";
+import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import { barrier } from "../../barrier.ts";
+import { childEnv } from "../../environment.ts";
+import { kindOf } from "../../listen-fds.ts";
+import { type Message, openReceiver, type Receiver } from "../../testing/index.ts";
+import { judge, type Verdict } from "../../verdict/verdict.ts";
+import { EXIT_EXEC, startProgram } from "../program.ts";
+import type { MonitorEvent } from "./events.ts";
+import { FdStore } from "./fd-store.ts";
+import type { MonitorOptions } from "./options.ts";
+import { catches, descendants, roleOf, senderOf } from "./processes.ts";
+import { Unit } from "./unit.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** How it ended. */
+export interface Outcome {
+  status: number;
+  why: string;
+}
+
+type TimerName = "start" | "stop" | "until";
+
+/** Exit statuses of the monitor: see its help. */
+const ENDED_BEFORE = 3;
+const TIME_OVER = 4;
+const IGNORED = 5;
+
+export class Supervisor implements Disposable {
+  readonly #options: MonitorOptions;
+  readonly #emit: (event: MonitorEvent) => void;
+  readonly #receiver: Receiver;
+  readonly #unit: Unit;
+  readonly #store: FdStore;
+  readonly #startUsec = monotonicUsec();
+  readonly #done = Promise.withResolvers<Outcome>();
+  readonly #timers: Partial<Record<TimerName, Timer>> = {};
+  readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
+  #mainPid: number | undefined;
+  #messages = 0;
+  #ignored = 0;
+  #missed = 0;
+  /** What is to happen when the command has ended; undefined: what the options say. */
+  #next: "start" | Outcome | undefined;
+  /** Why it is being stopped, where that makes it fail. */
+  #failure: string | undefined;
+  #isStopping = false;
+
+  constructor(options: MonitorOptions, emit: (event: MonitorEvent) => void) {
+    this.#options = options;
+    this.#emit = emit;
+    this.#receiver = openReceiver({ barriers: "hold", keepHistory: false });
+    this.#store = new FdStore(options.fdStoreMax);
+    this.#unit = new Unit({
+      type: options.type,
+      notifyAccess: options.notifyAccess,
+      fdStoreMax: options.fdStoreMax,
+      watchdogUsec: options.watchdogUsec,
+    });
+  }
+
+  /** Starts the command. Resolves to how it ended, when nothing of it runs any more. */
+  async run(): Promise<Outcome> {
+    adoptOrphans();
+    this.#setTimer("until", this.#options.timeoutMs, () => {
+      this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
+    });
+    this.#start();
+    const taking = this.#takeMessages();
+    const outcome = await this.#done.promise;
+    this.#setTimer("until", Number.POSITIVE_INFINITY);
+    await this.#endLeftOvers();
+    this.#receiver.close();
+    await taking;
+    const { status, why } = this.#judgeOutcome(outcome);
+    const timeUsec = this.#now();
+    const timeline = this.#unit.timeline(timeUsec);
+    this.#emit({ event: "end", timeUsec, timeline, messages: this.#messages, ignored: this.#ignored, status, why });
+    return { status, why };
+  }
+
+  /** Closes what it has open. */
+  [Symbol.dispose](): void {
+    this.#receiver.close();
+    this.#store.clear();
+  }
+
+  /** Has the main process reload, as Type=notify-reload does, or ExecReload=kill -HUP $MAINPID. */
+  reload(): void {
+    if (this.#mainPid === undefined || !this.#unit.isUp) return;
+    this.#unit.facts.reloadUsec = monotonicUsec();
+    this.#signal("SIGHUP", [this.#mainPid], "reload");
+  }
+
+  /** Stops the command as systemd would; a second time, at once. */
+  stop(why: string): void {
+    if (!this.#unit.isUp) return;
+    if (this.#isStopping) {
+      this.#kill(`${why}, once more`);
+      return;
+    }
+    this.#next ??= { status: 0, why: "stopped" };
+    this.#stop(why);
+  }
+
+  /** Stops the command, and starts it again. */
+  restart(): void {
+    if (!this.#unit.isUp || this.#next !== undefined) return;
+    this.#next = "start";
+    this.#stop("restart");
+  }
+
+  // --- internal: the life of the command ---
+
+  #start(): void {
+    const { command, watchdogUsec, timeoutStartMs } = this.#options;
+    this.#next = undefined;
+    this.#failure = undefined;
+    this.#isStopping = false;
+    this.#watchdog.timeoutUsec = watchdogUsec;
+    this.#unit.facts.notifyAccess = this.#options.notifyAccess;
+    this.#unit.facts.watchdogUsec = watchdogUsec;
+    const watchdog = watchdogUsec > 0 ? { WATCHDOG_USEC: `${watchdogUsec}` } : {};
+    const program = startProgram(command, {
+      env: { ...childEnv(), ...this.#receiver.env, ...watchdog },
+      stdin: "ignore",
+      // Standard output is the monitor's.
+      stdout: 2,
+      fds: this.#store.fds,
+    });
+    this.#mainPid = program.pid;
+    const fds = this.#store.fds.map(({ name }) => name);
+    this.#emit({
+      event: "started",
+      timeUsec: this.#now(),
+      pid: program.pid,
+      command,
+      socket: this.#receiver.address,
+      fds,
+    });
+    this.#enter("activating");
+    this.#setTimer("start", timeoutStartMs, () => this.#fail("no READY=1 within the time of TimeoutStartSec="));
+    program.exited.then(() => this.#ended(program)).catch(this.#done.reject);
+  }
+
+  async #ended({ pid, exitCode, signalCode }: Bun.Subprocess): Promise<void> {
+    // What it sent before its end may be on its way still.
+    await barrier({ socket: this.#receiver.address });
+    const signal = signalCode as string | null;
+    this.#emit({ event: "exit", timeUsec: this.#now(), pid, code: exitCode, signal });
+    this.#clearTimers();
+    await this.#endLeftOvers();
+    this.#mainPid = undefined;
+    const failure = this.#failure ?? this.#whyFailed(exitCode, signal);
+    this.#enter(failure === undefined ? "inactive" : "failed", failure);
+    const next = this.#next ?? (this.#options.restart ? "start" : this.#outcomeOf(failure));
+    if (next === "start") this.#start();
+    else this.#done.resolve(next);
+  }
+
+  /** systemd.service(5): which ends are none of success. */
+  #whyFailed(code: number | null, signal: string | null): string | undefined {
+    const stopping = this.#unit.phase === "deactivating";
+    if (code === EXIT_EXEC) return "it can't be executed";
+    if (signal !== null && !["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"].includes(signal)) return `killed by ${signal}`;
+    if (code !== null && code !== 0) return `exit status ${code}`;
+    if (this.#unit.phase === "activating" && !stopping) return "it ended before READY=1 (Result=protocol)";
+    return undefined;
+  }
+
+  #outcomeOf(failure: string | undefined): Outcome {
+    const { until } = this.#options;
+    if (failure !== undefined) return { status: ENDED_BEFORE, why: failure };
+    if (until === "ready" || until === "stopping")
+      return { status: ENDED_BEFORE, why: `it ended, and ${until} has not come` };
+    return { status: 0, why: "ended" };
+  }
+
+  /** Stops the command; then that is the end. */
+  #finish(outcome: Outcome): void {
+    if (typeof this.#next === "object") return;
+    this.#next = outcome;
+    if (this.#unit.isUp) this.#stop(outcome.why);
+    else this.#done.resolve(outcome);
+  }
+
+  /** The time is over: the command is stopped, and has failed. */
+  #fail(why: string): void {
+    this.#failure = why;
+    this.#finish({ status: TIME_OVER, why });
+  }
+
+  #stop(why: string): void {
+    this.#isStopping = true;
+    this.#clearTimers();
+    this.#enter("deactivating");
+    // systemd.kill(5): KillMode=control-group.
+    this.#signal("SIGTERM", this.#processes(), why);
+    this.#setTimer("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
+  }
+
+  #kill(why: string): void {
+    this.#signal("SIGKILL", this.#processes(), why);
+  }
+
+  /** What the command has started and left is stopped with it. */
+  async #endLeftOvers(): Promise<void> {
+    let left = descendants(process.pid).map(({ pid }) => pid);
+    if (left.length === 0) return;
+    this.#signal("SIGTERM", left, "left over");
+    const deadline = performance.now() + Math.min(this.#options.timeoutStopMs, 2000);
+    while (left.length > 0 && performance.now() < deadline) {
+      // They are nobody's children here that an event would tell of.
+      await Bun.sleep(10);
+      left = descendants(process.pid).map(({ pid }) => pid);
+    }
+    if (left.length > 0) this.#signal("SIGKILL", left, "left over");
+  }
+
+  #judgeOutcome(outcome: Outcome): Outcome {
+    if (outcome.status !== 0 || !this.#options.strict || this.#ignored + this.#missed === 0) return outcome;
+    const what = this.#ignored > 0 ? "something was ignored" : "a ping of the watchdog was missed";
+    return { status: IGNORED, why: `${outcome.why}; --strict, and ${what}` };
+  }
+
+  // --- internal: messages ---
+
+  async #takeMessages(): Promise<void> {
+    for await (const message of this.#receiver) {
+      using _ = message;
+      this.#take(message);
+    }
+  }
+
+  #take(message: Message): void {
+    // The monitor's own barrier, when the command has ended.
+    if (message.pid === process.pid && message.isBarrier) return;
+    const sender = senderOf(message.pid, message.uid, this.#mainPid, process.pid);
+    const { facts } = this.#unit;
+    const isMain = sender.role === "main";
+    if (isMain && this.#options.type === "notify-reload") facts.handlesReload = catches(sender.pid, SIGHUP);
+    facts.fdStored = this.#store.fds.length;
+    const mainPid = message.state.mainPid;
+    const verdict = judge(
+      {
+        bytes: message.bytes,
+        fdCount: message.fds.length,
+        sender,
+        mainPidRole: mainPid === undefined ? undefined : roleOf(mainPid, this.#mainPid, process.pid),
+      },
+      facts,
+    );
+    if (message.truncated) verdict.problems.push({ what: "fds", why: "some were lost: no more can be open here" });
+    if (verdict.problems.length > 0) this.#ignored++;
+    if (message.isBarrier) {
+      message.close();
+      const answeredUsec = monotonicUsec() - message.receivedUsec;
+      this.#emit({ event: "barrier", timeUsec: this.#at(message), sender, answeredUsec, verdict });
+      return;
+    }
+    this.#messages++;
+    const isPing = message.state.watchdog === true && accepts(verdict, message, "WATCHDOG");
+    const ping = isPing ? this.#watchdog.ping(message.receivedUsec) : undefined;
+    const name = message.fields.FDNAME ?? "";
+    const fds = message.fds.map((fd) => ({ name, ...kindOf(fd) }));
+    this.#emit({
+      event: "message",
+      timeUsec: this.#at(message),
+      sender,
+      text: message.text,
+      fds,
+      verdict,
+      ...(ping && { ping }),
+    });
+    this.#apply(message, verdict);
+  }
+
+  /** Does what the verdict says. */
+  #apply(message: Message, verdict: Verdict): void {
+    const { state, fields } = message;
+    const { facts } = this.#unit;
+    const has = (key: string) => accepts(verdict, message, key);
+    if (has("MAINPID") && state.mainPid !== undefined) this.#mainPid = state.mainPid;
+    if (has("NOTIFYACCESS")) facts.notifyAccess = state.notifyAccess;
+    if (has("WATCHDOG_USEC")) facts.watchdogUsec = this.#watchdog.timeoutUsec = Number(fields.WATCHDOG_USEC);
+    if (has("FDSTOREREMOVE")) this.#removeFds(fields.FDNAME ?? "");
+    else if (fields.FDSTORE === "1" && verdict.problems[0]?.what !== "") this.#storeFds(message);
+    if (has("EXTEND_TIMEOUT_USEC")) this.#extend(Number(fields.EXTEND_TIMEOUT_USEC) / 1000);
+    if (fields.WATCHDOG === "trigger" && has("WATCHDOG")) this.#watchdogIsOver();
+    if (verdict.phase === undefined) return;
+    const was = this.#unit.phase;
+    this.#enter(verdict.phase, undefined, this.#at(message));
+    const { until } = this.#options;
+    if (verdict.phase === "active") {
+      this.#setTimer("start", Number.POSITIVE_INFINITY);
+      if (was === "activating") this.#watchdog.start(message.receivedUsec);
+      if (was === "activating" && until === "ready") this.#finish({ status: 0, why: "ready" });
+    }
+    if (verdict.phase === "deactivating" && until === "stopping") this.#finish({ status: 0, why: "stopping" });
+  }
+
+  #storeFds(message: Message): void {
+    const name = message.fields.FDNAME ?? "stored";
+    for (const _ of this.#store.add(message, name)) {
+      this.#emit({
+        event: "fd",
+        timeUsec: this.#now(),
+        name,
+        what: `kept, ${this.#store.fds.length} of ${this.#options.fdStoreMax}`,
+      });
+    }
+  }
+
+  #removeFds(name: string): void {
+    const count = this.#store.remove(name);
+    this.#emit({ event: "fd", timeUsec: this.#now(), name, what: `${count} closed` });
+  }
+
+  #extend(ms: number): void {
+    const timer =
+      this.#unit.phase === "activating" ? "start" : this.#unit.phase === "deactivating" ? "stop" : undefined;
+    if (timer === "start") this.#setTimer("start", ms, () => this.#fail("the time of EXTEND_TIMEOUT_USEC= is over"));
+    if (timer === "stop") this.#setTimer("stop", ms, () => this.#kill("the time of EXTEND_TIMEOUT_USEC= is over"));
+  }
+
+  #watchdogIsOver(): void {
+    this.#missed++;
+    this.#emit({ event: "watchdog", timeUsec: this.#now(), timeoutUsec: this.#watchdog.timeoutUsec });
+    this.#watchdog.start(monotonicUsec());
+  }
+
+  // --- internal ---
+
+  #enter(phase: Unit["phase"], why?: string, timeUsec = this.#now()): void {
+    const event = this.#unit.enter(phase, timeUsec, why);
+    if (event) this.#emit(event);
+  }
+
+  #processes(): number[] {
+    return descendants(process.pid).map(({ pid }) => pid);
+  }
+
+  #signal(signal: "SIGHUP" | "SIGTERM" | "SIGKILL", pids: readonly number[], why: string): void {
+    const reached = pids.filter((pid) => {
+      try {
+        return process.kill(pid, signal);
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    });
+    if (reached.length > 0) this.#emit({ event: "signal", timeUsec: this.#now(), signal, pids: reached, why });
+  }
+
+  #clearTimers(): void {
+    this.#watchdog.stop();
+    this.#setTimer("start", Number.POSITIVE_INFINITY);
+    this.#setTimer("stop", Number.POSITIVE_INFINITY);
+  }
+
+  #setTimer(name: TimerName, ms: number, action?: () => void): void {
+    clearTimeout(this.#timers[name]);
+    if (action !== undefined && ms < 0x7fffffff) this.#timers[name] = setTimeout(action, Math.max(0, ms));
+  }
+
+  #now(): number {
+    return monotonicUsec() - this.#startUsec;
+  }
+
+  #at(message: Message): number {
+    return message.receivedUsec - this.#startUsec;
+  }
+}
+
+const SIGHUP = constants.signals.SIGHUP;
+
+/** Whether an assignment of the message counts. */
+function accepts({ problems }: Verdict, { fields }: Message, key: string): boolean {
+  return key in fields && !problems.some(({ what }) => what === "" || what.startsWith(`${key}=`));
+}
