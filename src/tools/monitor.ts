@@ -30,6 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
   };
   process.on("SIGINT", () => stop("SIGINT"));
   process.on("SIGTERM", () => stop("SIGTERM"));
+  if (terminal && process.stdin.isTTY && !options.json) print("Keys: r reload, t stop, R restart, q quit\n");
   using _ = readKeys((key) => keys[key]?.());
   const { status } = await supervisor.run();
   return status;

@@ -45,7 +45,7 @@ export function roleOf(pid: number, mainPid: number | undefined, root: number): 
   return senderOf(pid, 0, mainPid, root).role;
 }
 
-/** Returns the descendants of a process that are not zombies. */
+/** Returns the descendants of a process; those that have ended, and wait for their parent to ask, are zombies. */
 export function descendants(root: number): ProcessInfo[] {
   const all = new Map<number, ProcessInfo>();
   for (const entry of readdirSync("/proc")) {
@@ -57,7 +57,7 @@ export function descendants(root: number): ProcessInfo[] {
     const info = all.get(parent);
     return info !== undefined && isBelow(info);
   };
-  return [...all.values()].filter((info) => !info.isZombie && isBelow(info));
+  return [...all.values()].filter(isBelow);
 }
 
 /** proc_pid_status(5), SigCgt: whether a process has a handler for the signal; undefined where that can't be read. */

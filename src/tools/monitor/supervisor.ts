@@ -1,7 +1,7 @@
 /** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
 
 import { constants } from "node:os";
-import { adoptOrphans } from "../../../ffi/process.ts";
+import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
 import { childEnv } from "../../environment.ts";
@@ -39,6 +39,8 @@ export class Supervisor implements Disposable {
   readonly #done = Promise.withResolvers<Outcome>();
   readonly #timers: Partial<Record<TimerName, Timer>> = {};
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
+  /** The process that was started: Bun waits for its end. */
+  #programPid: number | undefined;
   #mainPid: number | undefined;
   #messages = 0;
   #ignored = 0;
@@ -131,7 +133,7 @@ export class Supervisor implements Disposable {
       stdout: 2,
       fds: this.#store.fds,
     });
-    this.#mainPid = program.pid;
+    this.#programPid = this.#mainPid = program.pid;
     const fds = this.#store.fds.map(({ name }) => name);
     this.#emit({
       event: "started",
@@ -208,16 +210,13 @@ export class Supervisor implements Disposable {
 
   /** What the command has started and left is stopped with it. */
   async #endLeftOvers(): Promise<void> {
-    let left = descendants(process.pid).map(({ pid }) => pid);
-    if (left.length === 0) return;
-    this.#signal("SIGTERM", left, "left over");
+    if (this.#processes().length === 0) return;
+    this.#signal("SIGTERM", this.#processes(), "left over");
     const deadline = performance.now() + Math.min(this.#options.timeoutStopMs, 2000);
-    while (left.length > 0 && performance.now() < deadline) {
-      // They are nobody's children here that an event would tell of.
-      await Bun.sleep(10);
-      left = descendants(process.pid).map(({ pid }) => pid);
-    }
-    if (left.length > 0) this.#signal("SIGKILL", left, "left over");
+    // They are nobody's children that an event would tell of.
+    for (; this.#processes().length > 0 && performance.now() < deadline; await Bun.sleep(10));
+    this.#signal("SIGKILL", this.#processes(), "left over");
+    while (this.#processes().length > 0) await Bun.sleep(1);
   }
 
   #judgeOutcome(outcome: Outcome): Outcome {
@@ -339,8 +338,12 @@ export class Supervisor implements Disposable {
     if (event) this.#emit(event);
   }
 
+  /** The processes of the unit that run. Those that have ended, and were adopted, are forgotten. */
   #processes(): number[] {
-    return descendants(process.pid).map(({ pid }) => pid);
+    const all = descendants(process.pid);
+    const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.#programPid);
+    for (const { pid, isZombie } of adopted) if (isZombie) waitForExit(pid);
+    return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
   }
 
   #signal(signal: "SIGHUP" | "SIGTERM" | "SIGKILL", pids: readonly number[], why: string): void {
