@@ -100,6 +100,7 @@ describe("an assignment", () => {
     ],
     ["MONOTONIC_USEC=5", {}, 0, ["MONOTONIC_USEC=5: it belongs to RELOADING=1"]],
     ["MAINPID=77", {}, 0, ["process 77 is the main one"]],
+    ["MAINPID=1", {}, 0, ["MAINPID=1: process 1 is the service manager"]],
     ["MAINPID=x", {}, 0, ["MAINPID=x: it is no PID -> MAINPID= with a number"]],
     ["ERRNO=2", {}, 0, ["the service failed with errno 2"]],
     ["ERRNO=4096", {}, 0, ["ERRNO=4096: it is no number from 0 to 4095"]],

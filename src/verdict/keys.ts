@@ -116,6 +116,7 @@ function status(value: string, { message }: Surroundings): Outcome {
 
 function mainPid(value: string, { message: { sender, mainPidRole } }: Surroundings): Outcome {
   if (!/^[1-9]\d*$/.test(value)) return ignored("it is no PID", "MAINPID= with a number");
+  if (value === "1") return ignored("process 1 is the service manager");
   if (mainPidRole === "gone") return ignored(`there is no process ${value}`);
   if (mainPidRole === "stranger" && sender.uid !== 0) {
     return ignored(`process ${value} is not of this unit, and only root may name such a one`, "send it as root");
