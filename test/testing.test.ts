@@ -26,6 +26,44 @@ describe("openReceiver()", () => {
     expect(() => fstatSync(received)).toThrow("EBADF");
   });
 
+  test("judges messages, by the unit that it stands for", async () => {
+    using plain = openReceiver();
+    notify({ ready: true }, { socket: plain.address });
+    expect((await plain.next()).verdict).toEqual({
+      effects: ["start-up, or a reload, is complete"],
+      problems: [],
+      phase: "active",
+    });
+    using receiver = openReceiver({ unit: { type: "notify", notifyAccess: "main", mainPid: 1, fdStoreMax: 0 } });
+    notify({ ready: true }, { socket: receiver.address });
+    expect((await receiver.next()).verdict.problems).toEqual([
+      {
+        what: "",
+        why: `process ${process.pid} is not the main process, and NotifyAccess=main takes messages from no other`,
+        cure: "NotifyAccess=all",
+      },
+    ]);
+  });
+
+  test("holds senders back while this process is busy, and loses nothing", async () => {
+    using receiver = openReceiver({ keepHistory: false });
+    const count = 40_000;
+    const sender = `const { notifyRaw } = await import("../dist/index.js");
+      for (let i = 0; i < ${count}; i++) notifyRaw("X_I=" + i);
+      await Bun.write(process.env.SENT, "");`;
+    using directory = temporaryDirectory();
+    const sent = join(directory.path, "sent");
+    const done = runModule(sender, { env: { ...receiver.env, SENT: sent } });
+    await receiver.waitFor({ extra: { X_I: 0 } });
+    // Nothing is taken off the thread's hands meanwhile.
+    Bun.sleepSync(500);
+    expect(existsSync(sent)).toBe(false);
+    for (let i = 1; i < count; i++) expect((await receiver.next()).text).toBe(`X_I=${i}`);
+    await done;
+    expect(existsSync(sent)).toBe(true);
+    expect(receiver.history).toEqual([]);
+  }, 30_000);
+
   test("listens on a path, and removes it at the end", async () => {
     using directory = temporaryDirectory();
     const address = join(directory.path, "notify");

@@ -74,8 +74,13 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     this.#stop = stop;
     this.#worker = new Worker(workerUrl());
     this.#worker.unref();
+    const pending = new Int32Array(new SharedArrayBuffer(4));
     this.#worker.onmessage = ({ data }: MessageEvent<Batch | "stopped">) => {
-      if (data !== "stopped") return this.#arrive(data);
+      if (data !== "stopped") {
+        Atomics.sub(pending, 0, 1);
+        Atomics.notify(pending, 0);
+        return this.#arrive(data);
+      }
       sys.close(socket);
       sys.close(stopped);
       this.#worker.terminate();
@@ -84,7 +89,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
       this.#failure = message;
       this.close();
     };
-    this.#worker.postMessage({ socket, stop: stopped });
+    this.#worker.postMessage({ socket, stop: stopped, pending });
   }
 
   /**

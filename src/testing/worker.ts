@@ -11,17 +11,22 @@ import { type Arrival, type Batch, pack } from "./batch.ts";
 export interface Orders {
   socket: number;
   stop: number;
+  /** How many batches are on their way: shared. */
+  pending: Int32Array;
 }
 
 /** Messages are handed over together when many come at once. */
 const BATCH = 256;
+
+/** Batches on their way; beyond that, senders wait, as they do for a slow service manager. */
+const MAX_PENDING = 16;
 
 declare const self: {
   onmessage: (event: { data: Orders }) => void;
   postMessage(message: Batch | "stopped", transfer?: ArrayBuffer[]): void;
 };
 
-self.onmessage = ({ data: { socket, stop } }) => {
+self.onmessage = ({ data: { socket, stop, pending } }) => {
   for (;;) {
     const [messages = 0, stopped = 0] = pollAll([socket, stop], POLLIN, Number.POSITIVE_INFINITY);
     while (messages !== 0) {
@@ -33,7 +38,9 @@ self.onmessage = ({ data: { socket, stop } }) => {
       }
       if (arrivals.length > 0) {
         const batch = pack(arrivals);
+        Atomics.add(pending, 0, 1);
         self.postMessage(batch, [batch.bytes.buffer, batch.numbers.buffer]);
+        waitForRoom(pending);
       }
       if (arrivals.length < BATCH) break;
     }
@@ -41,3 +48,11 @@ self.onmessage = ({ data: { socket, stop } }) => {
   }
   self.postMessage("stopped");
 };
+
+// --- internal ---
+
+function waitForRoom(pending: Int32Array): void {
+  for (let count = Atomics.load(pending, 0); count >= MAX_PENDING; count = Atomics.load(pending, 0)) {
+    Atomics.wait(pending, 0, count);
+  }
+}
