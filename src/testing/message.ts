@@ -63,6 +63,7 @@ export class Message implements Disposable {
    *
    * @example
    * using receiver = openReceiver({ unit: { type: "notify-reload" } });
+   * notify({ ready: true }, { socket: receiver.address });
    * const message = await receiver.waitFor({ ready: true });
    * if (message.verdict.problems.length > 0) throw new Error(message.verdict.problems[0]?.why);
    */
