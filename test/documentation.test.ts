@@ -27,8 +27,7 @@ afterEach(async () => {
 const PRELUDE = `
   let fd = 0;
   const listener = fd;
-  var sessions = new Map();
-  const receiver = { waitFor: async () => {} };`;
+  var sessions = new Map();`;
 
 describe.each(files.flatMap((file) => examples(file).map((code, i) => [file, i + 1, code] as const)))(
   "%s, example %d",

@@ -119,7 +119,7 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
 
   test("in 60 columns no line is cut or broken by the terminal", async () => {
     const terminal = await openTerminal("--until=ready", 60);
-    const screen = await terminal.until("status 0");
+    const screen = await terminal.until("restored");
     const lines = screen.split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
     // A line that the terminal itself broke would begin at its first column.
