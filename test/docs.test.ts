@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { generate } from "../src/build/docs.ts";
+import { generate, TOOLS } from "../src/build/docs.ts";
 import { helpText } from "../src/cli/help.ts";
 import { OPTIONS } from "../src/cli/options.ts";
 import { missing, ROOT, run, titled } from "./support/run.ts";
@@ -10,6 +10,9 @@ const longOptions = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))
 const documented = OPTIONS.filter((option) => "help" in option)
   .map(({ long }) => `--${long}`)
   .sort();
+
+const ofTools = TOOLS.flatMap(({ options }) => Object.keys(options).map((long) => `--${long}`));
+const all = [...new Set([...documented, ...ofTools])].sort();
 
 test.each(Object.entries(generate()))("man/%s is what src/build/docs.ts makes of the options", async (name, text) => {
   expect(await Bun.file(join(man, name)).text()).toBe(text);
@@ -22,12 +25,12 @@ test("options, help, man page and completions name the same options", async () =
     .replaceAll("\\-", "-")
     .split("\n")
     .filter((line) => line.startsWith("\\fB-"));
-  expect(headings.flatMap(longOptions).sort()).toEqual(documented);
+  expect([...new Set(headings.flatMap(longOptions))].sort()).toEqual(all);
   for (const [name, text] of Object.entries(completions)) {
     const named = name.endsWith(".fish")
       ? text.match(/(?<= -l )[a-z-]+/g)?.map((long) => `--${long}`)
       : longOptions(text);
-    expect({ name, options: named?.sort() }).toEqual({ name, options: documented });
+    expect({ name, options: [...new Set(named)].sort() }).toEqual({ name, options: all });
   }
 });
 
@@ -55,6 +58,9 @@ describe("the completion", () => {
     ["sd-notify --exec A=1 \\; tru", "true truncate"],
     ["sd-notify --fork -- truncat", "truncate"],
     ["sd-notify X", ""],
+    ["sd-notify m", "monitor"],
+    ["sd-notify monitor --un", "--until="],
+    ["sd-notify monitor --json -- truncat", "truncate"],
   ])(titled("of bash completes %p with %p", noBash), async (line, words) => {
     const script = `
       source man/completions/sd-notify.bash

@@ -12,6 +12,39 @@ _sd_notify() {
             return
         fi
     done
+    case ${COMP_WORDS[1]} in
+    monitor)
+        if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "--type= --notify-access= --watchdog= --timeout-start= --timeout-stop= --fdstore= --restart --until= --timeout= --strict --json -h --help" -- "$current")
+            [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        fi
+        [[ $COMP_CWORD -gt 1 ]] && return
+        ;;
+    doctor)
+        if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "" -- "$current")
+            [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        fi
+        [[ $COMP_CWORD -gt 1 ]] && return
+        ;;
+    run)
+        if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "" -- "$current")
+            [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        fi
+        [[ $COMP_CWORD -gt 1 ]] && return
+        ;;
+    esac
+    if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "monitor doctor run" -- "$current")
+        return
+    fi
     case $current in
     --pid=*) mapfile -t COMPREPLY < <(compgen -W "auto parent self" -- "${current#*=}") ;;
     --uid=*) mapfile -t COMPREPLY < <(compgen -u -- "${current#*=}") ;;

@@ -7,6 +7,13 @@
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { OPTIONS, type Option, type OptionName } from "../cli/options.ts";
+import { tool as doctor } from "../tools/doctor.ts";
+import { tool as monitor } from "../tools/monitor.ts";
+import { tool as run } from "../tools/run.ts";
+import type { Tool, ToolOption } from "../tools/tool.ts";
+
+/** The subcommands. */
+export const TOOLS: readonly Tool[] = [monitor, doctor, run];
 
 type DocumentedOption = Option & { long: OptionName; help: string };
 
@@ -94,6 +101,11 @@ sd\\-notify \\- notify the service manager about the state of a service
 .RI [ OPTION ...]
 .B \\-\\-
 .IR COMMAND ...
+.PP
+.B sd\\-notify
+.BR monitor | doctor | run
+.RI [ OPTION ...]
+.RI [ OPERAND ...]
 .SH DESCRIPTION
 .B sd\\-notify
 is called by the scripts of a service, and tells the service manager about it. It behaves as
@@ -111,6 +123,9 @@ lets the shell of a service notify. Without the privilege, or where the service 
 itself. Under bunx, bun run and npx, the process that called those is meant.
 .SH OPTIONS
 ${options.join("\n")}
+.SH SUBCOMMANDS
+These are the only first words that are no message.
+${TOOLS.map(manSubcommand).join("\n")}
 .SH EXIT STATUS
 0 when the message was sent and, without
 .BR \\-\\-no\\-block ,
@@ -174,6 +189,15 @@ done
 `;
 }
 
+function manSubcommand({ name, description, operand, options, footer }: Tool): string {
+  const list = Object.entries(options).map(([long, { hint, help, short }]) => {
+    const names = [...(short === undefined ? [] : [`-${short}`]), `--${long}`].map((each) => `\\fB${roff(each)}\\fR`);
+    return `.TP\n${names.join(", ")}${hint === undefined ? "" : `=\\fI${roff(hint)}\\fR`}\n${roff(help)}`;
+  });
+  const end = footer === undefined ? "" : `\n.PP\n${roff(footer).replaceAll("\n\n", "\n.PP\n")}`;
+  return `.SS sd\\-notify ${name} [OPTION...] ${roff(operand)}\n${roff(description)}.\n${list.join("\n")}${end}`;
+}
+
 // --- completions ---
 
 function bashCompletion(): string {
@@ -195,6 +219,13 @@ _sd_notify() {
             return
         fi
     done
+    case \${COMP_WORDS[1]} in
+${TOOLS.map(bashTool).join("\n")}
+    esac
+    if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "${TOOLS.map(({ name }) => name).join(" ")}" -- "$current")
+        return
+    fi
     case $current in
     --pid=*) mapfile -t COMPREPLY < <(compgen -W "auto parent self" -- "\${current#*=}") ;;
     --uid=*) mapfile -t COMPREPLY < <(compgen -u -- "\${current#*=}") ;;
@@ -207,6 +238,22 @@ _sd_notify() {
 }
 complete -F _sd_notify sd-notify
 `;
+}
+
+function bashTool({ name, options }: Tool): string {
+  const words = toolOptions(options).flatMap(({ long, short, hasValue }) => [
+    ...(short === undefined ? [] : [`-${short}`]),
+    hasValue ? `--${long}=` : `--${long}`,
+  ]);
+  return `    ${name})
+        if [[ " \${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "${words.join(" ")}" -- "$current")
+            [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+        fi
+        [[ $COMP_CWORD -gt 1 ]] && return
+        ;;`;
 }
 
 function zshCompletion(): string {
@@ -222,10 +269,24 @@ function zshCompletion(): string {
   });
   return `#compdef sd-notify
 # Made by src/build/docs.ts: change that instead.
+case $words[2] in
+${TOOLS.map(zshTool).join("\n")}
+esac
 _arguments -S \\
     ${specs.join(" \\\n    ")} \\
     '*:variable or command:_normal'
 `;
+}
+
+function zshTool({ name, options }: Tool): string {
+  const specs = toolOptions(options).map(({ long, help, hint, hasValue }) => {
+    const text = help.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]").replaceAll(":", "\\:");
+    return `'--${long}${hasValue ? "=" : ""}[${text}]${hasValue ? `:${hint ?? ""}:` : ""}'`;
+  });
+  return `${name})
+    _arguments -S '1:subcommand:' ${specs.join(" \\\n        ")} '*:command:_normal'
+    return
+    ;;`;
 }
 
 function fishCompletion(): string {
@@ -237,9 +298,18 @@ function fishCompletion(): string {
     const candidates = values[long] === undefined ? "" : ` -a ${quoted(values[long])}`;
     return `complete -c sd-notify${shortOption} -l ${long}${argument}${candidates} -d ${quoted(help)}`;
   });
+  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const tools = TOOLS.flatMap(({ name, description, options }) => [
+    `complete -c sd-notify -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
+    ...toolOptions(options).map(({ long, hasValue, help }) => {
+      const condition = `-n '__fish_seen_subcommand_from ${name}'`;
+      return `complete -c sd-notify ${condition} -l ${long}${hasValue ? " -x" : ""} -d ${quoted(help)}`;
+    }),
+  ]);
   return `# Made by src/build/docs.ts: change that instead.
 complete -c sd-notify -f
 ${lines.join("\n")}
+${tools.join("\n")}
 `;
 }
 
@@ -249,8 +319,16 @@ function documented(): DocumentedOption[] {
   return OPTIONS.filter((option): option is typeof option & DocumentedOption => "help" in option);
 }
 
+function toolOptions(options: Record<string, ToolOption>): (ToolOption & { long: string; hasValue: boolean })[] {
+  return Object.entries(options).map(([long, option]) => ({ ...option, long, hasValue: option.type === "string" }));
+}
+
 function roff(text: string): string {
-  return text.replaceAll("-", "\\-");
+  return text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll("…", "...")
+    .replaceAll(/^([.'])/gm, "\\&$1");
 }
 
 // --- main ---

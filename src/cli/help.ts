@@ -42,7 +42,13 @@ function introspectionText(): string {
 
 const DESCRIPTION = "Notify the service manager about the state of a service";
 
-const FOOTER = "It waits up to 5 seconds until the service manager has read the message.";
+const FOOTER = `It waits up to 5 seconds until the service manager has read the message.
+
+These first words are no message, and have a --help of their own:
+
+  sd-notify monitor -- CMD   start CMD as systemd would, and show what it tells the service manager
+  sd-notify doctor [UNIT]    find out why a unit, or the caller, is not heard
+  sd-notify run -- CMD       start CMD, and notify for it when a probe passes`;
 
 const args: ArgsDef = {
   "variable=value": {
