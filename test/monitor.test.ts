@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { show } from "../src/tools/monitor/show.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";
 import { COMMANDS, ROOT, run, temporaryDirectory } from "./support/run.ts";
@@ -141,6 +142,17 @@ describe("monitor exits with", () => {
     expect(stderr).toContain(message);
     expect(stderr.split("\n")).toHaveLength(2);
   });
+});
+
+test.each(COMMANDS)("monitor of %s stops the command when nobody reads what it prints", async (_, command) => {
+  using directory = temporaryDirectory();
+  const stopped = join(directory.path, "stopped");
+  const program = join(directory.path, "program.sh");
+  const sender = join(ROOT, "dist/sd-notify");
+  await Bun.write(program, `trap ': > ${stopped}; exit' TERM; while :; do ${sender} --ready; done`);
+  const { stderr } = await run(["bash", "-c", `${command.join(" ")} monitor -- sh ${program} | sed -n /READY/q`]);
+  expect(stderr).toBe("sd-notify: monitor: EPIPE: broken pipe, write\n");
+  expect(existsSync(stopped)).toBe(true);
 });
 
 describe("the life of a unit", () => {

@@ -15,9 +15,20 @@ export async function main(args: readonly string[]): Promise<number> {
   const terminal = isTerminal();
   const colour = terminal && !process.env.NO_COLOR;
   const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
-  const limiter = new Limiter((event) => print(text(event)));
+  let failure: unknown;
+  const tell = (line: string) => {
+    try {
+      if (failure === undefined) print(line);
+    } catch (error) {
+      // Nobody reads any more, or there is no room: the command is stopped all the same.
+      failure = error;
+      // When what it was just telling of is done: the start, at the earliest.
+      setImmediate(() => supervisor.stop("what the monitor prints can't be written"));
+    }
+  };
+  const limiter = new Limiter((event) => tell(text(event)));
   using supervisor = new Supervisor(options, (event) => {
-    if (options.json) print(`${JSON.stringify(event)}\n`);
+    if (options.json) tell(`${JSON.stringify(event)}\n`);
     else limiter.emit(event);
   });
   const stop = (why: string) => supervisor.stop(why);
@@ -28,10 +39,13 @@ export async function main(args: readonly string[]): Promise<number> {
     "\x03": () => stop("Ctrl-C"),
     R: () => supervisor.restart(),
   };
+  // The standalone executable does not ignore it from the start.
+  process.on("SIGPIPE", () => {});
   process.on("SIGINT", () => stop("SIGINT"));
   process.on("SIGTERM", () => stop("SIGTERM"));
   if (terminal && process.stdin.isTTY && !options.json) print("Keys: r reload, t stop, R restart, q quit\n");
   using _ = readKeys((key) => keys[key]?.());
   const { status } = await supervisor.run();
+  if (failure !== undefined) throw failure;
   return status;
 }

@@ -71,7 +71,7 @@ export class Supervisor implements Disposable {
       this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
     });
     this.#start();
-    const taking = this.#takeMessages();
+    const taking = this.#takeMessages().catch(this.#done.reject);
     const outcome = await this.#done.promise;
     this.#setTimer("until", Number.POSITIVE_INFINITY);
     await this.#endLeftOvers();
