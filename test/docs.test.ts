@@ -34,6 +34,15 @@ test("options, help, man page and completions name the same options", async () =
   }
 });
 
+test.each(TOOLS.map(({ name }) => name))("%s --help tells of every option, in 80 columns", async (name) => {
+  const { code, stdout, stderr } = await run([join(ROOT, "dist/sd-notify"), name, "--help"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  for (const line of stdout.split("\n")) expect(line).toMatch(/^.{0,80}$/);
+  for (const { options } of TOOLS.filter((tool) => tool.name === name)) {
+    for (const option of Object.keys(options)) expect(stdout).toContain(`--${option}`);
+  }
+});
+
 const noMan = missing("man");
 test.skipIf(Boolean(noMan))(titled("the man page renders without warnings, in any width", noMan), async () => {
   for (const MANWIDTH of ["60", "80", "200"]) {

@@ -46,7 +46,7 @@ const FOOTER = `It waits up to 5 seconds until the service manager has read the 
 
 These first words are no message, and have a --help of their own:
 
-  sd-notify monitor -- CMD   start CMD as systemd would, and show what it tells the service manager
+  sd-notify monitor -- CMD   start CMD, and show what systemd would make of it
   sd-notify doctor [UNIT]    find out why a unit, or the caller, is not heard
   sd-notify run -- CMD       start CMD, and notify for it when a probe passes`;
 

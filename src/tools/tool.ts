@@ -114,7 +114,7 @@ export async function toolHelp(tool: Tool): Promise<number> {
     defineCommand({ meta: { name: `sd-notify ${tool.name}`, description: tool.description }, args }),
   );
   const text = usage.replace("[OPTIONS]", `[OPTIONS] ${tool.operand}`).replace(/ +$/gm, "").trimEnd();
-  const footer = tool.footer === undefined ? "" : `\n\n${tool.footer}`;
+  const footer = tool.footer === undefined ? "" : `\n\n${Bun.wrapAnsi(tool.footer, HELP_COLUMNS)}`;
   print(isTerminal() ? `${text}${footer}\n` : Bun.stripANSI(`${text}${footer}\n`));
   return 0;
 }
@@ -125,5 +125,7 @@ export function complainOf(name: string, error: unknown): void {
 }
 
 // --- internal ---
+
+const HELP_COLUMNS = 80;
 
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, sec: 1000, m: 60_000, min: 60_000, h: 3_600_000 };

@@ -4,7 +4,7 @@ import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from ".
 
 export const tool = {
   name: "monitor",
-  description: "Start a command as systemd would, and show what it tells the service manager",
+  description: "Start a command, and show what systemd would make of it",
   operand: "-- CMD [ARG…]",
   options: {
     type: { type: "string", hint: "TYPE", help: "Type=: notify [default] or notify-reload" },
@@ -12,19 +12,17 @@ export const tool = {
     watchdog: { type: "string", hint: "TIME", help: "WatchdogSec=: the time between two pings at most" },
     "timeout-start": { type: "string", hint: "TIME", help: "TimeoutStartSec= [default: 90 s]; 0: none" },
     "timeout-stop": { type: "string", hint: "TIME", help: "TimeoutStopSec= [default: 90 s]; 0: none" },
-    fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: how many fds are kept for a restart" },
-    restart: { type: "boolean", help: "Restart=always: start the command again when it ends" },
-    until: { type: "string", hint: "WHAT", help: "Stop the command and exit at: ready, stopping or exit" },
+    fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: fds kept for a restart" },
+    restart: { type: "boolean", help: "Restart=always: start CMD again when it ends" },
+    until: { type: "string", hint: "WHAT", help: "Stop CMD and exit at: ready, stopping or exit" },
     timeout: { type: "string", hint: "TIME", help: "How long that may take" },
-    strict: { type: "boolean", help: "Exit with 5 where the service manager would ignore anything" },
+    strict: { type: "boolean", help: "Exit with 5 where anything is ignored" },
     json: { type: "boolean", help: "Print an object for each event, on a line each" },
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
-  footer: `Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard error.
-Times are seconds, or a number with ms, s, min or h.
+  footer: `Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard error. Times are seconds, or a number with ms, s, min or h.
 
-Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, or ended badly;
-4 the time was over; 5 something was ignored, with --strict.`,
+Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, or ended badly; 4 the time was over; 5 something was ignored, with --strict.`,
 } as const satisfies Tool;
 
 export interface MonitorOptions {
