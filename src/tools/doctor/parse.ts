@@ -1,0 +1,92 @@
+/** Reads what systemctl and /proc print. */
+
+/** Reads `systemctl show`: a value may have several lines, so only what was asked for begins a new one. */
+export function parseShow<Name extends string>(text: string, names: readonly Name[]): Partial<Record<Name, string>> {
+  const values: Partial<Record<Name, string>> = {};
+  let last: Name | undefined;
+  for (const line of text.replace(/\n$/, "").split("\n")) {
+    const equals = line.indexOf("=");
+    const name = names.find((name) => name === line.slice(0, equals));
+    if (name !== undefined) values[name] = line.slice(equals + 1);
+    else if (last !== undefined) values[last] += `\n${line}`;
+    last = name ?? last;
+  }
+  return values;
+}
+
+/** Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity". */
+export function parseSpan(text: string): number | undefined {
+  let usec = 0;
+  for (const [, number = "", unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)([a-z]*)/g)) {
+    usec += Number(number) * (SPANS[unit] ?? 1);
+  }
+  return /\d/.test(text) ? usec : undefined;
+}
+
+/** The lines of /proc/PID/status, by name. */
+export function parseStatus(text: string): Record<string, string> {
+  return Object.fromEntries([...text.matchAll(/^(\w+):\s*(.*)$/gm)].map(([, name, value]) => [name, value?.trim()]));
+}
+
+export interface UnixSocket {
+  type: "datagram" | "stream" | "seqpacket";
+  /** A path, or "@" and an abstract name. */
+  address: string;
+}
+
+/** Reads /proc/PID/net/unix, proc_pid_net(5). */
+export function parseUnixSockets(text: string): UnixSocket[] {
+  const sockets: UnixSocket[] = [];
+  for (const line of text.split("\n").slice(1)) {
+    const [, type = "", address] = /^\S+ \S+ \S+ \S+ (\d{4}) \S+ +\d+ (.+)$/.exec(line) ?? [];
+    const known = SOCKET_TYPES[type];
+    if (known !== undefined && address !== undefined) sockets.push({ type: known, address });
+  }
+  return sockets;
+}
+
+/** The cgroup that systemd counts by: that of cgroup2, or of the hierarchy "systemd" in version 1. */
+export function parseCgroup(text: string): string {
+  const version1 = /^\d+:name=systemd:(.*)$/m.exec(text)?.[1];
+  const version2 = /^0::(.*)$/m.exec(text)?.[1];
+  return [version2, version1].find((path) => path !== undefined && path !== "/") ?? version2 ?? version1 ?? "";
+}
+
+/** The unit whose cgroup it is, and the user whose manager it is of, where that is not the system's. */
+export function unitOfCgroup(cgroup: string): { id: string; uid?: number } | undefined {
+  const [, uid, rest = ""] = /\/user@(\d+)\.service\/(.+)$/.exec(cgroup) ?? [];
+  const parts = (uid === undefined ? cgroup : rest).split("/");
+  const id = parts.find((part) => part.endsWith(".service"));
+  return id === undefined ? undefined : { id, ...(uid !== undefined && { uid: Number(uid) }) };
+}
+
+/** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
+export function parseSetting(text: string, name: string): string[] {
+  let values: string[] = [];
+  let section = "";
+  for (const line of text.replace(/\\\n\s*/g, " ").split("\n")) {
+    section = /^\[(.+)\]$/.exec(line.trim())?.[1] ?? section;
+    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    if (section !== "Service" || key !== name || value === undefined) continue;
+    values = value === "" ? [] : [...values, value];
+  }
+  return values;
+}
+
+// --- internal ---
+
+/** systemd.time(7), in microseconds. */
+const SPANS: Record<string, number> = {
+  us: 1,
+  ms: 1e3,
+  s: 1e6,
+  min: 60e6,
+  h: 3600e6,
+  d: 86400e6,
+  w: 7 * 86400e6,
+  month: 2629800e6,
+  y: 31557600e6,
+};
+
+/** socket(2), as hexadecimal digits. */
+const SOCKET_TYPES: Record<string, UnixSocket["type"]> = { "0001": "stream", "0002": "datagram", "0005": "seqpacket" };

@@ -1,0 +1,170 @@
+/** Checks of one process: where it would send to, and what it was told. */
+
+import { parseAddress } from "../../address.ts";
+import { formatUsec } from "../../verdict/units.ts";
+import type { Check, Process, Self, SocketFacts, Unit } from "./facts.ts";
+import { titleOf } from "./sender-checks.ts";
+
+/** Where the socket is, whether it is one, and whether the process can reach it. */
+export function checkSocket(process: Process, unit?: Unit): Check[] {
+  const { environment, socket } = process;
+  const who = titleOf(process);
+  const check = (result: Check["result"], what: string, why?: string, cure?: string): Check[] => [
+    { name: "socket", result, what, ...(why !== undefined && { why }), ...(cure !== undefined && { cure }) },
+  ];
+  if ("unknown" in environment) return check("unknown", `$NOTIFY_SOCKET of ${who}`, environment.unknown);
+  const { NOTIFY_SOCKET: address } = environment.value;
+  if (address === undefined) return checkUnset(process, unit);
+  const what = `$NOTIFY_SOCKET of ${who} is ${JSON.stringify(address)}`;
+  const remove =
+    unit?.environmentSocket === undefined
+      ? "leave the variable as systemd sets it"
+      : `remove NOTIFY_SOCKET= from Environment=: systemd sets it`;
+  let family: string;
+  try {
+    ({ family } = parseAddress(address, "$NOTIFY_SOCKET"));
+  } catch (error) {
+    return check("failed", what, (error as Error).message.replace(/^Cannot use .*": /, ""), remove);
+  }
+  if (family === "vsock")
+    return check("unknown", what, "only a message shows whether a virtual machine's host listens");
+  if (socket === undefined) return [];
+  if ("unknown" in socket) return check("unknown", what, socket.unknown);
+  const problem = socketProblem(socket.value, address, remove, unit);
+  if (problem) return check("failed", what, ...problem);
+  const unknown =
+    socket.value.type === undefined
+      ? "its type: nobody listens to it in a network namespace that can be seen"
+      : undefined;
+  return unknown === undefined ? check("passed", what) : check("note", what, `it is a socket; not known is ${unknown}`);
+}
+
+/** A runtime that stands between the process and systemd. */
+export function checkContainer(process: Process): Check[] {
+  const { container, environment } = process;
+  const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
+  const [runtime, option] = runtimeOf(process);
+  const name = "container";
+  if (runtime === "podman" && (option === "conmon" || option === "ignore")) {
+    const effect = option === "conmon" ? "podman sends READY=1 itself, and" : "podman removes $NOTIFY_SOCKET, and";
+    const why = `${effect} nothing that the program sends arrives`;
+    return [
+      { name, result: "failed", what: `podman --sdnotify=${option}`, why, cure: "podman run --sdnotify=container" },
+    ];
+  }
+  if (runtime === "docker") {
+    const why =
+      "its containers are processes of no unit but docker's: no message of theirs arrives, whatever it is sent to";
+    return [{ name, result: "failed", what: `${titleOf(process)} starts a container`, why, cure: OWN_CONTAINER }];
+  }
+  if (container === undefined) return [];
+  const what = `${titleOf(process)} is in a container of ${container}`;
+  if (address === undefined) {
+    return [{ name, result: "failed", what, why: "its runtime does not pass $NOTIFY_SOCKET on", cure: OWN_CONTAINER }];
+  }
+  if (address.startsWith("/run/notify/")) {
+    const why = "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
+    return [{ name, result: "note", what, why }];
+  }
+  return [{ name, result: "passed", what }];
+}
+
+/** Whether the watchdog's variables can be read and, where no unit says more, whether they are meant for the process. */
+export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Self): Check[] {
+  if ("unknown" in process.environment) return [];
+  const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = process.environment.value;
+  const name = "watchdog";
+  const wrong = [
+    ["WATCHDOG_USEC", usec],
+    ["WATCHDOG_PID", pid],
+  ].filter(([, value]) => value !== undefined && !/^[1-9]\d*$/.test(value));
+  if (wrong.length > 0) {
+    return wrong.map(([variable, value]): Check => {
+      const what = `$${variable} of ${titleOf(process)} is ${JSON.stringify(value)}`;
+      return {
+        name,
+        result: "failed",
+        what,
+        why: "it is no number from 1",
+        cure: "leave the variable as systemd sets it",
+      };
+    });
+  }
+  if (usec === undefined || (unit && !self)) return [];
+  const what = `$WATCHDOG_USEC of ${titleOf(process)} is ${formatUsec(Number(usec))}`;
+  // What a command sends for its caller is meant well.
+  const meant = pid === undefined || [process.pid, self?.caller].includes(Number(pid));
+  if (meant) return [{ name, result: "passed", what }];
+  const why = `$WATCHDOG_PID is ${pid}: it takes the watchdog for another's, and does not ping`;
+  const cure =
+    'exec before the command in the script of that process; or "unset WATCHDOG_PID" there, with NotifyAccess=all';
+  return [{ name, result: "failed", what, why, cure }];
+}
+
+/** sd_listen_fds(3): they are of one process only. */
+export function checkPassedFds({ environment, ...process }: Process): Check[] {
+  if ("unknown" in environment) return [];
+  const { LISTEN_FDS: count, LISTEN_PID: pid } = environment.value;
+  if (count === undefined || pid === undefined) return [];
+  const what = `$LISTEN_FDS of process ${process.pid} (${process.name}) is ${count}`;
+  if (pid === `${process.pid}`) return [{ name: "passed-fds", result: "passed", what }];
+  return [{ name: "passed-fds", result: "note", what, why: `$LISTEN_PID is ${pid}: they are that process'` }];
+}
+
+// --- internal ---
+
+/** Those of docker and its likes are processes of no unit but the runtime's own. */
+const OWN_CONTAINER = "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit";
+
+function checkUnset(process: Process, unit: Unit | undefined): Check[] {
+  // The container, or Type= and NotifyAccess=, are the reason.
+  if (process.container !== undefined || unit?.notifyAccess === "none") return [];
+  const what = `$NOTIFY_SOCKET of ${titleOf(process)} is not set`;
+  const [why, cure] = unit
+    ? [
+        "something between systemd and it has removed the variable",
+        "not through sudo, su or env -i; or the unit is newer than the process: systemctl restart",
+      ]
+    : ["only a service that systemd started has it", "Type=notify, or NotifyAccess=all, in its unit"];
+  return [{ name: "socket", result: "failed", what, why, cure }];
+}
+
+function socketProblem(
+  { found, elsewhere, type, writable }: SocketFacts,
+  address: string,
+  remove: string,
+  unit: Unit | undefined,
+): [why: string, cure: string] | undefined {
+  if (found === "nothing") {
+    return elsewhere
+      ? ["there is no such file in its mount namespace, though there is outside", `BindReadOnlyPaths=${address}`]
+      : ["there is no such file", remove];
+  }
+  if (found === "other") return ["it is no socket", remove];
+  if (found === "nobody") {
+    const setting = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
+    return elsewhere
+      ? [
+          "nobody listens to this name in its network namespace, which is another than the service manager's",
+          `${setting}a socket with a path: ${remove}`,
+        ]
+      : ["nobody listens to this name", remove];
+  }
+  if (type !== undefined && type !== "datagram")
+    return [`it is a ${type} socket, and messages need a datagram socket`, remove];
+  if (writable === false)
+    return [
+      "this user may not write to it",
+      "chmod 777 on the socket, and x on its directories, for the user of User=",
+    ];
+  return undefined;
+}
+
+/** A runtime that the process is, and its --sdnotify=. */
+function runtimeOf({ command }: Process): [runtime?: string, option?: string | undefined] {
+  const [, runtime] = /(?:^|\/)(podman|docker)$/.exec(command[0] ?? "") ?? [];
+  if (runtime === undefined || !command.includes("run")) return [];
+  const after = command.indexOf("--sdnotify");
+  const option = command.find((arg) => arg.startsWith("--sdnotify="))?.slice("--sdnotify=".length);
+  return [runtime, option ?? (after === -1 ? undefined : command[after + 1])];
+}

@@ -1,0 +1,110 @@
+/** Gathers what /proc tells of a process: proc(5). */
+
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import { type Environment, type Fact, type Process, VARIABLES } from "./facts.ts";
+import { parseCgroup, parseStatus } from "./parse.ts";
+import { lookAtSocket } from "./socket.ts";
+
+/** Looks at a process. */
+export function gatherProcess(pid: number): Fact<Process> {
+  const text = readText(pid, "status");
+  if (text === undefined) return { unknown: `there is no process ${pid}` };
+  const status = parseStatus(text);
+  const [uid = 0] = (status.Uid?.split(/\s+/).slice(1) ?? []).map(Number);
+  const gid = Number(status.Gid?.split(/\s+/)[1] ?? 0);
+  const groups = [gid, ...(status.Groups?.split(/\s+/).filter(Boolean).map(Number) ?? [])];
+  const cgroup = parseCgroup(readText(pid, "cgroup") ?? "");
+  const environment = gatherEnvironment(pid, uid);
+  const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
+  const rights = { pid, uid, groups, capabilities: BigInt(`0x${status.CapEff ?? "0"}`) };
+  const program = linkOf(pid, "exe")?.replace(/ \(deleted\)$/, "");
+  return {
+    value: {
+      pid,
+      name: status.Name ?? "",
+      parent: Number(status.PPid ?? 0),
+      uid,
+      command: (readText(pid, "cmdline") ?? "").replace(/\0$/, "").split("\0"),
+      program,
+      isBun: isBun(pid, program),
+      environment,
+      socket: address === undefined ? undefined : lookAtSocket(address, rights),
+      container: containerOf(pid, cgroup, environment),
+      filtered: status.Seccomp === "2",
+      caught: BigInt(`0x${status.SigCgt ?? "0"}`),
+      cgroup,
+    },
+  };
+}
+
+/** Returns a file of /proc/PID as text; undefined where it can't be read. */
+export function readText(pid: number | string, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns what a link of /proc/PID is to; undefined where it can't be read. */
+export function linkOf(pid: number | string, file: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/${file}`);
+  } catch {
+    return undefined;
+  }
+}
+
+// --- internal ---
+
+function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
+  let text: string;
+  try {
+    // What this process was started with may be less than it has: Bun reads .env.
+    text = readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return { unknown: `process ${pid} has ended` };
+    return {
+      unknown: `no right to read the environment of process ${pid}: run this as root${uid === 0 ? "" : `, or as user ${uid}`}`,
+    };
+  }
+  const environment: Environment = {};
+  for (const assignment of text.split("\0")) {
+    const equals = assignment.indexOf("=");
+    const name = VARIABLES.find((name) => name === assignment.slice(0, equals));
+    // getenv(3) finds the first.
+    if (name !== undefined) environment[name] ??= assignment.slice(equals + 1);
+  }
+  return { value: environment };
+}
+
+/** By the name of the program; or by threads that every Bun has, also a compiled program. */
+function isBun(pid: number, program: string | undefined): boolean | undefined {
+  if (program === undefined) return undefined;
+  if (/^bunx?(\.exe|-debug|-profile)?$/.test(basename(program))) return true;
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`).map((tid) => readText(pid, `task/${tid}/comm`) ?? "");
+    return threads.some((name) => /^(Bun Pool|mi-scavenger|JITWorker|HeapHelper)/.test(name));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A container of a program's; one that has a systemd of its own, as those of systemd-nspawn, is a machine here. */
+function containerOf(pid: number, cgroup: string, environment: Fact<Environment>): string | undefined {
+  const said = "value" in environment ? environment.value.container : undefined;
+  if (said !== undefined && !/^(systemd-nspawn|lxc)/.test(said)) return said;
+  if (exists(`/proc/${pid}/root/.dockerenv`)) return "docker";
+  if (exists(`/proc/${pid}/root/run/.containerenv`)) return "podman";
+  return /(?:^|\/)(docker|libpod|crio|cri-containerd|kubepods)[-./]/.exec(cgroup)?.[1]?.replace("libpod", "podman");
+}
+
+function exists(path: string): boolean {
+  try {
+    return statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}

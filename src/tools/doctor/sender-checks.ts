@@ -1,0 +1,136 @@
+/** Checks of who sends: NotifyAccess= and the watchdog ask which process it is. */
+
+import { basename } from "node:path";
+import { formatUsec } from "../../verdict/units.ts";
+import type { Sender } from "../../verdict/verdict.ts";
+import type { Check, Process, Unit } from "./facts.ts";
+import { isNotify, problemOf } from "./unit-checks.ts";
+
+/** The processes that are likely to send: the main one and, where that only starts others, those that do the work. */
+export function looksAfter(unit: Unit): Process[] {
+  const { main, workers } = cast(unit);
+  return [...(main ? [main] : []), ...workers];
+}
+
+/** What a process is to a unit. */
+export function roleIn(unit: Unit, pid: number): Sender["role"] {
+  if (pid === unit.mainPid) return "main";
+  if (pid === unit.controlPid) return "control";
+  const isMember = "value" in unit.processes && unit.processes.value.some((process) => process.pid === pid);
+  return isMember ? "member" : "stranger";
+}
+
+/** "npm", "sh" and their likes: they start what does the work, as a child. Returns what it is called. */
+export function launcherName({ command, name }: Pick<Process, "command" | "name">): string | undefined {
+  const [program = "", first = ""] = command;
+  const called = basename(program).replace(/^-/, "");
+  // npm and npx show a title in place of their arguments.
+  const title = /^(npm|npx|pnpm|yarn)\b/.exec(command[0] ?? "")?.[1] ?? /^npm\b/.exec(name)?.[0];
+  if (title !== undefined) return title;
+  if (/^node(js)?$/.test(called) && /\/(npm|npx|pnpm|yarn)(-cli)?(\.c?js)?$/.test(first)) return basename(first);
+  if (/^bun(\.exe)?$/.test(called) && (first === "x" || (first === "run" && !/[./]/.test(command[2] ?? "")))) {
+    return `bun ${first}`;
+  }
+  return LAUNCHERS.has(called) ? called : undefined;
+}
+
+export function checkAccess(unit: Unit): Check[] {
+  if (unit.notifyAccess === "none") return [];
+  const { main, launcher, workers } = cast(unit);
+  if (!main) return [];
+  const judged = workers.map((worker) => ({ worker, problem: refusal(unit, worker) }));
+  const refused = judged.filter(({ problem }) => problem !== undefined);
+  if (refused.length === 0) {
+    const senders = workers.length > 0 ? workers : [main];
+    const what = `NotifyAccess=${unit.notifyAccess} takes messages of ${senders.map(titleOf).join(", ")}`;
+    return [{ name: "access", result: "passed", what }];
+  }
+  return refused.map(({ worker, problem }): Check => {
+    // A shell may itself send what a program of its wants to say, and an active unit has had its READY=1.
+    const certain =
+      worker.isBun !== false ? unit.activeState !== "active" || !isNotify(unit) : unit.activeState === "activating";
+    return {
+      name: "access",
+      result: certain ? "failed" : "note",
+      what: `messages of ${titleOf(worker)}`,
+      why: `${problem?.why}; that is ${titleOf(main)}`,
+      cure: `${problem?.cure}, or ${cureFor(launcher)}`,
+    };
+  });
+}
+
+export function checkWatchdog(unit: Unit): Check[] {
+  if (unit.watchdogUsec === 0) return [];
+  const { main, launcher, workers } = cast(unit);
+  const what = `WatchdogSec= is ${formatUsec(unit.watchdogUsec)}`;
+  if (!main) return [];
+  if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
+    const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: the setting is newer than that`;
+    return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${unit.id}` }];
+  }
+  const misled = workers.filter(({ pid, isBun, environment }) => {
+    const meant = "value" in environment ? environment.value.WATCHDOG_PID : undefined;
+    return isBun !== false && meant !== undefined && meant !== `${pid}`;
+  });
+  if (misled.length === 0) {
+    return [
+      {
+        name: "watchdog",
+        result: "passed",
+        what: `${what}: WATCHDOG=1 is due every ${formatUsec(unit.watchdogUsec / 2)}`,
+      },
+    ];
+  }
+  return misled.map((worker): Check => {
+    const why = `$WATCHDOG_PID is ${main.pid} (${main.name}), so ${titleOf(worker)} takes the watchdog for another's, and does not ping`;
+    const cure = `${cureFor(launcher)}; or "unset WATCHDOG_PID" there, with NotifyAccess=all`;
+    return { name: "watchdog", result: "failed", what, why, cure };
+  });
+}
+
+/** Why the unit would take no message at all of a process; undefined where it would. */
+export function refusal(
+  unit: Unit,
+  { pid, uid }: Pick<Process, "pid" | "uid">,
+  role = roleIn(unit, pid),
+): { why: string; cure?: string | undefined } | undefined {
+  const problem = problemOf("STATUS=x", unit, { sender: { pid, uid, role } });
+  return problem?.what === "" ? problem : undefined;
+}
+
+export function titleOf({ pid, name }: Process): string {
+  return `process ${pid} (${name})`;
+}
+
+// --- internal ---
+
+const LAUNCHERS = new Set(
+  "sh bash dash ash ksh zsh fish busybox npm npx pnpm yarn bunx su sudo runuser timeout flock tini dumb-init".split(
+    " ",
+  ),
+);
+
+interface Cast {
+  main: Process | undefined;
+  /** What the main process is called, where it is one that starts others. */
+  launcher: string | undefined;
+  /** The processes at the end of the chain that it starts; of those, Bun alone where there is any. */
+  workers: Process[];
+}
+
+function cast({ processes, mainPid, controlPid }: Unit): Cast {
+  const all = "value" in processes ? processes.value : [];
+  const main = all.find(({ pid }) => pid === mainPid);
+  const launcher = main && launcherName(main);
+  if (launcher === undefined) return { main, launcher, workers: [] };
+  const others = all.filter(({ pid }) => pid !== mainPid && pid !== controlPid);
+  const ends = others.filter((process) => launcherName(process) === undefined);
+  const bun = ends.filter(({ isBun }) => isBun);
+  return { main, launcher, workers: bun.length > 0 ? bun : ends };
+}
+
+function cureFor(launcher: string | undefined): string {
+  return /sh$/.test(launcher ?? "")
+    ? `exec before the command in the script of ${launcher}`
+    : `ExecStart= with the program itself, without ${launcher}`;
+}

@@ -1,0 +1,201 @@
+/** Gathers what systemctl and journalctl tell of a unit, and looks at its processes. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import type { Fact, JournalLine, Process, Unit } from "./facts.ts";
+import { parseSetting, parseShow, parseSpan } from "./parse.ts";
+import { gatherProcess } from "./process.ts";
+
+export type Manager = Unit["manager"];
+
+/** Looks at a unit, by the name that systemctl takes: without a suffix, it is a service. */
+export async function gatherUnit(name: string, manager: Manager): Promise<Fact<Unit>> {
+  const shown = await ask(manager, "systemctl", "show", `--property=${PROPERTIES.join(",")}`, "--", name);
+  if ("unknown" in shown) return shown;
+  const about = await ask(manager, "systemctl", "show", "--property=Version,LogLevel");
+  const { Version = "", LogLevel = "" } = "value" in about ? parseShow(about.value, ["Version", "LogLevel"]) : {};
+  const show = { ...NOTHING, ...parseShow(shown.value, PROPERTIES) };
+  const file = await ask(manager, "systemctl", "cat", "--", show.Id || name);
+  const startingUsec = Number(show.InactiveExitTimestampMonotonic) || undefined;
+  return {
+    value: {
+      id: show.Id || name,
+      description: show.Description,
+      manager,
+      version: Number(/\d+/.exec(Version)?.[0] ?? 0),
+      loadState: show.LoadState,
+      activeState: show.ActiveState,
+      subState: show.SubState,
+      result: show.Result,
+      type: show.Type,
+      notifyAccess: show.NotifyAccess,
+      mainPid: Number(show.MainPID),
+      controlPid: Number(show.ControlPID),
+      startTimeoutUsec: parseSpan(show.TimeoutStartUSec),
+      startedForUsec: startingUsec === undefined ? undefined : Math.max(nowUsec() - startingUsec, 0),
+      watchdogUsec: parseSpan(show.WatchdogUSec) ?? 0,
+      fdStoreMax: Number(show.FileDescriptorStoreMax),
+      fdStored: Number(show.NFileDescriptorStore),
+      reloadSignal: Number(show.ReloadSignal) || 1,
+      hasExecReload: show.ExecReload !== "",
+      restrictAddressFamilies: show.RestrictAddressFamilies,
+      systemCallFilter: show.SystemCallFilter,
+      memoryDenyWriteExecute: show.MemoryDenyWriteExecute === "yes",
+      privateNetwork: show.PrivateNetwork === "yes",
+      passesSocket: /:notify(:|\s|$)/.test(show.OpenFile),
+      environmentSocket: /(?:^|\s)"?NOTIFY_SOCKET=([^\s"]*)/.exec(show.Environment)?.[1],
+      user: show.User,
+      group: show.Group,
+      workingDirectory: show.WorkingDirectory,
+      execStart: "value" in file ? parseSetting(file.value, "ExecStart") : undefined,
+      processes: gatherProcesses(show),
+      journal: await gatherJournal(manager, show, startingUsec),
+      logLevel: LogLevel,
+    },
+  };
+}
+
+// --- internal ---
+
+const PROPERTIES = [
+  "Id",
+  "Description",
+  "LoadState",
+  "ActiveState",
+  "SubState",
+  "Result",
+  "Type",
+  "NotifyAccess",
+  "MainPID",
+  "ControlPID",
+  "ControlGroup",
+  "InvocationID",
+  "InactiveExitTimestampMonotonic",
+  "TimeoutStartUSec",
+  "WatchdogUSec",
+  "FileDescriptorStoreMax",
+  "NFileDescriptorStore",
+  "ExecReload",
+  "ReloadSignal",
+  "RestrictAddressFamilies",
+  "SystemCallFilter",
+  "MemoryDenyWriteExecute",
+  "PrivateNetwork",
+  "OpenFile",
+  "Environment",
+  "User",
+  "Group",
+  "WorkingDirectory",
+] as const;
+type Shown = Record<(typeof PROPERTIES)[number], string>;
+
+/** What a systemd shows that does not have the property. "~" is a list of nothing that is forbidden. */
+const NOTHING: Shown = {
+  ...(Object.fromEntries(PROPERTIES.map((name) => [name, ""])) as Shown),
+  RestrictAddressFamilies: "~",
+  SystemCallFilter: "~",
+};
+
+/** Runs a program of systemd's. What keeps it from answering is the reason why the facts are not known. */
+async function ask(manager: Manager, program: string, ...args: string[]): Promise<Fact<string>> {
+  const command = [program, ...(manager === "user" ? ["--user"] : []), "--no-pager", ...args];
+  const { code, stdout, stderr } = await runProgram(command);
+  if (code === 0) return { value: stdout };
+  const [line = ""] = stderr.trim().split("\n");
+  return { unknown: `${program} ${code === undefined ? "is not here" : `says: ${line || `exit status ${code}`}`}` };
+}
+
+async function runProgram(command: string[]): Promise<{ code?: number; stdout: string; stderr: string }> {
+  let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  try {
+    child = Bun.spawn(command, {
+      env: { ...process.env, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0" },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: 20_000,
+    });
+  } catch (error) {
+    return { stdout: "", stderr: String(error) };
+  }
+  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code, stdout, stderr };
+}
+
+/** The processes in the unit's cgroup; where that can't be read, those that the manager names. */
+function gatherProcesses({ ControlGroup, MainPID, ControlPID }: Shown): Fact<Process[]> {
+  const named = [Number(MainPID), Number(ControlPID)].filter((pid) => pid > 0);
+  const pids = new Set([...named, ...pidsOf(ControlGroup)]);
+  // This one only looks.
+  pids.delete(process.pid);
+  // One that has ended since is no process of the unit any more.
+  return {
+    value: [...pids].flatMap((pid) => [gatherProcess(pid)].flatMap((fact) => ("value" in fact ? fact.value : []))),
+  };
+}
+
+function pidsOf(cgroup: string): number[] {
+  if (cgroup === "") return [];
+  for (const hierarchy of ["", "/unified", "/systemd"]) {
+    const directory = `/sys/fs/cgroup${hierarchy}${cgroup}`;
+    try {
+      const files = readdirSync(directory, { recursive: true, encoding: "utf8" });
+      return files
+        .filter((file) => file === "cgroup.procs" || file.endsWith("/cgroup.procs"))
+        .flatMap((file) => readFileSync(`${directory}/${file}`, "utf8").split("\n").map(Number))
+        .filter((pid) => pid > 0);
+    } catch {
+      // Another hierarchy, or the unit has just ended.
+    }
+  }
+  return [];
+}
+
+/** The manager's own lines since the unit was started. */
+async function gatherJournal(manager: Manager, show: Shown, startingUsec?: number): Promise<Fact<JournalLine[]>> {
+  // Else what was said a moment ago may not be there yet.
+  if (process.getuid?.() === 0) await runProgram(["journalctl", "--sync"]);
+  const since = startingUsec === undefined ? [] : [`--since=@${sinceEpoch(startingUsec)}`];
+  const { code, stdout, stderr } = await runProgram([
+    ...["journalctl", "--no-pager", "--boot", "--output=json", `--lines=${MAX_LINES}`, ...since],
+    "--output-fields=MESSAGE,UNIT,USER_UNIT,INVOCATION_ID,USER_INVOCATION_ID",
+    ...(manager === "user" ? ["_COMM=systemd", `_UID=${process.getuid?.()}`] : ["_PID=1"]),
+  ]);
+  if (code === undefined) return { unknown: "journalctl is not here" };
+  if (/insufficient permissions|not seeing messages/.test(stderr)) {
+    return { unknown: "no right to read the journal: run this as root, or as a member of the group systemd-journal" };
+  }
+  if (code !== 0 || /No journal files/.test(stderr)) {
+    return { unknown: `journalctl says: ${stderr.trim().split("\n")[0] || `exit status ${code}`}` };
+  }
+  return { value: stdout.split("\n").flatMap((line) => readJournalLine(line, show)) };
+}
+
+const MAX_LINES = 20_000;
+
+/** Lines about other units, or other starts of this one, are left out. */
+function readJournalLine(json: string, { Id, InvocationID }: Shown): JournalLine[] {
+  if (json === "") return [];
+  const entry: Record<string, unknown> = JSON.parse(json);
+  const unit = entry.UNIT ?? entry.USER_UNIT;
+  const invocation = entry.INVOCATION_ID ?? entry.USER_INVOCATION_ID ?? InvocationID;
+  if (unit !== undefined && (unit !== Id || (InvocationID !== "" && invocation !== InvocationID))) return [];
+  // Bytes that are no text come as numbers.
+  const { MESSAGE: message } = entry;
+  const text = Array.isArray(message) ? Buffer.from(message).toString() : String(message ?? "");
+  return [{ text, ours: unit !== undefined }];
+}
+
+/** A second before, because clocks are read one after the other. */
+function sinceEpoch(usec: number): number {
+  return Math.floor(Date.now() / 1000 - (nowUsec() - usec) / 1e6) - 1;
+}
+
+function nowUsec(): number {
+  try {
+    return Number(monotonicUsec());
+  } catch {
+    // Without libc; the same but for the time that the machine slept.
+    return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1e6;
+  }
+}
