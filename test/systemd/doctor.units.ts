@@ -29,10 +29,11 @@ describeEach("doctor", (machine) => {
   }
 
   /** What the doctor says fails, until it says so: a program takes a moment to come so far. */
-  async function failing(unit: Unit, name: string, { result = "failed", args = [unit.name] } = {}): Promise<Check> {
+  async function failing(unit: Unit, name: string, { result = "failed", why = /^/ } = {}): Promise<Check> {
     for (const deadline = performance.now() + 15_000; ; await Bun.sleep(100)) {
-      const report = await doctor(machine, ...args);
-      const check = report.checks.find((check) => check.name === name && check.result === result);
+      const report = await doctor(machine, unit.name);
+      const fits = (check: Check) => check.name === name && check.result === result && why.test(check.why ?? "");
+      const check = report.checks.find(fits);
       if (check && (result !== "failed" || report.code === 1)) return check;
       if (performance.now() > deadline) throw new Error(JSON.stringify(report.checks, null, 1));
     }
@@ -120,7 +121,11 @@ describeEach("doctor", (machine) => {
   });
 
   scenario("SystemCallFilter= without what sending takes", async () => {
-    const unit = await started({ ExecStart: "/bin/sleep infinity", SystemCallFilter: "~connect sendmsg" });
+    const unit = await started({
+      ExecStart: "/bin/sleep infinity",
+      SystemCallFilter: "~connect sendmsg",
+      SystemCallErrorNumber: "EPERM",
+    });
     expect((await failing(unit, "system-calls")).cure).toBe("SystemCallFilter=connect sendmsg");
   });
 
@@ -141,7 +146,8 @@ describeEach("doctor", (machine) => {
       Environment: "NOTIFY_SOCKET=@doctor",
     });
     const check = await failing(unit, "socket");
-    expect(check.why).toContain("in its network namespace");
+    // Where the container may not make a network namespace, systemd goes on without.
+    expect(check.why).toMatch(/^nobody listens to this name/);
     expect(check.cure).toStartWith("PrivateNetwork=no");
     expect(check.cure).toContain("Environment=");
   });
@@ -208,23 +214,45 @@ describeEach("doctor", (machine) => {
     });
     const check = await failing(unit, "fd-store", { result: "note" });
     expect(check.cure).toStartWith("FileDescriptorStoreMax=1");
+    expect(await failing(unit, "journal")).toMatchObject({
+      why: "FileDescriptorStoreMax=0: the fds are closed",
+      cure: "FileDescriptorStoreMax=1",
+    });
   });
 
   scenario("a message that is too long", async () => {
     const script = '"$0" X_LONG="$(seq 2000)"; "$0" --ready; exec sleep infinity';
     const unit = await started({ NotifyAccess: "all", ExecStart: exec("/bin/sh", "-c", script, machine.command) });
-    expect(await failing(unit, "journal", { result: "note" })).toMatchObject({ why: "it had more than 4096 bytes" });
+    await failing(unit, "journal", { result: "note", why: /^it had more than 4096 bytes$/ });
   });
 
-  scenario("a unit that is not there, or masked", async () => {
+  scenario("a unit that is not there", async () => {
     const report = await doctor(machine, "sdnotifytest-none");
     expect(report.code).toBe(1);
     expect(report.checks).toMatchObject([
       { name: "unit", result: "failed", what: "sdnotifytest-none.service", why: "there is no such unit" },
     ]);
-    const unit = machine.service({ ExecStart: "/bin/true" });
-    await machine.systemctl("mask", "--runtime", unit.name);
-    expect(await doctor(machine, unit.name)).toMatchObject({ code: expect.any(Number) });
+  });
+
+  scenario("--user: a unit of a user's manager", async () => {
+    const runtime = `${machine.directory}/user-${crypto.randomUUID()}`;
+    const env = ["env", `XDG_RUNTIME_DIR=${runtime}`];
+    await machine.run(["mkdir", "-p", `${runtime}/systemd/user`]);
+    machine.write(`${runtime}/systemd/user/mine.service`, "[Service]\nType=simple\nExecStart=/bin/sleep infinity\n");
+    const manager = machine.service({
+      Type: "notify",
+      Environment: `XDG_RUNTIME_DIR=${runtime}`,
+      Delegate: "yes",
+      ExecStart: "/usr/lib/systemd/systemd --user",
+    });
+    expect((await manager.start()).code).toBe(0);
+    await machine.run([...env, "systemctl", "--user", "start", "mine"]);
+    const { code, stdout } = await machine.run([...env, machine.command, "doctor", "--json", "--user", "mine"]);
+    const { subject, checks, unit }: Report = JSON.parse(stdout);
+    expect({ code, subject }).toEqual({ code: 1, subject: "mine.service" });
+    expect(checks.find(({ name }) => name === "type")).toMatchObject({ result: "failed", cure: "Type=notify" });
+    expect(checks.find(({ name }) => name === "start")).toMatchObject({ result: "passed" });
+    expect(unit).toEndWith("WantedBy=default.target\n");
   });
 
   scenario("--pid: a process, and the unit that it is of", async () => {
@@ -255,11 +283,12 @@ describeEach("doctor", (machine) => {
   ] as const) {
     scenario(`from within a unit, ${title}`, async () => {
       const file = `${machine.directory}/inside-${crypto.randomUUID()}`;
-      const script = `"$0" doctor --json >"$1"; exec sleep infinity`;
+      const script = `"$0" doctor --json; exec sleep infinity`;
       const unit = await started({
         ...who,
         NotifyAccess: "main",
-        ExecStart: exec("/bin/sh", "-c", script, machine.command, file),
+        StandardOutput: `truncate:${file}`,
+        ExecStart: exec("/bin/sh", "-c", script, machine.command),
       });
       await unit.until({ MainPID: /^[1-9]/ });
       let text = "";

@@ -75,7 +75,7 @@ const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit) => Refusal | u
   [/notify message with(?:out valid| invalid)? credentials|notify message without/, () => sent("STATUS=", {}, 0)],
   [/embedded NUL/, () => sent("STATUS=\0x", {}, 1)],
   [
-    /notify message exceeded maximum size/,
+    /notify message exceeded maximum size|Got message with truncated payload data/,
     () => ({
       ...sent(`STATUS=${"x".repeat(MAX_MESSAGE_LENGTH)}`, {}, 1),
       why: `it had more than ${MAX_MESSAGE_LENGTH} bytes`,

@@ -142,13 +142,9 @@ function socketProblem(
   }
   if (found === "other") return ["it is no socket", remove];
   if (found === "nobody") {
-    const setting = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
-    return elsewhere
-      ? [
-          "nobody listens to this name in its network namespace, which is another than the service manager's",
-          `${setting}a socket with a path: ${remove}`,
-        ]
-      : ["nobody listens to this name", remove];
+    const isolation = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
+    const where = elsewhere ? " in its network namespace, which is another than the service manager's" : "";
+    return [`nobody listens to this name${where}`, `${isolation}a socket with a path: ${remove}`];
   }
   if (type !== undefined && type !== "datagram")
     return [`it is a ${type} socket, and messages need a datagram socket`, remove];
