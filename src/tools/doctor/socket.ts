@@ -38,9 +38,9 @@ export function walk(root: string, path: string, rights: Rights): { stat: Stats;
       at = at.slice(0, Math.max(at.lastIndexOf("/"), 0));
       continue;
     }
-    searchable &&= may(lstatSync(`${root}${at}/`), EXECUTE, rights);
     let stat: Stats;
     try {
+      searchable &&= may(lstatSync(`${root}${at}/`), EXECUTE, rights);
       stat = lstatSync(`${root}${at}/${part}`);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -91,7 +91,10 @@ function lookAtName(name: string, pid: number): Fact<SocketFacts> {
   if (sockets === undefined) return { unknown: `no right to see the sockets of process ${pid}: run this as root` };
   const type = sockets.find(({ address }) => address === name)?.type;
   if (type !== undefined) return { value: { found: "socket", type } };
-  const isolated = linkOf(pid, "ns/net") !== linkOf("self", "ns/net") || linkOf(pid, "ns/net") !== linkOf(1, "ns/net");
+  const isolated = ["1", "self"].some((other) => {
+    const [its, others] = [linkOf(pid, "ns/net"), linkOf(other, "ns/net")];
+    return its !== undefined && others !== undefined && its !== others;
+  });
   const elsewhere = ["1", "self"].some((pid) => socketsOf(pid)?.some(({ address }) => address === name));
   return { value: { found: "nobody", elsewhere: elsewhere || isolated } };
 }
