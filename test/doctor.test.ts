@@ -20,6 +20,7 @@ import { formatReport } from "../src/tools/doctor/print.ts";
 import { gatherProcess } from "../src/tools/doctor/process.ts";
 import {
   checkContainer,
+  checkFilter,
   checkPassedFds,
   checkSocket,
   checkWatchdogVariables,
@@ -382,6 +383,7 @@ const PROCESS_CASES: [
     /^exec/,
   ],
   ["no number", checkWatchdogVariables, aProcess({}, { WATCHDOG_USEC: "x" }), "failed", "it is no number from 1"],
+  ["a filter", checkFilter, aProcess({ filtered: true }), "unknown", /can't be seen/],
   ["passed fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "10" }), "passed"],
   ["another's fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "9" }), "note"],
 ];
@@ -578,7 +580,7 @@ describe("the minimal unit", () => {
 Description=X
 
 [Service]
-Type=notify-reload
+Type=notify
 ExecStart=/usr/bin/bun server.ts
 User=nobody
 WatchdogSec=1min 30s
@@ -590,9 +592,21 @@ WantedBy=multi-user.target
 `);
   });
 
-  test("lets all send behind a shell", () => {
-    const text = minimalUnit({ subject: "x", unit: { value: aUnit({}, [shell, child]) } });
-    expect(text).toContain("Type=notify\nNotifyAccess=all\n");
+  test("starts what was behind a shell; lets all send where they are several", () => {
+    const of = (processes: Process[]) => minimalUnit({ subject: "x", unit: { value: aUnit({}, processes) } });
+    expect(of([shell, { ...child, directory: "/srv" }])).toContain(`Type=notify
+# Without sh, which was the main process.
+ExecStart=/usr/bin/bun server.ts
+WorkingDirectory=/srv
+`);
+    expect(of([shell, child, { ...child, pid: 12 }])).toContain("Type=notify\nNotifyAccess=all\nExecStart=");
+  });
+
+  test("keeps Type=notify-reload where the program handles the signal", () => {
+    const of = (caught: bigint) =>
+      minimalUnit({ subject: "x", unit: { value: aUnit({ type: "notify-reload" }, [aProcess({ caught })]) } });
+    expect(of(1n)).toContain("Type=notify-reload\n");
+    expect(of(2n)).toContain("Type=notify\n");
   });
 
   test("of a process has its command line, quoted", () => {

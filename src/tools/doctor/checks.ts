@@ -2,9 +2,9 @@
 
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
-import { checkContainer, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
+import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
-import { checkAccess, checkWatchdog, looksAfter } from "./sender-checks.ts";
+import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
 import {
   checkFamilies,
   checkFdStore,
@@ -34,7 +34,7 @@ export function checkAll({ subject, self, process, unit }: Facts): Check[] {
 const SELF_CHECKS = [checkFfi, checkCaller, checkConnection, checkOwnMessages];
 
 /** Of one process: it may be of no unit. */
-const PROCESS_CHECKS = [checkContainer, checkSocket, checkWatchdogVariables, checkPassedFds];
+const PROCESS_CHECKS = [checkContainer, checkSocket, checkFilter, checkWatchdogVariables, checkPassedFds];
 
 /** Of the unit's settings and state, and of what its processes are to it. */
 const UNIT_CHECKS = [
@@ -56,7 +56,7 @@ function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Ch
 
 /** The processes that are likely to send are looked at too, but for one that has been already. */
 function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
-  const processes = looksAfter(unit).filter(({ pid }) => pid !== seen?.pid);
+  const processes = likelySenders(unit).filter(({ pid }) => pid !== seen?.pid);
   const [start, ...rest] = UNIT_CHECKS.map((check) => check(unit));
   return [...(start ?? []), ...processes.flatMap((process) => checkProcess(process, unit)), ...rest.flat()];
 }

@@ -44,8 +44,10 @@ export interface Process {
   container?: string | undefined;
   /** Whether a seccomp filter is in force. */
   filtered: boolean;
-  /** The signals that it handles: bit 0 is signal 1. */
+  /** The signals that it handles, or blocks to read them from a signalfd: bit 0 is signal 1. */
   caught: bigint;
+  /** Its working directory; undefined where that is hidden. */
+  directory?: string | undefined;
   /** Its cgroup, as in proc(5). */
   cgroup: string;
 }

@@ -2,31 +2,33 @@
 
 import { formatUsec } from "../../verdict/units.ts";
 import type { Facts, Process, Unit } from "./facts.ts";
-import { launcherName, looksAfter } from "./sender-checks.ts";
+import { type Cast, cast } from "./sender-checks.ts";
 
 /** Returns the text of a unit file that fits what was found. */
 export function minimalUnit({ unit, process, self }: Facts): string {
   const known = unit && "value" in unit && unit.value.loadState === "loaded" ? unit.value : undefined;
   // The doctor is not what a unit should start.
   const named = !self && process && "value" in process ? process.value : undefined;
-  const senders = known ? looksAfter(known) : named ? [named] : [];
-  const main = known ? senders.find(({ pid }) => pid === known.mainPid) : named;
-  const launched = main !== undefined && launcherName(main) !== undefined;
-  // A launcher's children send, and are not the main process.
-  const wrapped = senders.length > 1 || launched;
-  const signal = BigInt((known?.reloadSignal ?? 1) - 1);
-  const reloads = (known?.version ?? 0) >= 253 && !launched && ((main?.caught ?? 0n) >> signal) & 1n;
-  const service: [string, string][] = [["Type", reloads ? "notify-reload" : "notify"]];
-  if (wrapped) service.push(["NotifyAccess", "all"]);
-  for (const line of startLines(known, main)) service.push(["ExecStart", line]);
-  for (const [name, value] of settings(known)) if (value !== "") service.push([name, value]);
-  service.push(["Restart", "on-failure"]);
+  const { main = named, launcher, workers } = known ? cast(known) : NOBODY;
+  const [worker, ...others] = workers;
+  // What a launcher starts is not the main process: neither for NotifyAccess= nor for the watchdog.
+  const behind = others.length === 0 && worker?.isBun ? worker : undefined;
+  const program = behind ?? main;
+  const reloads =
+    known?.type === "notify-reload" && ((program?.caught ?? 0n) >> BigInt(known.reloadSignal - 1)) & 1n
+      ? "-reload"
+      : "";
+  const service = [`Type=notify${reloads}`];
+  if (behind) service.push(`# Without ${launcher}, which was the main process.`);
+  else if (launcher !== undefined) service.push("NotifyAccess=all");
+  service.push(...startLines(behind ? undefined : known, program).map((line) => `ExecStart=${line}`));
+  service.push(...settings(known, behind), "Restart=on-failure");
   return [
     "[Unit]",
     `Description=${(known?.description || main?.name) ?? "A server"}`,
     "",
     "[Service]",
-    ...service.map(([name, value]) => `${name}=${value}`),
+    ...service,
     "",
     "[Install]",
     `WantedBy=${known?.manager === "user" ? "default.target" : "multi-user.target"}`,
@@ -48,6 +50,8 @@ export function quote(arg: string): string {
 
 // --- internal ---
 
+const NOBODY: Cast = { main: undefined, launcher: undefined, workers: [] };
+
 function startLines(unit: Unit | undefined, main: Process | undefined): readonly string[] {
   if (unit?.execStart && unit.execStart.length > 0) return unit.execStart;
   const [first = "", ...args] = main?.command ?? [];
@@ -56,13 +60,15 @@ function startLines(unit: Unit | undefined, main: Process | undefined): readonly
   return [[program, ...args].map(quote).join(" ")];
 }
 
-function settings(unit: Unit | undefined): [string, string][] {
+function settings(unit: Unit | undefined, behind: Process | undefined): string[] {
   if (!unit) return [];
-  return [
-    ["User", unit.user],
-    ["Group", unit.group],
-    ["WorkingDirectory", unit.workingDirectory],
-    ["WatchdogSec", unit.watchdogUsec === 0 ? "" : formatUsec(unit.watchdogUsec).replaceAll(/(\d) /g, "$1")],
-    ["FileDescriptorStoreMax", unit.fdStoreMax === 0 ? "" : `${unit.fdStoreMax}`],
-  ];
+  const directory = behind?.directory === "/" ? "" : behind?.directory;
+  const values = {
+    User: unit.user,
+    Group: unit.group,
+    WorkingDirectory: unit.workingDirectory || (directory ?? ""),
+    WatchdogSec: unit.watchdogUsec === 0 ? "" : formatUsec(unit.watchdogUsec).replaceAll(/(\d) /g, "$1"),
+    FileDescriptorStoreMax: unit.fdStoreMax === 0 ? "" : `${unit.fdStoreMax}`,
+  };
+  return Object.entries(values).flatMap(([name, value]) => (value === "" ? [] : [`${name}=${value}`]));
 }

@@ -101,6 +101,15 @@ export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Sel
   return [{ name, result: "failed", what, why, cure }];
 }
 
+/** seccomp(2): what a filter forbids can't be read. Where a unit is known, its SystemCallFilter= is; and here it can be tried. */
+export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[] {
+  if (!process.filtered || unit || self) return [];
+  const what = `the seccomp filter of ${titleOf(process)}`;
+  return [
+    { name: "seccomp", result: "unknown", what, why: "whether it allows socket, connect and sendmsg can't be seen" },
+  ];
+}
+
 /** sd_listen_fds(3): they are of one process only. */
 export function checkPassedFds({ environment, ...process }: Process): Check[] {
   if ("unknown" in environment) return [];

@@ -32,7 +32,8 @@ export function gatherProcess(pid: number): Fact<Process> {
       socket: address === undefined ? undefined : lookAtSocket(address, rights),
       container: containerOf(pid, cgroup, environment),
       filtered: status.Seccomp === "2",
-      caught: BigInt(`0x${status.SigCgt ?? "0"}`),
+      caught: BigInt(`0x${status.SigCgt ?? "0"}`) | BigInt(`0x${status.SigBlk ?? "0"}`),
+      directory: linkOf(pid, "cwd"),
       cgroup,
     },
   };

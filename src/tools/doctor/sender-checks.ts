@@ -6,8 +6,28 @@ import type { Sender } from "../../verdict/verdict.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { isNotify, problemOf } from "./unit-checks.ts";
 
+/** Who is who among the processes of a unit. */
+export interface Cast {
+  main: Process | undefined;
+  /** What the main process is called, where it is one that starts others. */
+  launcher: string | undefined;
+  /** The processes at the end of the chain that it starts; of those, Bun alone where there is any. */
+  workers: Process[];
+}
+
+export function cast({ processes, mainPid, controlPid }: Unit): Cast {
+  const all = "value" in processes ? processes.value : [];
+  const main = all.find(({ pid }) => pid === mainPid);
+  const launcher = main && launcherName(main);
+  if (launcher === undefined) return { main, launcher, workers: [] };
+  const others = all.filter(({ pid }) => pid !== mainPid && pid !== controlPid);
+  const ends = others.filter((process) => launcherName(process) === undefined);
+  const bun = ends.filter(({ isBun }) => isBun);
+  return { main, launcher, workers: bun.length > 0 ? bun : ends };
+}
+
 /** The processes that are likely to send: the main one and, where that only starts others, those that do the work. */
-export function looksAfter(unit: Unit): Process[] {
+export function likelySenders(unit: Unit): Process[] {
   const { main, workers } = cast(unit);
   return [...(main ? [main] : []), ...workers];
 }
@@ -54,7 +74,7 @@ export function checkAccess(unit: Unit): Check[] {
       result: certain ? "failed" : "note",
       what: `messages of ${titleOf(worker)}`,
       why: `${problem?.why}; that is ${titleOf(main)}`,
-      cure: `${problem?.cure}, or ${cureFor(launcher)}`,
+      cure: `${problem?.cure}, or ${cureFor(main, launcher)}`,
     };
   });
 }
@@ -83,7 +103,7 @@ export function checkWatchdog(unit: Unit): Check[] {
   }
   return misled.map((worker): Check => {
     const why = `$WATCHDOG_PID is ${main.pid} (${main.name}), so ${titleOf(worker)} takes the watchdog for another's, and does not ping`;
-    const cure = `${cureFor(launcher)}; or "unset WATCHDOG_PID" there, with NotifyAccess=all`;
+    const cure = `${cureFor(main, launcher)}; or "unset WATCHDOG_PID" there, with NotifyAccess=all`;
     return { name: "watchdog", result: "failed", what, why, cure };
   });
 }
@@ -110,27 +130,8 @@ const LAUNCHERS = new Set(
   ),
 );
 
-interface Cast {
-  main: Process | undefined;
-  /** What the main process is called, where it is one that starts others. */
-  launcher: string | undefined;
-  /** The processes at the end of the chain that it starts; of those, Bun alone where there is any. */
-  workers: Process[];
-}
-
-function cast({ processes, mainPid, controlPid }: Unit): Cast {
-  const all = "value" in processes ? processes.value : [];
-  const main = all.find(({ pid }) => pid === mainPid);
-  const launcher = main && launcherName(main);
-  if (launcher === undefined) return { main, launcher, workers: [] };
-  const others = all.filter(({ pid }) => pid !== mainPid && pid !== controlPid);
-  const ends = others.filter((process) => launcherName(process) === undefined);
-  const bun = ends.filter(({ isBun }) => isBun);
-  return { main, launcher, workers: bun.length > 0 ? bun : ends };
-}
-
-function cureFor(launcher: string | undefined): string {
-  return /sh$/.test(launcher ?? "")
-    ? `exec before the command in the script of ${launcher}`
-    : `ExecStart= with the program itself, without ${launcher}`;
+function cureFor({ name }: Process, launcher = ""): string {
+  if (!/sh$/.test(launcher)) return `ExecStart= with the program itself, without ${launcher}`;
+  // A script has its own name, unless the shell was called with its text.
+  return `exec before the command in ${name === launcher ? `the script of ${launcher}` : name}`;
 }
