@@ -247,6 +247,7 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     /./,
     "RestrictAddressFamilies=~AF_INET",
   ],
+  ["only ~AF_UNIX", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_UNIX" }), "failed", /./, /Families=$/],
   ["~AF_INET", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_INET" }), "passed"],
   ["all calls", checkSystemCalls, aUnit(), ""],
   ["some", checkSystemCalls, aUnit({ systemCallFilter: "connect sendmsg sendto socket:EPERM" }), "passed"],
@@ -453,9 +454,8 @@ describe("the checklist", () => {
       unit: "[Unit]\n",
     };
     const text = formatReport(report, false);
-    expect(text).toContain(
-      "\nFAILED  Type=exec, NotifyAccess=none: systemd gives it no $NOTIFY_SOCKET, and takes no messages of it\n        cure: Type=notify\n",
-    );
+    const why = "systemd gives it no $NOTIFY_SOCKET, and takes no messages of it";
+    expect(text).toContain(`\nFAILED  Type=exec, NotifyAccess=none: ${why}\n        cure: Type=notify\n`);
     expect(text).not.toContain("\x1b");
     expect(formatReport(report, true)).toContain("\x1b[");
     expect(Bun.stripANSI(formatReport(report, true))).toBe(text);
@@ -465,7 +465,7 @@ describe("the checklist", () => {
 test.each([
   ["x.service: Got notification message from PID 9, but reception is disabled.", /NotifyAccess=none/],
   [
-    "x.service: Got notification message from PID 9, but reception only permitted for main PID which is currently not known",
+    "Got notification message from PID 9, but reception only permitted for main PID which is currently not known",
     /^process 9 is not the main/,
   ],
   [
@@ -740,6 +740,20 @@ describe.each(COMMANDS)("the doctor's own surroundings, %s", (_, [program = "", 
       /^the caller is process \d+ \(sh\), and process \d+ only its launcher$/,
     );
   });
+});
+
+test("docs/doctor.md has each check in its table", async () => {
+  const files = [...new Bun.Glob("src/tools/doctor/*.ts").scanSync(ROOT)];
+  const sources = await Promise.all(files.map((file) => Bun.file(join(ROOT, file)).text()));
+  const names = new Set(
+    sources
+      .join()
+      .match(/(?<=\bname(?:: | = ))"[a-z-]+"/g)
+      ?.map((name) => JSON.parse(name)),
+  );
+  const page = await Bun.file(join(ROOT, "docs/doctor.md")).text();
+  expect([...names].filter((name) => !page.includes(`\n| \`${name}\` `))).toEqual([]);
+  expect(names.size).toBeGreaterThan(15);
 });
 
 describe("the command line", () => {

@@ -1,4 +1,4 @@
-/** `sd-notify doctor`: why a service is stuck in "activating". It gathers facts, checks them, and prints a checklist. */
+/** `sd-notify doctor`: why a service is stuck in "activating". Facts are gathered, checked, and told as a checklist. */
 
 import { isTerminal, print } from "../cli/output.ts";
 import { UsageError } from "../cli/usage-error.ts";
@@ -21,8 +21,8 @@ export const tool = {
     pid: { type: "string", hint: "PID", help: "Look at this process, and at the unit it is of" },
     json: { type: "boolean", help: "Print one JSON object: subject, checks, unit" },
   },
-  footer:
-    "Without UNIT and --pid it looks at its own surroundings: call it where the service would call sd-notify.\nExit status: 0 when nothing failed, 1 when something did.",
+  footer: `Without UNIT and --pid it looks at its own surroundings: call it where the service would call sd-notify.
+Exit status: 0 when nothing failed, 1 when something did.`,
 } as const satisfies Tool;
 
 /** Resolves to the exit status: 0 when nothing failed. */
@@ -72,6 +72,11 @@ async function unitAround(found: Fact<Process>): Promise<{ unit?: Fact<Unit> }> 
   if ("unknown" in found) return {};
   const around = unitOfCgroup(found.value.cgroup);
   if (!around) return {};
-  // Another user's manager can't be asked, which is said as it says it.
-  return { unit: await gatherUnit(around.id, around.uid === undefined ? "system" : "user") };
+  const { id, uid } = around;
+  if (uid !== undefined && uid !== process.getuid?.()) {
+    return {
+      unit: { unknown: `it is ${id} of user ${uid}'s service manager: as that user, sd-notify doctor --user ${id}` },
+    };
+  }
+  return { unit: await gatherUnit(id, uid === undefined ? "system" : "user") };
 }

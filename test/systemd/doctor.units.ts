@@ -15,7 +15,7 @@ describeEach("doctor", (machine) => {
   const scenario = (title: string, body: () => Promise<void>) =>
     test.skipIf(Boolean(skipped))(titled(title, skipped), body);
   const bun = (code: string) => exec("/usr/bin/env", "BUN_BE_BUN=1", machine.command, "-e", code);
-  const library = `const { notify, startWatchdog } = await import(${JSON.stringify(`${machine.checkout}/dist/index.js`)});`;
+  const library = `const { notify, startWatchdog } = await import("${machine.checkout}/dist/index.js");`;
   const idle = "setInterval(() => {}, 1e6);";
   /** A shell that starts Bun, and goes on after it. */
   const launched = (code: string) => exec("/bin/sh", "-c", 'BUN_BE_BUN=1 "$0" -e "$1"; exit 0', machine.command, code);

@@ -117,7 +117,7 @@ export interface JournalLine {
 export interface Self {
   /** Why libc can't be called; undefined where it can. */
   ffi?: string | undefined;
-  /** Whether a socket could be connected to $NOTIFY_SOCKET, without a message; undefined where there is nothing to connect to. */
+  /** Whether a socket could be connected to $NOTIFY_SOCKET; undefined where there is nothing to connect to. */
   connection?: Fact<"connected"> | undefined;
   pid: number;
   parent: number;

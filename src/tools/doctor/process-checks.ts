@@ -69,7 +69,7 @@ export function checkContainer(process: Process): Check[] {
   return [{ name, result: "passed", what }];
 }
 
-/** Whether the watchdog's variables can be read and, where no unit says more, whether they are meant for the process. */
+/** Whether the watchdog's variables can be read; where no unit says more, whether they are meant for the process. */
 export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Self): Check[] {
   if ("unknown" in process.environment) return [];
   const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = process.environment.value;
@@ -101,7 +101,7 @@ export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Sel
   return [{ name, result: "failed", what, why, cure }];
 }
 
-/** seccomp(2): what a filter forbids can't be read. Where a unit is known, its SystemCallFilter= is; and here it can be tried. */
+/** seccomp(2): what a filter forbids can't be read. A unit tells by SystemCallFilter=, and oneself can try. */
 export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[] {
   if (!process.filtered || unit || self) return [];
   const what = `the seccomp filter of ${titleOf(process)}`;

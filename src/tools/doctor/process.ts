@@ -67,9 +67,8 @@ function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ESRCH") return { unknown: `process ${pid} has ended` };
-    return {
-      unknown: `no right to read the environment of process ${pid}: run this as root${uid === 0 ? "" : `, or as user ${uid}`}`,
-    };
+    const who = uid === 0 ? "root" : `root, or as user ${uid}`;
+    return { unknown: `no right to read the environment of process ${pid}: run this as ${who}` };
   }
   const environment: Environment = {};
   for (const assignment of text.split("\0")) {

@@ -102,7 +102,8 @@ export function checkWatchdog(unit: Unit): Check[] {
     ];
   }
   return misled.map((worker): Check => {
-    const why = `$WATCHDOG_PID is ${main.pid} (${main.name}), so ${titleOf(worker)} takes the watchdog for another's, and does not ping`;
+    const effect = `${titleOf(worker)} takes the watchdog for another's, and does not ping`;
+    const why = `$WATCHDOG_PID is ${main.pid} (${main.name}), so ${effect}`;
     const cure = `${cureFor(main, launcher)}; or "unset WATCHDOG_PID" there, with NotifyAccess=all`;
     return { name: "watchdog", result: "failed", what, why, cure };
   });

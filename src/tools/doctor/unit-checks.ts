@@ -76,7 +76,8 @@ export function checkReload(unit: Unit): Check[] {
   }
   const effect = version >= 257 ? "READY=1 makes the start fail" : "a reload ends it";
   const why = `process ${main.pid} (${main.name}), the main one, has no handler for ${signal}: ${effect}`;
-  const cure = `Type=notify, or a handler for ${signal} before READY=1: manageServer({ reload }), process.on("${signal}", …)`;
+  const how = `manageServer({ reload }), process.on("${signal}", …)`;
+  const cure = `Type=notify, or a handler for ${signal} before READY=1: ${how}`;
   return [{ name: "reload", result: "failed", what, why, cure }];
 }
 
@@ -101,7 +102,9 @@ export function checkFamilies({ restrictAddressFamilies }: Unit): Check[] {
   if (forbids && families.length === 0) return [];
   const what = `RestrictAddressFamilies=${families.length === 0 ? "none" : restrictAddressFamilies}`;
   if (families.includes("AF_UNIX") !== forbids) return [{ name: "families", result: "passed", what }];
-  const cure = `RestrictAddressFamilies=${forbids ? `~${families.filter((name) => name !== "AF_UNIX").join(" ")}` : ["AF_UNIX", ...families].join(" ")}`;
+  const others = families.filter((name) => name !== "AF_UNIX");
+  const list = forbids ? others.join(" ").replace(/^(?=.)/, "~") : ["AF_UNIX", ...others].join(" ");
+  const cure = `RestrictAddressFamilies=${list}`;
   return [
     {
       name: "families",
