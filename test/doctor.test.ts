@@ -742,6 +742,24 @@ describe.each(COMMANDS)("the doctor's own surroundings, %s", (_, [program = "", 
   });
 });
 
+test("checks are pure: what gathers facts is imported by doctor.ts alone", async () => {
+  for (const file of [
+    "checks",
+    "unit-checks",
+    "sender-checks",
+    "process-checks",
+    "self-checks",
+    "journal",
+    "minimal-unit",
+  ]) {
+    const text = await Bun.file(join(ROOT, `src/tools/doctor/${file}.ts`)).text();
+    expect({
+      file,
+      impure: text.match(/from "(node:fs|.*\/ffi\/.*|\.\/(process|socket|systemctl|self)\.ts)"/g),
+    }).toEqual({ file, impure: null });
+  }
+});
+
 test("docs/doctor.md has each check in its table", async () => {
   const files = [...new Bun.Glob("src/tools/doctor/*.ts").scanSync(ROOT)];
   const sources = await Promise.all(files.map((file) => Bun.file(join(ROOT, file)).text()));

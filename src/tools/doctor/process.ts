@@ -96,8 +96,9 @@ function isBun(pid: number, program: string | undefined): boolean | undefined {
 function containerOf(pid: number, cgroup: string, environment: Fact<Environment>): string | undefined {
   const said = "value" in environment ? environment.value.container : undefined;
   if (said !== undefined && !/^(systemd-nspawn|lxc)/.test(said)) return said;
-  if (exists(`/proc/${pid}/root/.dockerenv`)) return "docker";
-  if (exists(`/proc/${pid}/root/run/.containerenv`)) return "podman";
+  const root = `/proc/${pid}/root`;
+  if (exists(`${root}/.dockerenv`)) return "docker";
+  if (exists(`${root}/run/.containerenv`)) return "podman";
   return /(?:^|\/)(docker|libpod|crio|cri-containerd|kubepods)[-./]/.exec(cgroup)?.[1]?.replace("libpod", "podman");
 }
 
