@@ -14,14 +14,15 @@ import { parse, parseCount, type Tool } from "./tool.ts";
 
 export const tool = {
   name: "doctor",
-  description: "Tells why a service does not become ready, and which line to change.",
+  description: "Tells why a service is not ready, and what to change.",
   operand: "[UNIT]",
   options: {
     user: { type: "boolean", help: "The unit is of the user's service manager" },
     pid: { type: "string", hint: "PID", help: "Look at this process, and at the unit it is of" },
     json: { type: "boolean", help: "Print one JSON object: subject, checks, unit" },
   },
-  footer: `Without UNIT and --pid it looks at its own surroundings: call it where the service would call sd-notify.
+  footer: `Without UNIT and --pid it looks at its own surroundings: call it where the
+service would call sd-notify.
 Exit status: 0 when nothing failed, 1 when something did.`,
 } as const satisfies Tool;
 
