@@ -26,7 +26,7 @@ _sd_notify() {
         if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
             mapfile -t COMPREPLY < <(compgen -c -- "$current")
         elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "--user --pid= --json" -- "$current")
             [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
         fi
         [[ $COMP_CWORD -gt 1 ]] && return
