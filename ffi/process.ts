@@ -6,6 +6,7 @@ import {
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
   PR_SET_CHILD_SUBREAPER,
+  PR_SET_DUMPABLE,
   PR_SET_PDEATHSIG,
   RLIMIT_NOFILE,
   SFD_CLOEXEC,
@@ -91,6 +92,11 @@ export function tieToParent(): void {
 /** prctl(2): makes this process the parent of descendants whose own parents have ended. */
 export function adoptOrphans(): void {
   check(processLibc().prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+}
+
+/** prctl(2): leaves no core dump of this process, whatever kills it. */
+export function dumpNoCore(): void {
+  check(processLibc().prctl(PR_SET_DUMPABLE, 0), "prctl");
 }
 
 // --- sockets and memory ---

@@ -6,6 +6,9 @@ export const node = {
   get fs() {
     return require("node:fs") as typeof import("node:fs");
   },
+  get net() {
+    return require("node:net") as typeof import("node:net");
+  },
   get os() {
     return require("node:os") as typeof import("node:os");
   },

@@ -10,11 +10,23 @@ import { callerPid } from "./caller.ts";
 import { callerStateKept } from "./runtime.ts";
 import { isManager } from "./sender.ts";
 
-/** Gives back what Bun changed, as far as that can be known. */
-export function restoreCallerState(): void {
-  if (callerStateKept) return;
+export interface CallerState {
+  ignoresSigpipe: boolean;
+  ignoresSigxfsz: boolean;
+  /** undefined: what the limit is now. */
+  softNofile: number | undefined;
+}
+
+/** What Bun changed, as far as that can be known; undefined where it changed nothing. */
+export function callerState(): CallerState | undefined {
+  if (callerStateKept) return undefined;
   const caller = callerPid();
-  const state = caller <= 1 || isManager(caller) ? stateOfUnit(caller > 1) : stateOfProcess(caller);
+  return caller <= 1 || isManager(caller) ? stateOfUnit(caller > 1) : stateOfProcess(caller);
+}
+
+/** Gives back what Bun changed. */
+export function restoreCallerState(state = callerState()): void {
+  if (state === undefined) return;
   setIgnored(SIGPIPE, state.ignoresSigpipe);
   setIgnored(SIGXFSZ, state.ignoresSigxfsz);
   const { hard } = getNofileLimit();
@@ -23,19 +35,12 @@ export function restoreCallerState(): void {
 
 // --- internal ---
 
-interface State {
-  ignoresSigpipe: boolean;
-  ignoresSigxfsz: boolean;
-  /** undefined: what the limit is now. */
-  softNofile: number | undefined;
-}
-
 /** The limits that a unit has by default, systemd.exec(5): LimitNOFILE=1024:524288. The soft one is the kernel's default too. */
 const DEFAULT_SOFT_NOFILE = 1024;
 const DEFAULT_HARD_NOFILE = 524288;
 
 /** What a process passes on, where it was the one to call. */
-function stateOfProcess(pid: number): State {
+function stateOfProcess(pid: number): CallerState {
   try {
     const ignored = BigInt(
       `0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(node.fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`,
@@ -57,7 +62,7 @@ function stateOfProcess(pid: number): State {
 }
 
 /** What a unit has: asks the manager, and else takes it that the unit sets nothing of its own. */
-function stateOfUnit(user: boolean): State {
+function stateOfUnit(user: boolean): CallerState {
   const answer = askManager(user);
   const ignoreSigpipe = /^IgnoreSIGPIPE=(\w+)$/m.exec(answer)?.[1] ?? "yes";
   const soft = /^LimitNOFILESoft=(\d+)$/m.exec(answer)?.[1];

@@ -10,9 +10,14 @@ import { RESERVATION } from "./reserve-less.ts";
  *
  * @throws SystemError when it can't be executed.
  */
-export function execCommand(command: readonly Uint8Array[], inherited: readonly number[], keepFds: boolean): never {
+export function execCommand(
+  command: readonly Uint8Array[],
+  inherited: readonly number[],
+  keepFds: boolean,
+  restoreState = restoreCallerState,
+): never {
   for (const fd of inherited) keepOnExec(fd, keepFds);
-  restoreCallerState();
+  restoreState();
   if (process.env[RESERVATION.name] === RESERVATION.value) unsetEnvironment(RESERVATION.name);
   return exec(command);
 }

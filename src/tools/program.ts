@@ -3,13 +3,16 @@
  * itself can ask for that, so this command starts itself once more, and becomes the program.
  */
 
-import { setEnvironment, tieToParent, unsetEnvironment } from "../../ffi/process.ts";
+import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { setEnvironment, setIgnored, tieToParent, unsetEnvironment } from "../../ffi/process.ts";
 import { getppid } from "../../ffi/syscalls.ts";
+import { type CallerState, callerState, restoreCallerState } from "../cli/caller-state.ts";
 import { execCommand } from "../cli/exec.ts";
 import { explain } from "../cli/explain.ts";
 import { inheritedFds } from "../cli/inherited-fds.ts";
 import { complain } from "../cli/output.ts";
 import { standalone } from "../cli/runtime.ts";
+import { node } from "../node.ts";
 import { pidfdInodeOf } from "../process.ts";
 
 export interface ProgramOptions {
@@ -17,9 +20,11 @@ export interface ProgramOptions {
   env: Record<string, string | undefined>;
   stdin?: "inherit" | "ignore";
   stdout?: "inherit" | "pipe" | "ignore" | number;
-  stderr?: "inherit" | "pipe" | "ignore";
+  stderr?: "inherit" | "pipe" | "ignore" | number;
   /** File descriptors to pass, from 3 on, as sd_listen_fds(3) finds them. */
   fds?: readonly { fd: number; name: string }[];
+  /** In a session, and so a process group, of its own. */
+  group?: boolean;
 }
 
 /** systemd.exec(5), table "Process Exit Codes": the status of a program that could not be executed. */
@@ -31,25 +36,45 @@ export const EXIT_EXEC = 203;
  */
 export function startProgram(
   command: readonly string[],
-  { env, stdin = "inherit", stdout = "inherit", stderr = "inherit", fds = [] }: ProgramOptions,
+  { env, stdin = "inherit", stdout = "inherit", stderr = "inherit", fds = [], group = false }: ProgramOptions,
 ): Bun.Subprocess {
   const self = standalone ? [process.execPath] : [process.execPath, Bun.main];
   const passed: Record<string, string> =
     fds.length === 0 ? {} : { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(({ name }) => name).join(":") };
   return Bun.spawn([...self, "run", "--", ...command], {
-    env: { ...env, ...passed, [TIED]: `${process.pid}` },
+    env: { ...env, ...passed, [TIED]: JSON.stringify(ownTie()) },
+    detached: group,
     stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd)] as never,
   });
 }
 
+/**
+ * Waits until a process that startProgram() started has become the program: before, it handles no signal.
+ *
+ * @returns false when the program could not be executed.
+ */
+export async function becameProgram(child: Bun.Subprocess): Promise<boolean> {
+  for (;;) {
+    const environment = readOrCode(`/proc/${child.pid}/environ`);
+    if (environment === "ENOENT" || (environment === "" && hasEnded(child.pid))) {
+      await child.exited;
+      return child.exitCode !== EXIT_EXEC;
+    }
+    // Also where it may not be read, because the program has become another user's.
+    if (!environment.includes(`${TIED}=`)) return true;
+    await Bun.sleep(2);
+  }
+}
+
 /** In a process that startProgram() started: becomes the program. In any other: does nothing. */
 export function becomeTied(args: readonly string[]): void {
-  const parent = process.env[TIED];
-  if (parent === undefined) return;
+  const text = process.env[TIED];
+  if (text === undefined) return;
   try {
+    const { parent, ignored, state }: Tie = JSON.parse(text);
     tieToParent();
     // It may have gone before.
-    if (`${getppid()}` !== parent) process.exit(EXIT_EXEC);
+    if (getppid() !== parent) process.exit(EXIT_EXEC);
     unsetEnvironment(TIED);
     if (process.env.LISTEN_FDS !== undefined) {
       setEnvironment("LISTEN_PID", `${process.pid}`);
@@ -58,7 +83,10 @@ export function becomeTied(args: readonly string[]): void {
     }
     if (process.env.WATCHDOG_USEC !== undefined) setEnvironment("WATCHDOG_PID", `${process.pid}`);
     const command = args.slice(args.indexOf("--") + 1).map((arg) => Buffer.from(arg));
-    execCommand(command, inheritedFds(), true);
+    execCommand(command, inheritedFds(), true, () => {
+      for (const signal of ignored) setIgnored(signal, true);
+      restoreCallerState(state);
+    });
   } catch (error) {
     complain(explain(error));
     process.exit(EXIT_EXEC);
@@ -69,3 +97,42 @@ export function becomeTied(args: readonly string[]): void {
 
 /** Names the parent, in the environment of a process that is to become a program. */
 const TIED = "SD_NOTIFY_TIED_TO";
+
+interface Tie {
+  parent: number;
+  /** The signals that the caller ignores, which Bun does not hand on, but for those of the state. */
+  ignored: number[];
+  /** Absent where a standalone executable has it of itself. */
+  state?: CallerState;
+}
+
+let tie: Tie | undefined;
+
+/** Returns the text, or the code of the error. */
+function readOrCode(path: string): string {
+  try {
+    return node.fs.readFileSync(path, "latin1");
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "";
+  }
+}
+
+/** proc_pid_stat(5): a zombie has no environment, nor has a program that was given none. */
+function hasEnded(pid: number): boolean {
+  const stat = readOrCode(`/proc/${pid}/stat`);
+  return !/\) [^ZX] /.test(stat.slice(stat.lastIndexOf(")")));
+}
+
+/** It is looked up once, before there are handlers that hide what was ignored. */
+function ownTie(): Tie {
+  if (tie !== undefined) return tie;
+  const state = callerState();
+  const mask = BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(node.fs.readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`);
+  const bunSet = state === undefined ? [] : [SIGPIPE, SIGXFSZ];
+  const ignored: number[] = [];
+  for (let signal = 1; signal < 32; signal++) {
+    if ((mask & (1n << BigInt(signal - 1))) !== 0n && !bunSet.includes(signal)) ignored.push(signal);
+  }
+  tie = { parent: process.pid, ignored, ...(state && { state }) };
+  return tie;
+}

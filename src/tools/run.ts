@@ -1,7 +1,25 @@
+/** sd-notify run: a unit of Type=notify for a program that does not speak its protocol. */
+
+import { live } from "./run/life.ts";
+import { OPTIONS, readPlan } from "./run/options.ts";
 import type { Tool } from "./tool.ts";
 
-export const tool = { name: "run", description: "", operand: "", options: {} } as const satisfies Tool;
+export const tool = {
+  name: "run",
+  description:
+    "Starts a program, and tells the service manager when a probe of it passes: Type=notify for programs that don't notify.",
+  operand: "-- CMD [ARG…]",
+  options: OPTIONS,
+  footer: [
+    "Several probes have to pass all; without one, the unit is ready when CMD was started. A time is a number of seconds, or has",
+    "a unit: 500ms, 5min. SIGHUP reloads, SIGTERM and SIGINT stop; they and other signals are passed on to CMD. The exit status is",
+    "CMD's; what kills CMD kills this. Without $NOTIFY_SOCKET it does the same, and notifies nobody.",
+  ].join("\n"),
+} as const satisfies Tool;
 
-export async function main(_args: readonly string[]): Promise<number> {
-  throw new Error("not there yet");
+/** Does not return before CMD has ended. */
+export async function main(args: readonly string[]): Promise<number> {
+  const status = await live(readPlan(tool, args));
+  // At once, whatever is under way: output that nobody reads must not keep it.
+  process.exit(status);
 }

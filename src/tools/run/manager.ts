@@ -1,0 +1,69 @@
+/** What this process and its service manager tell each other. */
+
+import { childEnv } from "../../environment.ts";
+import type { State } from "../../message.ts";
+import { node } from "../../node.ts";
+import { notify } from "../../notify.ts";
+import { attempt, reportToStderr } from "../../report.ts";
+import { managerAddress } from "../../send.ts";
+import { watchdogTimeoutMs } from "../../watchdog.ts";
+
+/** Tells the manager, if there is one. That it can't be told is no reason to end. */
+export type Say = (state: State) => void;
+
+/** @throws SyntaxError when $NOTIFY_SOCKET is no address. */
+export function speaker(): Say {
+  managerAddress(undefined);
+  const onError = reportToStderr();
+  return (state) => {
+    const status = state.status?.replace(CONTROL, " ").toWellFormed();
+    attempt(onError, () => void notify(status === undefined ? state : { ...state, status }));
+  };
+}
+
+/**
+ * The program's environment: without what the manager tells this process alone, or with what can be shared.
+ *
+ * @throws SyntaxError when that can't be read.
+ */
+export function environmentFor(share: boolean): Record<string, string | undefined> {
+  const timeoutMs = watchdogTimeoutMs();
+  const env = childEnv();
+  const { NOTIFY_SOCKET, WATCHDOG_USEC } = process.env;
+  if (share && NOTIFY_SOCKET !== undefined) env.NOTIFY_SOCKET = NOTIFY_SOCKET;
+  if (share && timeoutMs !== undefined) env.WATCHDOG_USEC = WATCHDOG_USEC;
+  return env;
+}
+
+/**
+ * Whether the manager, which has just sent a signal, has sent it to the program too: KillMode=control-group, the default, does that
+ * when a unit is stopped. Many programs take a second SIGTERM for an order to end at once.
+ */
+export async function hasSignalledAll(): Promise<boolean> {
+  if (process.env.NOTIFY_SOCKET === undefined) return false;
+  try {
+    const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
+    const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? "";
+    const unit = /\/([^/]+\.service)$/.exec(path)?.[1];
+    if (unit === undefined) return false;
+    const scope = path.includes("/user@") ? ["--user"] : [];
+    const child = Bun.spawn(["systemctl", ...scope, "show", "-p", "KillMode", "-p", "SubState", "--", unit], {
+      stdin: "ignore",
+      stderr: "ignore",
+      timeout: ASK_TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+    const answer = await child.stdout.text();
+    return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-sigterm$/m.test(answer);
+  } catch {
+    // There is no systemctl here, or it may not ask.
+    return false;
+  }
+}
+
+// --- internal ---
+
+const ASK_TIMEOUT_MS = 1000;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are meant
+const CONTROL = /[\x00-\x1f\x7f]+/g;

@@ -1,0 +1,100 @@
+/** What the arguments of `sd-notify run` say. All of it is checked before anything is started. */
+
+import { UsageError } from "../../cli/usage-error.ts";
+import { commandOf, parse, parseTime, type Tool, type ToolOption } from "../tool.ts";
+import { execProbe, fileProbe, httpProbe, type Probe, tcpProbe, unixProbe } from "./probes.ts";
+
+export const OPTIONS = {
+  "ready-http": { type: "string", multiple: true, hint: "URL", help: "Ready when it answers with a status of 2xx" },
+  "ready-tcp": { type: "string", multiple: true, hint: "HOST:PORT", help: "Ready when it takes a connection" },
+  "ready-unix": { type: "string", multiple: true, hint: "PATH", help: "Ready when the socket can be connected to" },
+  "ready-file": { type: "string", multiple: true, hint: "PATH", help: "Ready when the file is there" },
+  "ready-log": { type: "string", multiple: true, hint: "REGEX", help: "Ready when a line of CMD's output matches" },
+  "ready-exec": { type: "string", multiple: true, hint: "CMD", help: "Ready when this shell command succeeds" },
+  "ready-after": { type: "string", hint: "TIME", help: "Ready after this time, if CMD still runs" },
+  "reload-log": { type: "string", multiple: true, hint: "REGEX", help: "Reloaded when a line of CMD's output matches" },
+  "healthy-http": { type: "string", multiple: true, hint: "URL", help: "Ping the watchdog only while it answers 2xx" },
+  "healthy-tcp": {
+    type: "string",
+    multiple: true,
+    hint: "HOST:PORT",
+    help: "Ping the watchdog only while it takes connections",
+  },
+  "healthy-unix": {
+    type: "string",
+    multiple: true,
+    hint: "PATH",
+    help: "Ping the watchdog only while the socket takes connections",
+  },
+  "healthy-exec": {
+    type: "string",
+    multiple: true,
+    hint: "CMD",
+    help: "Ping the watchdog only while this shell command succeeds",
+  },
+  timeout: { type: "string", hint: "TIME", help: "Give up when CMD is not ready in this time (5min; or infinity)" },
+  share: { type: "boolean", help: "Leave $NOTIFY_SOCKET and $WATCHDOG_USEC to CMD (needs NotifyAccess=all)" },
+} as const satisfies Record<string, ToolOption>;
+
+export interface Plan {
+  command: string[];
+  /** What has to pass before the unit is ready, and again before it is reloaded. */
+  ready: Probe[];
+  /** A line that matches each of these has to come, too. */
+  readyLog: RegExp[];
+  readyAfterMs: number | undefined;
+  reloadLog: RegExp[];
+  /** What has to pass before a ping of the watchdog. */
+  healthy: Probe[];
+  timeoutMs: number;
+  share: boolean;
+}
+
+/** Reads the arguments. @throws UsageError */
+export function readPlan(tool: Tool<typeof OPTIONS>, args: readonly string[]): Plan {
+  const parsed = parse(tool, args);
+  const { values } = parsed;
+  const command = commandOf(tool, parsed);
+  const probes = <Name extends keyof typeof values>(name: Name, make: (value: string) => Probe): Probe[] =>
+    ((values[name] ?? []) as string[]).map((value) => naming(name, value, make));
+  const patterns = (name: "ready-log" | "reload-log") =>
+    (values[name] ?? []).map((value) => naming(name, value, (source) => new RegExp(source)));
+
+  // A file and a pattern say nothing of the health of a program that runs.
+  const live = [
+    ...probes("ready-http", httpProbe),
+    ...probes("ready-tcp", tcpProbe),
+    ...probes("ready-unix", unixProbe),
+    ...probes("ready-exec", execProbe),
+  ];
+  const healthy = [
+    ...probes("healthy-http", httpProbe),
+    ...probes("healthy-tcp", tcpProbe),
+    ...probes("healthy-unix", unixProbe),
+    ...probes("healthy-exec", execProbe),
+  ];
+  const { "ready-after": after, timeout = "5min", share = false } = values;
+  return {
+    command,
+    ready: [...live, ...probes("ready-file", fileProbe)],
+    readyLog: patterns("ready-log"),
+    readyAfterMs: after === undefined ? undefined : parseTime("ready-after", after),
+    reloadLog: patterns("reload-log"),
+    healthy: healthy.length > 0 ? healthy : live,
+    timeoutMs: timeout === "infinity" ? Number.POSITIVE_INFINITY : parseTime("timeout", timeout),
+    share,
+  };
+}
+
+// --- internal ---
+
+/** Adds the option to what is wrong with its value. */
+function naming<T>(option: string, value: string, make: (value: string) => T): T {
+  try {
+    if (value === "") throw new UsageError("it is empty");
+    return make(value);
+  } catch (error) {
+    const why = (error as Error).message.replace(/^Invalid regular expression: /, "");
+    throw new UsageError(`--${option}=${value}: ${why}`);
+  }
+}

@@ -1,0 +1,159 @@
+/** The output of a program: passed on byte for byte, and read on the way for lines that match. */
+
+import { POLLIN } from "../../../ffi/constants.ts";
+import * as sys from "../../../ffi/syscalls.ts";
+import { node } from "../../node.ts";
+import type { Awaited } from "./wait.ts";
+
+export interface Output {
+  /** What the program is to have as its standard output and standard error. */
+  stdout: number;
+  stderr: number;
+  /** Begins to read, when the program has been started. */
+  begin(): void;
+  /** Resolves when all that was written so far was passed on. A process that the program left behind may write more. */
+  drain(): Promise<void>;
+  /** A line that matches, from now on. */
+  line(pattern: RegExp): Awaited;
+}
+
+/**
+ * Makes the pipes for a program's output. Where standard output and standard error of this process are the same, as in a unit that
+ * logs to the journal, they are one pipe, so that what the program writes stays in its order.
+ */
+export function openOutput(): Output {
+  const listeners = new Set<(line: string) => void>();
+  const hear = (line: string) => {
+    for (const listener of [...listeners]) listener(line);
+  };
+  const copies = isSameFile(1, 2) ? [openCopy(1, hear)] : [openCopy(1, hear), openCopy(2, hear)];
+  const [out, err = out] = copies as [Copy, Copy?];
+  return {
+    stdout: out.writeEnd,
+    stderr: err.writeEnd,
+    begin: () => {
+      for (const copy of copies) copy.begin();
+    },
+    drain: async () => {
+      await Promise.all(copies.map((copy) => copy.drain()));
+    },
+    line: (pattern) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const listener = (line: string) => {
+        if (!pattern.test(line)) return;
+        listeners.delete(listener);
+        resolve();
+      };
+      listeners.add(listener);
+      return {
+        name: `${pattern} in its output`,
+        wait: async (signal) => {
+          const aborted = Promise.withResolvers<never>();
+          const abort = () => aborted.reject(signal.reason);
+          signal.addEventListener("abort", abort);
+          try {
+            signal.throwIfAborted();
+            await Promise.race([promise, aborted.promise]);
+          } finally {
+            signal.removeEventListener("abort", abort);
+            listeners.delete(listener);
+          }
+        },
+      };
+    },
+  };
+}
+
+// --- internal ---
+
+interface Copy {
+  writeEnd: number;
+  begin(): void;
+  drain(): Promise<void>;
+}
+
+/** A line that is longer is looked at in pieces. */
+const MAX_LINE_LENGTH = 65_536;
+
+/** How long to wait for what the event loop has read, but not handed over. */
+const HAND_OVER_MS = 20;
+
+/** A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and /dev/stdout no file.) */
+function openCopy(to: number, hear: (line: string) => void): Copy {
+  const [readEnd, writeEnd] = sys.pipe();
+  const lines = splitLines(hear);
+  let finished: Promise<void> | undefined;
+  let writing = false;
+  let count = 0;
+  const copy = async () => {
+    let broken = false;
+    for await (const chunk of Bun.file(readEnd).stream()) {
+      count++;
+      lines.add(chunk);
+      if (broken) continue;
+      writing = true;
+      // Whoever read it has gone. That must not end the program, which may have more to do than to write.
+      broken = !(await writeAll(to, chunk));
+      writing = false;
+    }
+    lines.end();
+  };
+  return {
+    writeEnd,
+    begin() {
+      sys.close(writeEnd);
+      finished = copy();
+    },
+    async drain() {
+      const end = finished?.then(() => true);
+      for (let before = -1; ; ) {
+        if (await Promise.race([end, Bun.sleep(HAND_OVER_MS).then(() => false)])) return;
+        const more = writing || count !== before || sys.poll(readEnd, POLLIN, 0) !== 0;
+        if (!more) return;
+        before = count;
+      }
+    },
+  };
+}
+
+/** Writes all, however long that takes. Returns false when it can't be written. */
+async function writeAll(fd: number, bytes: Uint8Array): Promise<boolean> {
+  for (let rest = bytes; rest.length > 0; ) {
+    const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | number>();
+    node.fs.write(fd, rest, (error, written) => resolve(error ?? written));
+    const result = await promise;
+    if (typeof result === "number") rest = rest.subarray(result);
+    // The caller's pipe may be non-blocking and full.
+    else if (result.code === "EAGAIN") await Bun.sleep(1);
+    else return false;
+  }
+  return true;
+}
+
+function splitLines(hear: (line: string) => void): { add(chunk: Uint8Array): void; end(): void } {
+  const decoder = new TextDecoder();
+  let rest = "";
+  return {
+    add(chunk) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      if (rest.length > MAX_LINE_LENGTH) {
+        lines.push(rest);
+        rest = "";
+      }
+      for (const line of lines) hear(Bun.stripANSI(line.replace(/\r$/, "")));
+    },
+    end() {
+      if (rest !== "") hear(Bun.stripANSI(rest));
+    },
+  };
+}
+
+function isSameFile(a: number, b: number): boolean {
+  try {
+    const [one, other] = [node.fs.fstatSync(a), node.fs.fstatSync(b)];
+    return one.dev === other.dev && one.ino === other.ino;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,189 @@
+/** Probes: one attempt to find out whether a program is there, which resolves when it is and else throws why not. */
+
+import {
+  AF_UNIX,
+  EAGAIN,
+  EPROTOTYPE,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/errno.ts";
+import * as sys from "../../../ffi/syscalls.ts";
+import { type Address, parseAddress } from "../../address.ts";
+import { UsageError } from "../../cli/usage-error.ts";
+import { childEnv } from "../../environment.ts";
+import { node } from "../../node.ts";
+import { firstLine } from "../../report.ts";
+import { startProgram } from "../program.ts";
+
+export interface Probe {
+  /** What is waited for, in a status. */
+  name: string;
+  /** @throws whatever, fit for whyNot(). It ends soon after the signal is aborted. */
+  attempt(signal: AbortSignal): Promise<void>;
+}
+
+/** `http://HOST[:PORT]/PATH`, https too, or `http://unix:/SOCKET:/PATH`: a status of 2xx. */
+export function httpProbe(text: string): Probe {
+  const [, unix, path = "/"] = /^http:\/\/unix:(\/[^:]+)(?::(\/.*))?$/.exec(text) ?? [];
+  const url = unix === undefined ? text : `http://localhost${path}`;
+  if (!URL.canParse(url) || !/^https?:/.test(url)) throw new UsageError("it is no URL such as http://localhost:3000/");
+  return {
+    name: text,
+    async attempt(signal) {
+      dropProxies();
+      const response = await fetch(url, {
+        signal,
+        redirect: "manual",
+        keepalive: false,
+        headers: { "User-Agent": "sd-notify", Connection: "close" },
+        // The certificate is for the name by which others call it.
+        tls: { rejectUnauthorized: false },
+        ...(unix !== undefined && { unix }),
+      });
+      void response.body?.cancel().catch(() => {});
+      if (response.status < 200 || response.status > 299) throw new Error(`HTTP ${response.status}`);
+    },
+  };
+}
+
+/** `HOST:PORT`, `[IPV6]:PORT`, or a port of localhost: it takes a connection. */
+export function tcpProbe(text: string): Probe {
+  const [, ipv6, name, digits] = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d+)$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (!(port >= 1 && port <= 65_535)) throw new UsageError("it is no HOST:PORT such as localhost:5432");
+  const host = ipv6 || name || "localhost";
+  return {
+    name: `${ipv6 ? `[${ipv6}]` : host}:${port}`,
+    async attempt(signal) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const socket = node.net.connect({ host, port });
+      const abort = () => reject(signal.reason);
+      signal.addEventListener("abort", abort);
+      socket.on("connect", () => resolve()).on("error", reject);
+      try {
+        await promise;
+      } finally {
+        signal.removeEventListener("abort", abort);
+        socket.destroy();
+      }
+    },
+  };
+}
+
+/** A path, or `@NAME`: a socket that listens, or receives datagrams. */
+export function unixProbe(text: string): Probe {
+  // A relative path too: the address has to begin with a slash.
+  const address = parseUnixAddress(text);
+  return {
+    name: text,
+    async attempt() {
+      for (const type of [SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM]) {
+        const fd = sys.socket(AF_UNIX, type | SOCK_NONBLOCK);
+        try {
+          return sys.connect(fd, address);
+        } catch (error) {
+          if (isErrno(error, EAGAIN)) throw new Error("it takes no more connections");
+          if (!isErrno(error, EPROTOTYPE)) throw error;
+        } finally {
+          sys.close(fd);
+        }
+      }
+    },
+  };
+}
+
+/** A path: something is there. */
+export function fileProbe(path: string): Probe {
+  return {
+    name: path,
+    async attempt() {
+      node.fs.statSync(path);
+    },
+  };
+}
+
+/** A command line for /bin/sh: it exits with 0. It and its process group are killed when it takes too long, or leaves others behind. */
+export function execProbe(line: string): Probe {
+  const env = childEnv();
+  return {
+    name: line,
+    async attempt(signal) {
+      const child = startProgram(["/bin/sh", "-c", line], {
+        env,
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+        group: true,
+      });
+      const kill = () => killGroup(child.pid);
+      signal.addEventListener("abort", kill);
+      try {
+        const [stderr] = await Promise.all([
+          lastLine(child.stderr as ReadableStream<Uint8Array>),
+          child.exited.then(kill),
+        ]);
+        signal.throwIfAborted();
+        if (child.exitCode === 0) return;
+        const how = child.signalCode === null ? `exit status ${child.exitCode}` : `killed by ${child.signalCode}`;
+        throw new Error(stderr === "" ? how : `${how}: ${stderr}`);
+      } finally {
+        signal.removeEventListener("abort", kill);
+      }
+    },
+  };
+}
+
+/** Says in a few words, on one line, why an attempt failed. */
+export function whyNot(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  const why = (typeof code === "string" && WORDS[code]) || firstLine(error);
+  return why.length > MAX_WHY_LENGTH ? `${why.slice(0, MAX_WHY_LENGTH)}…` : why;
+}
+
+// --- internal ---
+
+/** A status is read in a line of `systemctl status`. */
+const MAX_WHY_LENGTH = 200;
+
+/** What Bun says of these is meant for people who use fetch(). */
+const WORDS: Record<string, string> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection closed",
+  ECONNABORTED: "connection closed",
+  EHOSTUNREACH: "no route to the host",
+  ENETUNREACH: "no route to the network",
+  ENOTFOUND: "host not found",
+  ENOENT: "no such file",
+  ENOTSOCK: "it is no socket",
+  EACCES: "permission denied",
+};
+
+/** A probe asks the program itself. fetch() reads these at each call, and CMD has had its copy. */
+function dropProxies(): void {
+  for (const name of ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"]) delete process.env[name];
+}
+
+function parseUnixAddress(text: string): Extract<Address, { family: "unix" }> {
+  const address = parseAddress(/^[/@]/.test(text) ? text : `${process.cwd()}/${text}`, "the socket");
+  if (address.family !== "unix") throw new UsageError("it is no path");
+  return address;
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // None is left.
+  }
+}
+
+/** Reads to the end. Returns the last line that is not empty. */
+async function lastLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let tail = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
+  return Bun.stripANSI(tail).trimEnd().split("\n").at(-1)?.trim() ?? "";
+}

@@ -1,0 +1,53 @@
+/** The signals of this process: which are the program's too, and how to end by one. */
+
+import { SIGKILL } from "../../../ffi/constants.ts";
+import { dumpNoCore, setIgnored } from "../../../ffi/process.ts";
+import { node } from "../../node.ts";
+
+/** What is done with a signal. */
+export type OnSignal = (signal: NodeJS.Signals) => void;
+
+/** Calls back for each signal that a service may get. Returns a function that ends that. */
+export function onSignals(handle: OnSignal): () => void {
+  for (const signal of SIGNALS) process.on(signal, handle);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, handle);
+  };
+}
+
+/** Whether the program has the signal already: a terminal sends it to all processes in the foreground. */
+export function isOfTerminal(signal: NodeJS.Signals): boolean {
+  if (!OF_TERMINAL.includes(signal)) return false;
+  // proc_pid_stat(5): after the name come state, ppid, pgrp, session, tty_nr, tpgid.
+  const stat = node.fs.readFileSync("/proc/self/stat", "latin1");
+  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return group === foreground;
+}
+
+/** Ends this process by a signal, as the program ended. Returns the exit status where the signal does not. */
+export function endBy(signal: NodeJS.Signals | number): number {
+  const number = typeof signal === "number" ? signal : node.os.constants.signals[signal];
+  // One core dump, that of the program, is enough.
+  dumpNoCore();
+  if (number !== SIGKILL) setIgnored(number, false);
+  process.kill(process.pid, number);
+  // The init of a container is not killed by its own signals.
+  if (process.pid !== 1) Bun.sleepSync(1000);
+  return 128 + number;
+}
+
+// --- internal ---
+
+const SIGNALS: readonly NodeJS.Signals[] = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGTERM",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGCONT",
+  "SIGTSTP",
+  "SIGWINCH",
+];
+
+const OF_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH"];

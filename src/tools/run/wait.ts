@@ -1,0 +1,127 @@
+/** Trying probes again and again, until they pass. */
+
+import { type Probe, whyNot } from "./probes.ts";
+
+/** Something to wait for. */
+export interface Awaited {
+  name: string;
+  /** Resolves when it is there; rejects when the signal is aborted. `tell` gets why it is not there yet. */
+  wait(signal: AbortSignal, tell: (why: string) => void): Promise<void>;
+}
+
+/** Waits for all. `tell` gets a line on the first one that is missing, when that has changed. */
+export async function waitForAll(
+  all: readonly Awaited[],
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<void> {
+  const missing = new Map(all.map((one) => [one, ""]));
+  let last = "";
+  const update = () => {
+    const line = describeMissing(missing);
+    if (line === last || missing.size === 0 || signal.aborted) return;
+    last = line;
+    tell(line);
+  };
+  update();
+  await Promise.all(
+    all.map(async (one) => {
+      await one.wait(signal, (why) => {
+        missing.set(one, why);
+        update();
+      });
+      missing.delete(one);
+      update();
+    }),
+  );
+}
+
+/** Tries a probe until it passes: often at first, then once a second. */
+export function untilPasses(probe: Probe): Awaited {
+  return {
+    name: probe.name,
+    async wait(signal, tell) {
+      for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * DELAY_GROWTH, MAX_DELAY_MS)) {
+        const why = await attempt(probe, ATTEMPT_TIMEOUT_MS, signal);
+        if (why === undefined) return;
+        tell(why);
+        await sleep(delayMs, signal);
+      }
+    },
+  };
+}
+
+/** Tries the probes until all have passed once, within the time. @throws Error with what did not pass, and why. */
+export async function passWithin(probes: readonly Probe[], timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  await Promise.all(
+    probes.map(async (probe) => {
+      for (;;) {
+        const leftMs = deadline - performance.now();
+        const why = await attempt(probe, Math.min(Math.max(leftMs, 1), ATTEMPT_TIMEOUT_MS), signal);
+        if (why === undefined) return;
+        // One failure may be a connection that was lost: there is time for another attempt.
+        const delayMs = Math.min(MAX_DELAY_MS, timeoutMs / 10);
+        if (performance.now() + delayMs > deadline) throw new Error(`${probe.name}: ${why}`);
+        await sleep(delayMs, signal);
+      }
+    }),
+  );
+}
+
+/** Resolves after a time. @throws the signal's reason, when it is aborted before. */
+export async function sleep(timeMs: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, timeMs);
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** "5 s", "1.2 s". */
+export function inSeconds(timeMs: number): string {
+  return `${Number((timeMs / 1000).toPrecision(2))} s`;
+}
+
+// --- internal ---
+
+const FIRST_DELAY_MS = 50;
+const DELAY_GROWTH = 1.25;
+const MAX_DELAY_MS = 1000;
+
+/** How long one attempt may take. */
+const ATTEMPT_TIMEOUT_MS = 5000;
+
+/** Returns why the probe does not pass; undefined when it does. @throws the signal's reason, when it is aborted. */
+async function attempt(probe: Probe, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
+  signal.throwIfAborted();
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${inSeconds(timeoutMs)}`)), timeoutMs);
+  signal.addEventListener("abort", abort);
+  try {
+    await probe.attempt(controller.signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    // What fetch() throws then says less.
+    return whyNot(controller.signal.aborted ? controller.signal.reason : error);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function describeMissing(missing: ReadonlyMap<Awaited, string>): string {
+  const [first] = missing;
+  if (first === undefined) return "";
+  const [{ name }, why] = first;
+  const more = missing.size > 1 ? ` (and ${missing.size - 1} more)` : "";
+  return `${name}${more}${why === "" ? "" : `: ${why}`}`;
+}
