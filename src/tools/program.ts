@@ -56,7 +56,7 @@ export function startProgram(
 export async function becameProgram(child: Bun.Subprocess): Promise<boolean> {
   for (;;) {
     const environment = readOrCode(`/proc/${child.pid}/environ`);
-    if (environment === "ENOENT" || (environment === "" && hasEnded(child.pid))) {
+    if (["", "ENOENT", "ESRCH"].includes(environment) && hasEnded(child.pid)) {
       await child.exited;
       return child.exitCode !== EXIT_EXEC;
     }
@@ -117,10 +117,9 @@ function readOrCode(path: string): string {
   }
 }
 
-/** proc_pid_stat(5): a zombie has no environment, nor has a program that was given none. */
+/** Whether a process has no memory left. (A program that was given no environment has.) */
 function hasEnded(pid: number): boolean {
-  const stat = readOrCode(`/proc/${pid}/stat`);
-  return !/\) [^ZX] /.test(stat.slice(stat.lastIndexOf(")")));
+  return !readOrCode(`/proc/${pid}/status`).includes("VmSize:");
 }
 
 /** It is looked up once, before there are handlers that hide what was ignored. */

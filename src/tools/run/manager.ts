@@ -1,5 +1,6 @@
 /** What this process and its service manager tell each other. */
 
+import { parseAddress } from "../../address.ts";
 import { childEnv } from "../../environment.ts";
 import type { State } from "../../message.ts";
 import { node } from "../../node.ts";
@@ -13,7 +14,8 @@ export type Say = (state: State) => void;
 
 /** @throws SyntaxError when $NOTIFY_SOCKET is no address. */
 export function speaker(): Say {
-  managerAddress(undefined);
+  const address = managerAddress(undefined);
+  if (address !== undefined) parseAddress(address, "$NOTIFY_SOCKET");
   const onError = reportToStderr();
   return (state) => {
     const status = state.status?.replace(CONTROL, " ").toWellFormed();

@@ -80,17 +80,20 @@ export function unixProbe(text: string): Probe {
   return {
     name: text,
     async attempt() {
+      let why: unknown;
       for (const type of [SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM]) {
         const fd = sys.socket(AF_UNIX, type | SOCK_NONBLOCK);
         try {
           return sys.connect(fd, address);
         } catch (error) {
           if (isErrno(error, EAGAIN)) throw new Error("it takes no more connections");
-          if (!isErrno(error, EPROTOTYPE)) throw error;
+          // What it says of another type; an abstract name of another type is as good as none.
+          if (!isErrno(error, EPROTOTYPE)) why ??= error;
         } finally {
           sys.close(fd);
         }
       }
+      throw why;
     },
   };
 }
