@@ -45,8 +45,8 @@ export async function hasSignalledAll(): Promise<boolean> {
   if (process.env.NOTIFY_SOCKET === undefined) return false;
   try {
     const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
-    const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? "";
-    const unit = /\/([^/]+\.service)$/.exec(path)?.[1];
+    // "0::" is cgroup v2; with v1 the manager has a hierarchy of its own. Both may be there, one of them not in use.
+    const [, path = "", unit] = /^(?:0:|\d+:name=systemd):(.*\/([^/\n]+\.service))$/m.exec(cgroup) ?? [];
     if (unit === undefined) return false;
     const scope = path.includes("/user@") ? ["--user"] : [];
     const child = Bun.spawn(["systemctl", ...scope, "show", "-p", "KillMode", "-p", "SubState", "--", unit], {
@@ -55,7 +55,9 @@ export async function hasSignalledAll(): Promise<boolean> {
       timeout: ASK_TIMEOUT_MS,
       killSignal: "SIGKILL",
     });
-    const answer = await child.stdout.text();
+    const [answer] = await Promise.all([child.stdout.text(), child.exited]);
+    // It was not the time-out: the manager signals those too that are started while it does.
+    if (child.signalCode !== null && child.signalCode !== "SIGKILL") return true;
     return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-sigterm$/m.test(answer);
   } catch {
     // There is no systemctl here, or it may not ask.
