@@ -49,12 +49,12 @@ export async function live(plan: Plan): Promise<number> {
     await executed;
     program.kill(signal);
   };
-  const stop = (status: string) => {
+  const stop = (status?: string) => {
     phase = "stopping";
     watchdog?.stop();
     end.abort();
     reload.abort();
-    say({ stopping: true, status });
+    if (status !== undefined) say({ stopping: true, status });
   };
 
   /** Waits for what makes the unit ready. @throws what `missing` tells, when the time is up. */
@@ -130,27 +130,29 @@ export async function live(plan: Plan): Promise<number> {
   };
 
   const watch = () => {
-    let ill = false;
     const timeoutMs = watchdogTimeoutMs();
     if (timeoutMs === undefined) return undefined;
+    let ill = "";
+    const complainOf = (why: string) => {
+      if (why === ill || end.signal.aborted) return;
+      ill = why;
+      say({ status: `unhealthy: ${why}` });
+    };
     const check = async () => {
       // A little less than the time between two pings.
-      await passWithin(plan.healthy, timeoutMs * 0.45, end.signal);
-      if (ill) say({ status: "healthy again" });
-      ill = false;
+      await passWithin(plan.healthy, timeoutMs * 0.45, end.signal, complainOf);
+      if (ill !== "") say({ status: "healthy again" });
+      ill = "";
     };
     return startWatchdog({
       ...(plan.healthy.length > 0 && { check }),
-      onError(error) {
-        if (end.signal.aborted) return;
-        ill = true;
-        say({ status: `unhealthy: ${firstLine(error)}` });
-      },
+      onError: (error) => complainOf(firstLine(error)),
     });
   };
 
   const onStop = async (signal: NodeJS.Signals) => {
-    if (phase !== "stopping") stop(`stopping ${name}`);
+    // SIGABRT is the watchdog's, and the status has the reason.
+    if (phase !== "stopping") stop(signal === "SIGABRT" ? undefined : `stopping ${name}`);
     if (!(await hasSignalledAll())) await passOn(signal);
   };
 
@@ -160,7 +162,7 @@ export async function live(plan: Plan): Promise<number> {
     else if (isOfTerminal(signal)) {
       if (signal === "SIGINT" && phase !== "stopping") stop(`stopping ${name}`);
       if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
-    } else if (signal === "SIGTERM" || signal === "SIGINT") void onStop(signal);
+    } else if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGABRT") void onStop(signal);
     else void passOn(signal);
   });
 

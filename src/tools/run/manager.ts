@@ -58,7 +58,7 @@ export async function hasSignalledAll(): Promise<boolean> {
     const [answer] = await Promise.all([child.stdout.text(), child.exited]);
     // It was not the time-out: the manager signals those too that are started while it does.
     if (child.signalCode !== null && child.signalCode !== "SIGKILL") return true;
-    return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-sigterm$/m.test(answer);
+    return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-(sigterm|watchdog)$/m.test(answer);
   } catch {
     // There is no systemctl here, or it may not ask.
     return false;

@@ -43,7 +43,7 @@ export function httpProbe(text: string): Probe {
         tls: { rejectUnauthorized: false },
         ...(unix !== undefined && { unix }),
       });
-      void response.body?.cancel().catch(() => {});
+      await readSome(response, signal);
       if (response.status < 200 || response.status > 299) throw new Error(`HTTP ${response.status}`);
     },
   };
@@ -151,6 +151,10 @@ export function whyNot(error: unknown): string {
 /** A status is read in a line of `systemctl status`. */
 const MAX_WHY_LENGTH = 200;
 
+/** How much of an answer is read, and how long. */
+const MAX_BODY_LENGTH = 65_536;
+const MAX_BODY_MS = 500;
+
 /** What Bun says of these is meant for people who use fetch(). */
 const WORDS: Record<string, string> = {
   ECONNREFUSED: "connection refused",
@@ -167,6 +171,28 @@ const WORDS: Record<string, string> = {
 /** A probe asks the program itself. fetch() reads these at each call, and CMD has had its copy. */
 function dropProxies(): void {
   for (const name of ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"]) delete process.env[name];
+}
+
+/** Takes the answer: many servers complain in their log of a client that hangs up. But it may be long, or endless. */
+async function readSome({ body }: Response, signal: AbortSignal): Promise<void> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const end = () => void reader.cancel().catch(() => {});
+  const timer = setTimeout(end, MAX_BODY_MS);
+  signal.addEventListener("abort", end);
+  try {
+    for (let length = 0; length < MAX_BODY_LENGTH; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      length += value.length;
+    }
+  } catch {
+    // It has answered: what counts is the status.
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+    end();
+  }
 }
 
 function parseUnixAddress(text: string): Extract<Address, { family: "unix" }> {

@@ -48,6 +48,7 @@ const SIGNALS: readonly NodeJS.Signals[] = [
   "SIGCONT",
   "SIGTSTP",
   "SIGWINCH",
+  "SIGABRT",
 ];
 
 const OF_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH"];

@@ -51,18 +51,28 @@ export function untilPasses(probe: Probe): Awaited {
   };
 }
 
-/** Tries the probes until all have passed once, within the time. @throws Error with what did not pass, and why. */
-export async function passWithin(probes: readonly Probe[], timeoutMs: number, signal: AbortSignal): Promise<void> {
+/**
+ * Tries the probes until all have passed once, within the time. `tell` gets why one does not yet.
+ *
+ * @throws Error with what did not pass, and why.
+ */
+export async function passWithin(
+  probes: readonly Probe[],
+  timeoutMs: number,
+  signal: AbortSignal,
+  tell: (why: string) => void,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
+  // One failure may be a connection that was lost: there is time for another attempt, even if the first one got no answer.
+  const attemptMs = Math.min(ATTEMPT_TIMEOUT_MS, timeoutMs * 0.4);
+  const delayMs = Math.min(MAX_DELAY_MS, timeoutMs * 0.1);
   await Promise.all(
     probes.map(async (probe) => {
       for (;;) {
-        const leftMs = deadline - performance.now();
-        const why = await attempt(probe, Math.min(Math.max(leftMs, 1), ATTEMPT_TIMEOUT_MS), signal);
+        const why = await attempt(probe, attemptMs, signal);
         if (why === undefined) return;
-        // One failure may be a connection that was lost: there is time for another attempt.
-        const delayMs = Math.min(MAX_DELAY_MS, timeoutMs / 10);
-        if (performance.now() + delayMs > deadline) throw new Error(`${probe.name}: ${why}`);
+        tell(`${probe.name}: ${why}`);
+        if (performance.now() + delayMs + attemptMs > deadline) throw new Error(`${probe.name}: ${why}`);
         await sleep(delayMs, signal);
       }
     }),
