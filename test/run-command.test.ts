@@ -105,11 +105,11 @@ describe.each(COMMANDS)("run of %s", (_, command) => {
     using receiver = openReceiver();
     const env = { WATCHDOG_USEC: "1000000", X: "1" };
     const names = "NOTIFY_SOCKET|WATCHDOG_|LISTEN_|SD_NOTIFY|^X=";
-    const look = ["--", "sh", "-c", `env | grep -E '${names}' | sort`];
+    const look = ["--", "sh", "-c", `env | grep -E '${names}' | sed "s/=$$$/=own/" | sort`];
     const alone = start(receiver, look, { command, env });
     expect(await alone.stdout.text()).toBe("X=1\n");
     const shared = start(receiver, ["--share", ...look], { command, env });
-    const expected = `NOTIFY_SOCKET=${receiver.address}\nWATCHDOG_USEC=1000000\nX=1\n`;
+    const expected = `NOTIFY_SOCKET=${receiver.address}\nWATCHDOG_PID=own\nWATCHDOG_USEC=1000000\nX=1\n`;
     expect(await shared.stdout.text()).toBe(expected);
   });
 
@@ -118,15 +118,14 @@ describe.each(COMMANDS)("run of %s", (_, command) => {
     const files = ["one", "two"].map((name) => join(directory.path, name));
     for (const file of files) writeFileSync(file, file);
     const fds = files.map((file) => openSync(file, "r"));
-    const look =
-      'echo "$LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID - $$))"; cat <&3; cat <&4; ls /proc/$$/fd | tr "\\n" " "';
+    const look = 'echo "$LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID - $$))"; cat <&3; cat <&4; ls /proc/$$/fd; true';
     const child = Bun.spawn(["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...command, "run", "--", "sh", "-c", look], {
       env: { PATH: process.env.PATH ?? "", LISTEN_FDS: "2", LISTEN_FDNAMES: "first:second" },
       stdio: ["ignore", "pipe", "inherit", ...fds] as never,
     });
     for (const fd of fds) closeSync(fd);
     const output = await new Response(child.stdout as unknown as ReadableStream).text();
-    expect(output).toBe(`2 first:second 0\n${files.join("")}0 1 2 3 4 `);
+    expect(output).toBe(`2 first:second 0\n${files.join("")}0\n1\n2\n3\n4\n`);
   });
 
   test("leaves neither CMD nor a probe behind when it is killed", async () => {
@@ -493,6 +492,18 @@ describe("the watchdog", () => {
     await expect(receiver.waitFor({ watchdog: true }, { timeoutMs: 500 })).rejects.toThrow("no message");
     child.kill("SIGTERM");
     await child.exited;
+  });
+
+  test("ends it by SIGABRT, which CMD gets, and which is waited for", async () => {
+    using receiver = openReceiver();
+    const child = start(receiver, shell("trap 'echo got; sleep 0.1; trap - ABRT; kill -ABRT $$' ABRT"), { env });
+    expect(await child.line()).toBe("up");
+    await receiver.waitFor({ watchdog: true });
+    child.kill("SIGABRT");
+    expect(await child.line()).toBe("got");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGABRT");
+    expect(await child.stderr.text()).toBe("");
   });
 
   test("is not pinged any more when the unit stops", async () => {

@@ -168,11 +168,13 @@ export async function live(plan: Plan): Promise<number> {
 
   const starting = start();
   await program.exited;
+  // Its last line may be the one that was waited for.
+  await executed;
+  await output?.drain();
   end.abort();
   reload.abort();
   await starting;
   watchdog?.stop();
-  await output?.drain();
   noSignals();
   if (failure !== undefined) {
     complain(`run: ${failure}`);
