@@ -3,7 +3,7 @@
  * itself can ask for that, so this command starts itself once more, and becomes the program.
  */
 
-import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { setEnvironment, setIgnored, tieToParent, unsetEnvironment } from "../../ffi/process.ts";
 import { getppid } from "../../ffi/syscalls.ts";
 import { type CallerState, callerState, restoreCallerState } from "../cli/caller-state.ts";
@@ -38,11 +38,14 @@ export function startProgram(
   command: readonly string[],
   { env, stdin = "inherit", stdout = "inherit", stderr = "inherit", fds = [], group = false }: ProgramOptions,
 ): Bun.Subprocess {
+  const tie = JSON.stringify(ownTie());
+  // Else the kernel would not keep the exit status, wait(2).
+  setIgnored(SIGCHLD, false);
   const self = standalone ? [process.execPath] : [process.execPath, Bun.main];
   const passed: Record<string, string> =
     fds.length === 0 ? {} : { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(({ name }) => name).join(":") };
   return Bun.spawn([...self, "run", "--", ...command], {
-    env: { ...env, ...passed, [TIED]: JSON.stringify(ownTie()) },
+    env: { ...env, ...passed, [TIED]: tie },
     detached: group,
     stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd)] as never,
   });
@@ -106,7 +109,7 @@ interface Tie {
   state?: CallerState;
 }
 
-let tie: Tie | undefined;
+let knownTie: Tie | undefined;
 
 /** Returns the text, or the code of the error. */
 function readOrCode(path: string): string {
@@ -124,7 +127,7 @@ function hasEnded(pid: number): boolean {
 
 /** It is looked up once, before there are handlers that hide what was ignored. */
 function ownTie(): Tie {
-  if (tie !== undefined) return tie;
+  if (knownTie !== undefined) return knownTie;
   const state = callerState();
   const mask = BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(node.fs.readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`);
   const bunSet = state === undefined ? [] : [SIGPIPE, SIGXFSZ];
@@ -132,6 +135,6 @@ function ownTie(): Tie {
   for (let signal = 1; signal < 32; signal++) {
     if ((mask & (1n << BigInt(signal - 1))) !== 0n && !bunSet.includes(signal)) ignored.push(signal);
   }
-  tie = { parent: process.pid, ignored, ...(state && { state }) };
-  return tie;
+  knownTie = { parent: process.pid, ignored, ...(state && { state }) };
+  return knownTie;
 }

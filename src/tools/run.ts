@@ -6,14 +6,15 @@ import type { Tool } from "./tool.ts";
 
 export const tool = {
   name: "run",
-  description:
-    "Starts a program, and tells the service manager when a probe of it passes: Type=notify for programs that don't notify.",
+  description: "Starts a program, and notifies for it: Type=notify for programs that don't.",
   operand: "-- CMD [ARG…]",
   options: OPTIONS,
   footer: [
-    "Several probes have to pass all; without one, the unit is ready when CMD was started. A time is a number of seconds, or has",
-    "a unit: 500ms, 5min. SIGHUP reloads, SIGTERM and SIGINT stop; they and other signals are passed on to CMD. The exit status is",
-    "CMD's; what kills CMD kills this. Without $NOTIFY_SOCKET it does the same, and notifies nobody.",
+    "Several probes have to pass all; without one, the unit is ready when CMD was",
+    "started. A TIME is a number of seconds, or has a unit: 500ms, 5min. SIGHUP",
+    "reloads, SIGTERM and SIGINT stop; they and other signals are passed on to CMD.",
+    "The exit status is CMD's; a signal that kills CMD kills this too. Without",
+    "$NOTIFY_SOCKET it does the same, and notifies nobody.",
   ].join("\n"),
 } as const satisfies Tool;
 

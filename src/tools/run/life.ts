@@ -1,7 +1,5 @@
 /** The life of the unit: starting, ready, reloading, stopping. */
 
-import { SIGCHLD } from "../../../ffi/constants.ts";
-import { setIgnored } from "../../../ffi/process.ts";
 import { complain } from "../../cli/output.ts";
 import { listenFds } from "../../listen-fds.ts";
 import { firstLine } from "../../report.ts";
@@ -31,8 +29,6 @@ export async function live(plan: Plan): Promise<number> {
     fds,
     ...(output && { stdout: output.stdout, stderr: output.stderr }),
   });
-  // Else the kernel would not keep the exit status, wait(2).
-  setIgnored(SIGCHLD, false);
   output?.begin();
 
   let phase: "starting" | "ready" | "reloading" | "stopping" = "starting";
