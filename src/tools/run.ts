@@ -6,7 +6,7 @@ import type { Tool } from "./tool.ts";
 
 export const tool = {
   name: "run",
-  description: "Starts a program, and notifies for it: Type=notify for programs that don't.",
+  description: "Starts a program, and notifies for it when probes pass.",
   operand: "-- CMD [ARG…]",
   options: OPTIONS,
   footer: [

@@ -13,27 +13,27 @@ export const OPTIONS = {
   "ready-exec": { type: "string", multiple: true, hint: "CMD", help: "Ready when this shell command succeeds" },
   "ready-after": { type: "string", hint: "TIME", help: "Ready after this time, if CMD still runs" },
   "reload-log": { type: "string", multiple: true, hint: "REGEX", help: "Reloaded when a line of CMD's output matches" },
-  "healthy-http": { type: "string", multiple: true, hint: "URL", help: "Ping the watchdog only while it answers 2xx" },
+  "healthy-http": { type: "string", multiple: true, hint: "URL", help: "Ping the watchdog while it answers 2xx" },
   "healthy-tcp": {
     type: "string",
     multiple: true,
     hint: "HOST:PORT",
-    help: "Ping the watchdog only while it takes connections",
+    help: "Ping the watchdog while it takes connections",
   },
   "healthy-unix": {
     type: "string",
     multiple: true,
     hint: "PATH",
-    help: "Ping the watchdog only while the socket takes connections",
+    help: "Ping the watchdog while it can be connected to",
   },
   "healthy-exec": {
     type: "string",
     multiple: true,
     hint: "CMD",
-    help: "Ping the watchdog only while this shell command succeeds",
+    help: "Ping the watchdog while it succeeds",
   },
-  timeout: { type: "string", hint: "TIME", help: "Give up when CMD is not ready in this time (5min; or infinity)" },
-  share: { type: "boolean", help: "Leave $NOTIFY_SOCKET and $WATCHDOG_USEC to CMD (needs NotifyAccess=all)" },
+  timeout: { type: "string", hint: "TIME", help: "Give up when CMD is not ready by then: 5min" },
+  share: { type: "boolean", help: "Leave $NOTIFY_SOCKET and the watchdog to CMD" },
 } as const satisfies Record<string, ToolOption>;
 
 export interface Plan {
