@@ -35,7 +35,7 @@ _sd_notify() {
         if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
             mapfile -t COMPREPLY < <(compgen -c -- "$current")
         elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "" -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W "--ready-http= --ready-tcp= --ready-unix= --ready-file= --ready-log= --ready-exec= --ready-after= --reload-log= --healthy-http= --healthy-tcp= --healthy-unix= --healthy-exec= --timeout= --share" -- "$current")
             [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
         fi
         [[ $COMP_CWORD -gt 1 ]] && return
