@@ -1,18 +1,18 @@
 /** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
 
-import { constants } from "node:os";
-import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
 import { childEnv } from "../../environment.ts";
 import { kindOf } from "../../listen-fds.ts";
 import { type Message, openReceiver, type Receiver } from "../../testing/index.ts";
-import { judge, type Verdict } from "../../verdict/verdict.ts";
+import type { Phase } from "../../verdict/verdict.ts";
 import { EXIT_EXEC, startProgram } from "../program.ts";
+import { type Changes, changesOf } from "./changes.ts";
 import type { MonitorEvent } from "./events.ts";
+import { Family } from "./family.ts";
 import { FdStore } from "./fd-store.ts";
+import { inspect } from "./inspect.ts";
 import type { MonitorOptions } from "./options.ts";
-import { catches, descendants, roleOf, senderOf } from "./processes.ts";
 import { Unit } from "./unit.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -35,12 +35,11 @@ export class Supervisor implements Disposable {
   readonly #receiver: Receiver;
   readonly #unit: Unit;
   readonly #store: FdStore;
+  readonly #family: Family;
   readonly #startUsec = monotonicUsec();
   readonly #done = Promise.withResolvers<Outcome>();
   readonly #timers: Partial<Record<TimerName, Timer>> = {};
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
-  /** The process that was started: Bun waits for its end. */
-  #programPid: number | undefined;
   #mainPid: number | undefined;
   #messages = 0;
   #ignored = 0;
@@ -56,6 +55,9 @@ export class Supervisor implements Disposable {
     this.#emit = emit;
     this.#receiver = openReceiver({ barriers: "hold", keepHistory: false });
     this.#store = new FdStore(options.fdStoreMax);
+    this.#family = new Family((signal, pids, why) => {
+      emit({ event: "signal", timeUsec: this.#now(), signal, pids, why });
+    });
     this.#unit = new Unit({
       type: options.type,
       notifyAccess: options.notifyAccess,
@@ -66,7 +68,6 @@ export class Supervisor implements Disposable {
 
   /** Starts the command. Resolves to how it ended, when nothing of it runs any more. */
   async run(): Promise<Outcome> {
-    adoptOrphans();
     this.#setTimer("until", this.#options.timeoutMs, () => {
       this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
     });
@@ -74,7 +75,7 @@ export class Supervisor implements Disposable {
     const taking = this.#takeMessages().catch(this.#done.reject);
     const outcome = await this.#done.promise;
     this.#setTimer("until", Number.POSITIVE_INFINITY);
-    await this.#endLeftOvers();
+    await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     this.#receiver.close();
     await taking;
     const { status, why } = this.#judgeOutcome(outcome);
@@ -94,7 +95,7 @@ export class Supervisor implements Disposable {
   reload(): void {
     if (this.#mainPid === undefined || !this.#unit.isUp) return;
     this.#unit.facts.reloadUsec = monotonicUsec();
-    this.#signal("SIGHUP", [this.#mainPid], "reload");
+    this.#family.signal("SIGHUP", "reload", [this.#mainPid]);
   }
 
   /** Stops the command as systemd would; a second time, at once. */
@@ -133,7 +134,7 @@ export class Supervisor implements Disposable {
       stdout: 2,
       fds: this.#store.fds,
     });
-    this.#programPid = this.#mainPid = program.pid;
+    this.#family.child = this.#mainPid = program.pid;
     const fds = this.#store.fds.map(({ name }) => name);
     this.#emit({
       event: "started",
@@ -154,7 +155,7 @@ export class Supervisor implements Disposable {
     const signal = signalCode as string | null;
     this.#emit({ event: "exit", timeUsec: this.#now(), pid, code: exitCode, signal });
     this.#clearTimers();
-    await this.#endLeftOvers();
+    await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     this.#mainPid = undefined;
     const failure = this.#failure ?? this.#whyFailed(exitCode, signal);
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
@@ -200,23 +201,12 @@ export class Supervisor implements Disposable {
     this.#clearTimers();
     this.#enter("deactivating");
     // systemd.kill(5): KillMode=control-group.
-    this.#signal("SIGTERM", this.#processes(), why);
+    this.#family.signal("SIGTERM", why);
     this.#setTimer("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
   }
 
   #kill(why: string): void {
-    this.#signal("SIGKILL", this.#processes(), why);
-  }
-
-  /** What the command has started and left is stopped with it. */
-  async #endLeftOvers(): Promise<void> {
-    if (this.#processes().length === 0) return;
-    this.#signal("SIGTERM", this.#processes(), "left over");
-    const deadline = performance.now() + Math.min(this.#options.timeoutStopMs, 2000);
-    // They are nobody's children that an event would tell of.
-    for (; this.#processes().length > 0 && performance.now() < deadline; await Bun.sleep(10));
-    this.#signal("SIGKILL", this.#processes(), "left over");
-    while (this.#processes().length > 0) await Bun.sleep(1);
+    this.#family.signal("SIGKILL", why);
   }
 
   #judgeOutcome(outcome: Outcome): Outcome {
@@ -237,22 +227,8 @@ export class Supervisor implements Disposable {
   #take(message: Message): void {
     // The monitor's own barrier, when the command has ended.
     if (message.pid === process.pid && message.isBarrier) return;
-    const sender = senderOf(message.pid, message.uid, this.#mainPid, process.pid);
-    const { facts } = this.#unit;
-    const isMain = sender.role === "main";
-    if (isMain && this.#options.type === "notify-reload") facts.handlesReload = catches(sender.pid, SIGHUP);
-    facts.fdStored = this.#store.fds.length;
-    const mainPid = message.state.mainPid;
-    const verdict = judge(
-      {
-        bytes: message.bytes,
-        fdCount: message.fds.length,
-        sender,
-        mainPidRole: mainPid === undefined ? undefined : roleOf(mainPid, this.#mainPid, process.pid),
-      },
-      facts,
-    );
-    if (message.truncated) verdict.problems.push({ what: "fds", why: "some were lost: no more can be open here" });
+    this.#unit.facts.fdStored = this.#store.fds.length;
+    const { sender, verdict } = inspect(message, this.#unit.facts, this.#mainPid);
     if (verdict.problems.length > 0) this.#ignored++;
     if (message.isBarrier) {
       message.close();
@@ -261,8 +237,8 @@ export class Supervisor implements Disposable {
       return;
     }
     this.#messages++;
-    const isPing = message.state.watchdog === true && accepts(verdict, message, "WATCHDOG");
-    const ping = isPing ? this.#watchdog.ping(message.receivedUsec) : undefined;
+    const changes = changesOf(message, verdict);
+    const ping = changes.ping && this.#watchdog.ping(message.receivedUsec);
     const name = message.fields.FDNAME ?? "";
     const fds = message.fds.map((fd) => ({ name, ...kindOf(fd) }));
     this.#emit({
@@ -274,35 +250,34 @@ export class Supervisor implements Disposable {
       verdict,
       ...(ping && { ping }),
     });
-    this.#apply(message, verdict);
+    this.#apply(message, changes);
+    if (verdict.phase !== undefined) this.#enterBy(verdict.phase, message);
   }
 
-  /** Does what the verdict says. */
-  #apply(message: Message, verdict: Verdict): void {
-    const { state, fields } = message;
+  #apply(message: Message, changes: Changes): void {
     const { facts } = this.#unit;
-    const has = (key: string) => accepts(verdict, message, key);
-    if (has("MAINPID") && state.mainPid !== undefined) this.#mainPid = state.mainPid;
-    if (has("NOTIFYACCESS")) facts.notifyAccess = state.notifyAccess;
-    if (has("WATCHDOG_USEC")) facts.watchdogUsec = this.#watchdog.timeoutUsec = Number(fields.WATCHDOG_USEC);
-    if (has("FDSTOREREMOVE")) this.#removeFds(fields.FDNAME ?? "");
-    else if (fields.FDSTORE === "1" && verdict.problems[0]?.what !== "") this.#storeFds(message);
-    if (has("EXTEND_TIMEOUT_USEC")) this.#extend(Number(fields.EXTEND_TIMEOUT_USEC) / 1000);
-    if (fields.WATCHDOG === "trigger" && has("WATCHDOG")) this.#watchdogIsOver();
-    if (verdict.phase === undefined) return;
-    const was = this.#unit.phase;
-    this.#enter(verdict.phase, undefined, this.#at(message));
-    const { until } = this.#options;
-    if (verdict.phase === "active") {
-      this.#setTimer("start", Number.POSITIVE_INFINITY);
-      if (was === "activating") this.#watchdog.start(message.receivedUsec);
-      if (was === "activating" && until === "ready") this.#finish({ status: 0, why: "ready" });
-    }
-    if (verdict.phase === "deactivating" && until === "stopping") this.#finish({ status: 0, why: "stopping" });
+    const { mainPid, notifyAccess, watchdogUsec, storeFds, removeFds, extendTimeoutMs } = changes;
+    if (mainPid !== undefined) this.#mainPid = mainPid;
+    if (notifyAccess !== undefined) facts.notifyAccess = notifyAccess;
+    if (watchdogUsec !== undefined) facts.watchdogUsec = this.#watchdog.timeoutUsec = watchdogUsec;
+    if (storeFds !== undefined) this.#storeFds(message, storeFds);
+    if (removeFds !== undefined) this.#removeFds(removeFds);
+    if (extendTimeoutMs !== undefined) this.#extend(extendTimeoutMs);
+    if (changes.watchdogIsOver) this.#watchdogIsOver();
   }
 
-  #storeFds(message: Message): void {
-    const name = message.fields.FDNAME ?? "stored";
+  /** The phase that a message says. */
+  #enterBy(phase: Phase, message: Message): void {
+    const { until } = this.#options;
+    const isStart = phase === "active" && this.#unit.phase === "activating";
+    this.#enter(phase, undefined, this.#at(message));
+    if (phase === "active") this.#setTimer("start", Number.POSITIVE_INFINITY);
+    if (isStart) this.#watchdog.start(message.receivedUsec);
+    if (isStart && until === "ready") this.#finish({ status: 0, why: "ready" });
+    if (phase === "deactivating" && until === "stopping") this.#finish({ status: 0, why: "stopping" });
+  }
+
+  #storeFds(message: Message, name: string): void {
     for (const _ of this.#store.add(message, name)) {
       this.#emit({
         event: "fd",
@@ -338,26 +313,6 @@ export class Supervisor implements Disposable {
     if (event) this.#emit(event);
   }
 
-  /** The processes of the unit that run. Those that have ended, and were adopted, are forgotten. */
-  #processes(): number[] {
-    const all = descendants(process.pid);
-    const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.#programPid);
-    for (const { pid, isZombie } of adopted) if (isZombie) waitForExit(pid);
-    return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
-  }
-
-  #signal(signal: "SIGHUP" | "SIGTERM" | "SIGKILL", pids: readonly number[], why: string): void {
-    const reached = pids.filter((pid) => {
-      try {
-        return process.kill(pid, signal);
-      } catch {
-        // It has ended meanwhile.
-        return false;
-      }
-    });
-    if (reached.length > 0) this.#emit({ event: "signal", timeUsec: this.#now(), signal, pids: reached, why });
-  }
-
   #clearTimers(): void {
     this.#watchdog.stop();
     this.#setTimer("start", Number.POSITIVE_INFINITY);
@@ -378,9 +333,5 @@ export class Supervisor implements Disposable {
   }
 }
 
-const SIGHUP = constants.signals.SIGHUP;
-
-/** Whether an assignment of the message counts. */
-function accepts({ problems }: Verdict, { fields }: Message, key: string): boolean {
-  return key in fields && !problems.some(({ what }) => what === "" || what.startsWith(`${key}=`));
-}
+/** How long what the main process has left may take to end. */
+const LEFT_OVER_MS = 2000;

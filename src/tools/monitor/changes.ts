@@ -1,0 +1,35 @@
+/** What a message changes in the unit: of its assignments, those that the verdict lets count. Pure. */
+
+import type { Message } from "../../testing/message.ts";
+import type { UnitFacts, Verdict } from "../../verdict/verdict.ts";
+
+export interface Changes {
+  mainPid?: number | undefined;
+  notifyAccess?: UnitFacts["notifyAccess"];
+  watchdogUsec?: number;
+  /** The name by which fds are to be kept. */
+  storeFds?: string;
+  /** The name by which those kept are to be closed. */
+  removeFds?: string;
+  extendTimeoutMs?: number;
+  ping?: true;
+  watchdogIsOver?: true;
+}
+
+/** Returns what it changes, but for the phase, which the verdict has. */
+export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, { problems }: Verdict): Changes {
+  if (problems[0]?.what === "") return {};
+  const counts = (key: string) => key in fields && !problems.some(({ what }) => what.startsWith(`${key}=`));
+  const isRemoval = counts("FDSTOREREMOVE");
+  return {
+    ...(counts("MAINPID") && { mainPid: state.mainPid }),
+    ...(counts("NOTIFYACCESS") && { notifyAccess: state.notifyAccess }),
+    ...(counts("WATCHDOG_USEC") && { watchdogUsec: Number(fields.WATCHDOG_USEC) }),
+    ...(isRemoval && { removeFds: fields.FDNAME ?? "" }),
+    // Those that there is room for are kept, where there is none for all.
+    ...(!isRemoval && fields.FDSTORE === "1" && { storeFds: fields.FDNAME ?? "stored" }),
+    ...(counts("EXTEND_TIMEOUT_USEC") && { extendTimeoutMs: Number(fields.EXTEND_TIMEOUT_USEC) / 1000 }),
+    ...(counts("WATCHDOG") && state.watchdog === true && { ping: true }),
+    ...(counts("WATCHDOG") && state.watchdog === "trigger" && { watchdogIsOver: true }),
+  };
+}
