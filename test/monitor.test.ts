@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { show } from "../src/tools/monitor/show.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";
-import { COMMANDS, ROOT, run, temporaryDirectory } from "./support/run.ts";
+import { COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 const phases = (events: Parameters<typeof select>[0]) => select(events, "phase").map(({ to }) => to);
 const WAIT = "trap 'exit 0' TERM; while :; do sleep 100 & wait $!; done";
@@ -65,6 +65,34 @@ describe("a sender is", () => {
     expect((await end()).code).toBe(0);
   });
 
+  test("gone when it has ended before it was looked at", async () => {
+    const { child, until, end } = startMonitor([], WAIT);
+    const { socket } = await until("started");
+    child.kill("SIGSTOP");
+    const env = { NOTIFY_SOCKET: socket };
+    await run([`${ROOT}dist/sd-notify`, "--ready", "--no-block", "--pid=self"], { env });
+    child.kill("SIGCONT");
+    const { sender, verdict } = await until("message");
+    expect(sender.role).toBe("gone");
+    expect(verdict.problems[0]).toMatchObject({
+      why: expect.stringMatching(/^process \d+ had exited before/),
+      cure: expect.stringMatching(/^wait for a barrier/),
+    });
+    child.kill("SIGTERM");
+    await end();
+  });
+
+  const noNamespace = isRoot ? missing("unshare") : "it takes root";
+  test.skipIf(Boolean(noNamespace))(titled("not to be seen from another PID namespace", noNamespace), async () => {
+    const command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", `${ROOT}dist/sd-notify`];
+    const { child, until } = startMonitor([], WAIT, ["", command]);
+    const { socket } = await until("started");
+    await run([`${ROOT}dist/sd-notify`, "--ready"], { env: { NOTIFY_SOCKET: socket } });
+    expect((await until("message")).verdict.problems[0]?.why).toMatch(/^it carries no credentials/);
+    child.kill("SIGKILL");
+    await child.exited;
+  });
+
   test("taken from all with --notify-access=all", async () => {
     const { code, events } = await monitor(
       ["--notify-access=all", "--until=ready", "--strict"],
@@ -73,6 +101,49 @@ describe("a sender is", () => {
     expect(code).toBe(0);
     expect(select(events, "message")[0]).toMatchObject({ sender: { role: "member" }, verdict: { problems: [] } });
   });
+});
+
+test("every reason to ignore a message, of a program that gives them all", async () => {
+  const program = `
+    const { barrierSync, notifyRaw } = require(${JSON.stringify(`${ROOT}dist/index.js`)});
+    notifyRaw("STATUS=" + "x".repeat(4090));
+    notifyRaw("READY=1\\0\\nSTATUS=x");
+    notifyRaw("BARRIER=1\\nREADY=1", { fds: [0] });
+    notifyRaw("BARRIER=1");
+    notifyRaw("BARRIER=1", { fds: [0, 0] });
+    notifyRaw("MAINPID=1");
+    notifyRaw("MAINPID=99999999");
+    notifyRaw("RELOADING=1");
+    notifyRaw("RELOADING=1\\nMONOTONIC_USEC=x");
+    notifyRaw(Buffer.from("STATUS=a\\xff", "latin1"));
+    notifyRaw("FDSTOREREMOVE=1");
+    notifyRaw("FDSTORE=1\\nFDNAME=a:b", { fds: [0] });
+    notifyRaw("WATCHDOG=2");
+    notifyRaw("X_A=1", { fds: [0] });
+    notifyRaw("READY=1");
+    barrierSync();`;
+  const { code, events } = await monitor(["--type=notify-reload", "--timeout=10"], [process.execPath, "-e", program]);
+  const told = events.flatMap((event) => ("verdict" in event ? event.verdict.problems : []));
+  expect(told.map(({ what, why }) => `${what.slice(0, 20)}: ${why}`)).toEqual([
+    ": it has 4097 bytes, and the service manager reads 4096 at most",
+    ": it contains a NUL byte",
+    ": BARRIER=1 is to be alone in its message",
+    ": BARRIER=1 comes with exactly one fd, not with 0",
+    ": BARRIER=1 comes with exactly one fd, not with 2",
+    "MAINPID=1: process 1 is the service manager",
+    "MAINPID=99999999: there is no process 99999999",
+    "RELOADING=1: no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
+    "RELOADING=1: no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
+    "MONOTONIC_USEC=x: it is no number",
+    "STATUS=a\uFFFD: it is not UTF-8, and the old status is cleared",
+    "FDSTOREREMOVE=1: no FDNAME= says which fds",
+    "FDSTORE=1: FileDescriptorStoreMax=0: the fds are closed",
+    'FDNAME=a:b: use ASCII without control characters and ":": the fds are stored without it',
+    "WATCHDOG=2: it is neither 1 nor trigger",
+    "fds: no FDSTORE=1 goes with them: they are closed",
+    "READY=1: the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails (systemd 262)",
+  ]);
+  expect(code).toBe(3);
 });
 
 describe("monitor exits with", () => {
