@@ -52,11 +52,11 @@ function notifyManager(request: Request, encoding: BufferEncoding): number {
   const sender = findSender(request.pid, warn);
   const message = addAssignments(messageFields(request, sender), request.args).join("\n");
   if (user) rare().becomeUser(user);
-  notifyRaw(encoding === "utf8" ? message : Buffer.from(message, encoding), { pid: sender, fds });
+  notifyRaw(encoding === "utf8" ? message : toBytes(message, encoding), { pid: sender, fds });
   if (!given.includes("no-block")) barrierSync({ pid: sender, timeoutMs: 5000 });
   if (command.length === 0) return 0;
   // With --fd, the fds are the manager's now, and not the command's.
-  return rare().execCommand(toBytes(command, encoding), inherited, fds.length === 0);
+  return rare().execCommand(allToBytes(command, encoding), inherited, fds.length === 0);
 }
 
 /** The fields that options make, in the order in which systemd-notify(1) sends them. */
@@ -78,11 +78,16 @@ function messageFields({ given, status, fds, fdName }: Request, sender: number):
 
 function fork({ args, given }: Request, encoding: BufferEncoding): number {
   const inherited = rare().inheritedFds();
-  return rare().forkCommand(toBytes(args, encoding), inherited, given.includes("quiet"));
+  return rare().forkCommand(allToBytes(args, encoding), inherited, given.includes("quiet"));
 }
 
-function toBytes(args: readonly string[], encoding: BufferEncoding): Uint8Array[] {
-  return args.map((arg) => Buffer.from(arg, encoding));
+function allToBytes(args: readonly string[], encoding: BufferEncoding): Uint8Array[] {
+  return args.map((arg) => toBytes(arg, encoding));
+}
+
+/** A function of its own, because to name Buffer in one that is called costs 0.1 ms. */
+function toBytes(text: string, encoding: BufferEncoding): Uint8Array {
+  return Buffer.from(text, encoding);
 }
 
 function warn(message: string): void {

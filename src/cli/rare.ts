@@ -1,11 +1,28 @@
 /** What a plain notification does not need: one module, which rare() loads when any of it is used. */
 
-export { booted } from "../booted.ts";
-export { callTool } from "./call-tool.ts";
-export { execCommand } from "./exec.ts";
-export { fail } from "./fail.ts";
-export { forkCommand } from "./fork.ts";
-export { describe } from "./help.ts";
-export { checkFdName, checkFds, inheritedFds, parseFd } from "./inherited-fds.ts";
-export { complain } from "./output.ts";
-export { becomeUser, parseUser } from "./user.ts";
+import { booted } from "../booted.ts";
+import { callTool } from "./call-tool.ts";
+import { execCommand } from "./exec.ts";
+import { fail } from "./fail.ts";
+import { forkCommand } from "./fork.ts";
+import { describe } from "./help.ts";
+import { checkFdName, checkFds, inheritedFds, parseFd } from "./inherited-fds.ts";
+import { complain } from "./output.ts";
+import { becomeUser, parseUser } from "./user.ts";
+
+/** One export, because the bundle makes a getter of each at every start. */
+export const functions = {
+  becomeUser,
+  booted,
+  callTool,
+  checkFdName,
+  checkFds,
+  complain,
+  describe,
+  execCommand,
+  fail,
+  forkCommand,
+  inheritedFds,
+  parseFd,
+  parseUser,
+};
