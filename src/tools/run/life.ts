@@ -7,7 +7,7 @@ import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.
 import { becameProgram, startProgram } from "../program.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";
 import type { Plan } from "./options.ts";
-import { openOutput } from "./output.ts";
+import { type Output, openOutput } from "./output.ts";
 import { endBy, isOfTerminal, onSignals } from "./signals.ts";
 import { type Awaited, inSeconds, passWithin, sleep, untilPasses, waitForAll } from "./wait.ts";
 
@@ -17,172 +17,213 @@ import { type Awaited, inSeconds, passWithin, sleep, untilPasses, waitForAll } f
  * @returns the exit status; where a signal killed the program, this process is killed by the same.
  * @throws SyntaxError when the environment can't be read.
  */
-export async function live(plan: Plan): Promise<number> {
-  const name = plan.command[0] ?? "";
-  const say = speaker();
-  const env = environmentFor(plan.share);
-  const output = plan.readyLog.length + plan.reloadLog.length > 0 ? openOutput() : undefined;
-  const readyLines = output ? plan.readyLog.map(output.line) : [];
-  const fds = listenFds();
-  const program = startProgram(plan.command, {
-    env,
-    fds,
-    ...(output && { stdout: output.stdout, stderr: output.stderr }),
-  });
-  output?.begin();
+export function live(plan: Plan): Promise<number> {
+  return new Life(plan).run();
+}
 
-  let phase: "starting" | "ready" | "reloading" | "stopping" = "starting";
-  /** Why this ends with 1, whatever the program does. */
-  let failure: string | undefined;
-  let missing = "";
-  let watchdog: Watchdog | undefined;
+class Life {
+  readonly #plan: Plan;
+  readonly #name: string;
+  readonly #say = speaker();
+  readonly #output: Output | undefined;
+  readonly #readyLines: Awaited[];
+  readonly #program: Bun.Subprocess;
+  /** Whether the program was executed: it handles no signal before. */
+  readonly #executed: Promise<boolean>;
   /** Aborted when the program has ended, or is to end; the other one by the next reload too. */
-  const end = new AbortController();
-  let reload = new AbortController();
-  const executed = becameProgram(program);
+  readonly #end = new AbortController();
+  #reload = new AbortController();
+  #phase: "starting" | "ready" | "reloading" | "stopping" = "starting";
+  #watchdog: Watchdog | undefined;
+  /** What is waited for, and its last failure. */
+  #missing = "";
+  /** Why this ends with 1, whatever the program does. */
+  #failure: string | undefined;
 
-  const passOn = async (signal: NodeJS.Signals) => {
-    await executed;
-    program.kill(signal);
-  };
-  const stop = (status?: string) => {
-    phase = "stopping";
-    watchdog?.stop();
-    end.abort();
-    reload.abort();
-    if (status !== undefined) say({ stopping: true, status });
-  };
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#name = plan.command[0] ?? "";
+    const env = environmentFor(plan.share);
+    this.#output = plan.readyLog.length + plan.reloadLog.length > 0 ? openOutput() : undefined;
+    this.#readyLines = this.#lines(plan.readyLog);
+    const { stdout, stderr } = this.#output ?? {};
+    this.#program = startProgram(plan.command, {
+      env,
+      fds: listenFds(),
+      ...(stdout !== undefined && { stdout }),
+      ...(stderr !== undefined && { stderr }),
+    });
+    this.#output?.begin();
+    this.#executed = becameProgram(this.#program);
+  }
 
-  /** Waits for what makes the unit ready. @throws what `missing` tells, when the time is up. */
-  const waitFor = async (all: readonly Awaited[], signal: AbortSignal) => {
-    const extend = () => say({ extendTimeoutMs: EXTENSION_MS });
+  async run(): Promise<number> {
+    const noSignals = onSignals((signal) => this.#onSignal(signal));
+    const starting = this.#start();
+    await this.#program.exited;
+    // Its last line may be the one that was waited for.
+    await this.#executed;
+    await this.#output?.drain();
+    this.#end.abort();
+    this.#reload.abort();
+    await starting;
+    this.#watchdog?.stop();
+    noSignals();
+    return this.#exitStatus();
+  }
+
+  // --- internal: start, reload, stop ---
+
+  async #start(): Promise<void> {
+    const startMs = performance.now();
+    if (!(await this.#executed)) return;
+    const { ready, readyAfterMs } = this.#plan;
+    const after = readyAfterMs === undefined ? [] : [timePasses(readyAfterMs)];
+    const awaited = [...ready.map(untilPasses), ...this.#readyLines, ...after];
+    try {
+      // A program may be started and have ended meanwhile: it was ready then.
+      if (awaited.length > 0) await this.#waitFor(awaited, this.#end.signal);
+      else if (this.#phase === "stopping") return;
+    } catch (error) {
+      if (this.#end.signal.aborted) return;
+      if (error !== TIME_IS_UP) throw error;
+      this.#giveUp();
+      return;
+    }
+    this.#phase = "ready";
+    this.#say({ ready: true, status: `ready after ${inSeconds(performance.now() - startMs)}` });
+    this.#watchdog = this.#watch();
+  }
+
+  #giveUp(): void {
+    const time = inSeconds(this.#plan.timeoutMs);
+    this.#failure = `${this.#name} was not ready in ${time}: waiting for ${this.#missing}`;
+    this.#stop(`not ready in ${time}: ${this.#missing}`);
+    void this.#passOn("SIGTERM");
+    setTimeout(() => this.#program.kill("SIGKILL"), KILL_AFTER_MS);
+  }
+
+  async #onReload(): Promise<void> {
+    // Before it is ready there is nothing to tell; it gets the signal all the same.
+    if (this.#phase === "starting" || this.#phase === "stopping") return this.#passOn("SIGHUP");
+    this.#phase = "reloading";
+    const startMs = performance.now();
+    this.#reload.abort();
+    const own = new AbortController();
+    this.#reload = own;
+    // Before the signal, so that no line is missed.
+    const lines = this.#lines(this.#plan.reloadLog);
+    this.#say({ reloading: true, status: "reloading" });
+    await this.#passOn("SIGHUP");
+    let status: string;
+    try {
+      // The probes still pass until it has begun.
+      await sleep(RELOAD_DELAY_MS, own.signal);
+      await this.#waitFor([...this.#plan.ready.map(untilPasses), ...lines], own.signal);
+      status = `reloaded in ${inSeconds(performance.now() - startMs)}`;
+    } catch {
+      if (own.signal.aborted) return;
+      status = `not reloaded in ${inSeconds(this.#plan.timeoutMs)}: ${this.#missing}`;
+    }
+    this.#phase = "ready";
+    this.#say({ ready: true, status });
+  }
+
+  async #onStop(signal: NodeJS.Signals): Promise<void> {
+    // SIGABRT is the watchdog's, and the status has the reason.
+    if (this.#phase !== "stopping") this.#stop(signal === "SIGABRT" ? undefined : `stopping ${this.#name}`);
+    if (!(await hasSignalledAll())) await this.#passOn(signal);
+  }
+
+  #stop(status?: string): void {
+    this.#phase = "stopping";
+    this.#watchdog?.stop();
+    this.#end.abort();
+    this.#reload.abort();
+    if (status !== undefined) this.#say({ stopping: true, status });
+  }
+
+  /** The exit status of the program, or its signal; and a word on one that was never ready. */
+  async #exitStatus(): Promise<number> {
+    if (this.#failure !== undefined) {
+      complain(`run: ${this.#failure}`);
+      return 1;
+    }
+    const { exitCode, signalCode } = this.#program;
+    if (this.#phase === "starting" && (await this.#executed)) {
+      const how = signalCode === null ? `ended with status ${exitCode}` : `was killed by ${signalCode}`;
+      this.#say({ status: `${this.#name} ${how}` });
+      complain(`run: ${this.#name} ${how} before it was ready, waiting for ${this.#missing}`);
+    }
+    return signalCode === null ? (exitCode ?? 1) : endBy(signalCode);
+  }
+
+  // --- internal: signals ---
+
+  #onSignal(signal: NodeJS.Signals): void {
+    if (signal === "SIGHUP") void this.#onReload();
+    // What a terminal sends, the program has; and what it stops, its shell waits for.
+    else if (isOfTerminal(signal)) {
+      if (signal === "SIGINT" && this.#phase !== "stopping") this.#stop(`stopping ${this.#name}`);
+      if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
+    } else if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGABRT") void this.#onStop(signal);
+    else void this.#passOn(signal);
+  }
+
+  async #passOn(signal: NodeJS.Signals): Promise<void> {
+    await this.#executed;
+    this.#program.kill(signal);
+  }
+
+  // --- internal: probes ---
+
+  /** Waits for what makes the unit ready. @throws TIME_IS_UP, or the signal's reason. */
+  async #waitFor(all: readonly Awaited[], signal: AbortSignal): Promise<void> {
+    const extend = () => this.#say({ extendTimeoutMs: EXTENSION_MS });
     const extending = setInterval(extend, EXTENSION_INTERVAL_MS);
     const time = new AbortController();
-    const timer = setTimeout(() => time.abort(TIME_IS_UP), Math.min(plan.timeoutMs, MAX_TIMER_MS));
+    const timer = setTimeout(() => time.abort(TIME_IS_UP), Math.min(this.#plan.timeoutMs, MAX_TIMER_MS));
     const forward = () => time.abort(signal.reason);
     signal.addEventListener("abort", forward);
     try {
       signal.throwIfAborted();
       await waitForAll(all, time.signal, (line) => {
-        missing = line;
-        say({ status: `waiting for ${line}`, extendTimeoutMs: EXTENSION_MS });
+        this.#missing = line;
+        this.#say({ status: `waiting for ${line}`, extendTimeoutMs: EXTENSION_MS });
       });
     } finally {
       signal.removeEventListener("abort", forward);
       clearInterval(extending);
       clearTimeout(timer);
     }
-  };
+  }
 
-  const start = async () => {
-    const startMs = performance.now();
-    if (!(await executed)) return;
-    try {
-      const after = plan.readyAfterMs;
-      const timer: Awaited[] =
-        after === undefined ? [] : [{ name: inSeconds(after), wait: (signal) => sleep(after, signal) }];
-      const awaited = [...plan.ready.map(untilPasses), ...readyLines, ...timer];
-      // A program may be started and have ended meanwhile: it was ready then.
-      if (awaited.length > 0) await waitFor(awaited, end.signal);
-      else if (phase === "stopping") return;
-    } catch (error) {
-      if (end.signal.aborted) return;
-      if (error !== TIME_IS_UP) throw error;
-      failure = `${name} was not ready in ${inSeconds(plan.timeoutMs)}: waiting for ${missing}`;
-      stop(`not ready in ${inSeconds(plan.timeoutMs)}: ${missing}`);
-      void passOn("SIGTERM");
-      setTimeout(() => program.kill("SIGKILL"), KILL_AFTER_MS);
-      return;
-    }
-    phase = "ready";
-    say({ ready: true, status: `ready after ${inSeconds(performance.now() - startMs)}` });
-    watchdog = watch();
-  };
+  #lines(patterns: readonly RegExp[]): Awaited[] {
+    const { line } = this.#output ?? {};
+    return line ? patterns.map(line) : [];
+  }
 
-  const onReload = async () => {
-    // Before it is ready there is nothing to tell; it gets the signal all the same.
-    if (phase === "starting" || phase === "stopping") return passOn("SIGHUP");
-    phase = "reloading";
-    const startMs = performance.now();
-    reload.abort();
-    const own = new AbortController();
-    reload = own;
-    // Before the signal, so that no line is missed.
-    const lines = output ? plan.reloadLog.map(output.line) : [];
-    say({ reloading: true, status: "reloading" });
-    await passOn("SIGHUP");
-    let status: string;
-    try {
-      // The probes still pass until it has begun.
-      await sleep(RELOAD_DELAY_MS, own.signal);
-      await waitFor([...plan.ready.map(untilPasses), ...lines], own.signal);
-      status = `reloaded in ${inSeconds(performance.now() - startMs)}`;
-    } catch {
-      if (own.signal.aborted) return;
-      status = `not reloaded in ${inSeconds(plan.timeoutMs)}: ${missing}`;
-    }
-    phase = "ready";
-    say({ ready: true, status });
-  };
-
-  const watch = () => {
+  #watch(): Watchdog | undefined {
     const timeoutMs = watchdogTimeoutMs();
     if (timeoutMs === undefined) return undefined;
+    const { healthy } = this.#plan;
     let ill = "";
     const complainOf = (why: string) => {
-      if (why === ill || end.signal.aborted) return;
+      if (why === ill || this.#end.signal.aborted) return;
       ill = why;
-      say({ status: `unhealthy: ${why}` });
+      this.#say({ status: `unhealthy: ${why}` });
     };
     const check = async () => {
       // A little less than the time between two pings.
-      await passWithin(plan.healthy, timeoutMs * 0.45, end.signal, complainOf);
-      if (ill !== "") say({ status: "healthy again" });
+      await passWithin(healthy, timeoutMs * 0.45, this.#end.signal, complainOf);
+      if (ill !== "") this.#say({ status: "healthy again" });
       ill = "";
     };
     return startWatchdog({
-      ...(plan.healthy.length > 0 && { check }),
+      ...(healthy.length > 0 && { check }),
       onError: (error) => complainOf(firstLine(error)),
     });
-  };
-
-  const onStop = async (signal: NodeJS.Signals) => {
-    // SIGABRT is the watchdog's, and the status has the reason.
-    if (phase !== "stopping") stop(signal === "SIGABRT" ? undefined : `stopping ${name}`);
-    if (!(await hasSignalledAll())) await passOn(signal);
-  };
-
-  const noSignals = onSignals((signal) => {
-    if (signal === "SIGHUP") void onReload();
-    // What a terminal sends, the program has; and what it stops, its shell waits for.
-    else if (isOfTerminal(signal)) {
-      if (signal === "SIGINT" && phase !== "stopping") stop(`stopping ${name}`);
-      if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
-    } else if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGABRT") void onStop(signal);
-    else void passOn(signal);
-  });
-
-  const starting = start();
-  await program.exited;
-  // Its last line may be the one that was waited for.
-  await executed;
-  await output?.drain();
-  end.abort();
-  reload.abort();
-  await starting;
-  watchdog?.stop();
-  noSignals();
-  if (failure !== undefined) {
-    complain(`run: ${failure}`);
-    return 1;
   }
-  const { exitCode, signalCode } = program;
-  if (phase === "starting" && (await executed)) {
-    const how = signalCode === null ? `ended with status ${exitCode}` : `was killed by ${signalCode}`;
-    say({ status: `${name} ${how}` });
-    complain(`run: ${name} ${how} before it was ready, waiting for ${missing}`);
-  }
-  return signalCode === null ? (exitCode ?? 1) : endBy(signalCode);
 }
 
 // --- internal ---
@@ -201,3 +242,7 @@ const KILL_AFTER_MS = 10_000;
 
 /** How long a program has to begin its reload. */
 const RELOAD_DELAY_MS = 100;
+
+function timePasses(timeMs: number): Awaited {
+  return { name: inSeconds(timeMs), wait: (signal) => sleep(timeMs, signal) };
+}
