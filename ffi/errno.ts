@@ -1,6 +1,6 @@
 /** From -1 to an Error. */
 
-import { EOPNOTSUPP, ESOCKTNOSUPPORT, ETOOMANYREFS } from "./constants.ts";
+import { EOPNOTSUPP, EPERM, ESOCKTNOSUPPORT, ETOOMANYREFS } from "./constants.ts";
 import { SystemError } from "./errors.ts";
 import { errno, libc } from "./libc.ts";
 
@@ -27,8 +27,9 @@ function strerror(errno: number): string {
   return libc().strerror(errno);
 }
 
-/** What node:os lacks, or has by another name first: ENOTSUP. */
+/** What node:os lacks, or has by another name first: ENOTSUP. And EPERM, which the command meets wherever it has no privilege. */
 const NAMES: Record<number, string> = {
+  [EPERM]: "EPERM",
   [EOPNOTSUPP]: "EOPNOTSUPP",
   [ESOCKTNOSUPPORT]: "ESOCKTNOSUPPORT",
   [ETOOMANYREFS]: "ETOOMANYREFS",

@@ -4,7 +4,9 @@ import { missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
 const socket = `${directory.path}/tmux`;
-const tmux = async (...args: string[]) => (await run(["tmux", "-S", socket, ...args])).stdout;
+const tmux = async (...args: string[]) =>
+  // The user's own shell may be one that lets nobody in.
+  (await run(["tmux", "-S", socket, "-f", "/dev/null", ...args], { env: { SHELL: "/bin/sh" } })).stdout;
 
 afterAll(async () => {
   await tmux("kill-server");
@@ -26,7 +28,7 @@ async function openTerminal(options: string, columns = 100, environment = "") {
   const name = `w${++windows}`;
   const script = `${directory.path}/${name}.sh`;
   await Bun.write(script, `N=${ROOT}dist/sd-notify\n${PROGRAM}\n`);
-  const command = `stty -a > ${script}.before; ${environment} ${ROOT}dist/sd-notify monitor ${options} -- sh ${script}; echo "status $?"; stty -a > ${script}.after; echo restored; cat`;
+  const command = `stty -a > ${script}.before; ${environment} ${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${script}; echo "status $?"; stty -a > ${script}.after; echo restored; cat`;
   await tmux("new-session", "-d", "-s", name, "-x", `${columns}`, "-y", "50", command);
   return { ...reach(name), script };
 }
@@ -143,6 +145,7 @@ test("in a pipe there is neither colour nor width", async () => {
     `${ROOT}dist/sd-notify`,
     "monitor",
     "--until=ready",
+    "--notify-access=all",
     "--",
     "sh",
     "-c",

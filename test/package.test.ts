@@ -168,7 +168,12 @@ test.each(["none", "another version's"])("dist/cli.js works with bytecode that i
   expect((await receiver.next()).text).toBe("READY=1");
 });
 
-test("dist/cli.js loads nothing for a notification but bun:ffi", async () => {
+const noSetpriv = isRoot ? missing("setpriv") : undefined;
+test.skipIf(Boolean(noSetpriv)).each([
+  ["", []],
+  // Without, the message can't be sent as the shell's, and is sent once more.
+  [" without privilege", isRoot ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : []],
+])(titled("dist/cli.js loads nothing for a notification%s but bun:ffi", noSetpriv), async (_, prefix) => {
   await using receiver = await openReceiver();
   const file = join(directory.path, "loaded.ts");
   await Bun.write(
@@ -180,6 +185,6 @@ test("dist/cli.js loads nothing for a notification but bun:ffi", async () => {
      process.on("exit", () => console.log(loaded.join()));
      require(${JSON.stringify(join(ROOT, "dist/cli.js"))});`,
   );
-  const result = await run([BUN, file, "--ready"], { env: { PATH, NOTIFY_SOCKET: receiver.address } });
+  const result = await run([...prefix, BUN, file, "--ready"], { env: { PATH, NOTIFY_SOCKET: receiver.address } });
   expect(result).toMatchObject({ code: 0, stdout: `${join(ROOT, "dist/cli.js")},bun:ffi\n` });
 });

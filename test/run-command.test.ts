@@ -95,7 +95,7 @@ describe.each(COMMANDS)("run of %s", (_, command) => {
 
   test("has the exit status 203 where CMD can't be executed, and READY=1 is not sent", async () => {
     using receiver = openReceiver();
-    const child = start(receiver, ["--", "nosuch-program"], { command });
+    const child = start(receiver, ["--", "nosuch-program", "größe"], { command });
     expect(await child.stderr.text()).toBe("sd-notify: execve nosuch-program: No such file or directory\n");
     expect(await child.exited).toBe(203);
     expect(receiver.history.map(({ text }) => text)).toEqual([]);

@@ -44,11 +44,14 @@ export function startProgram(
   const self = standalone ? [process.execPath] : [process.execPath, Bun.main];
   const passed: Record<string, string> =
     fds.length === 0 ? {} : { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(({ name }) => name).join(":") };
-  return Bun.spawn([...self, "run", "--", ...command], {
+  const args = ["run", "--", ...command];
+  const child = Bun.spawn([...self, ...args], {
     env: { ...env, ...passed, [TIED]: tie },
     detached: group,
     stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd)] as never,
   });
+  stages.set(child, Buffer.from(args.map((arg) => `${arg}\0`).join("")).toString("latin1"));
+  return child;
 }
 
 /**
@@ -57,14 +60,18 @@ export function startProgram(
  * @returns false when the program could not be executed.
  */
 export async function becameProgram(child: Bun.Subprocess): Promise<boolean> {
+  const stage = stages.get(child) ?? "";
   for (;;) {
-    const environment = readOrCode(`/proc/${child.pid}/environ`);
-    if (["", "ENOENT", "ESRCH"].includes(environment) && hasEnded(child.pid)) {
-      await child.exited;
-      return child.exitCode !== EXIT_EXEC;
+    const commandLine = readOrCode(`/proc/${child.pid}/cmdline`);
+    if (["", "ENOENT", "ESRCH"].includes(commandLine)) {
+      if (hasEnded(child.pid)) {
+        await child.exited;
+        return child.exitCode !== EXIT_EXEC;
+      }
+      // execve(2) sets the arguments a moment after it lets the parent go on.
+    } else if (!commandLine.endsWith(stage)) {
+      return true;
     }
-    // Also where it may not be read, because the program has become another user's.
-    if (!environment.includes(`${TIED}=`)) return true;
     await Bun.sleep(2);
   }
 }
@@ -101,6 +108,9 @@ export function becomeTied(args: readonly string[]): void {
 /** Names the parent, in the environment of a process that is to become a program. */
 const TIED = "SD_NOTIFY_TIED_TO";
 
+/** How the command line of a started process ends before it is the program's, which is shorter. */
+const stages = new WeakMap<Bun.Subprocess, string>();
+
 interface Tie {
   parent: number;
   /** The signals that the caller ignores, which Bun does not hand on, but for those of the state. */
@@ -120,7 +130,7 @@ function readOrCode(path: string): string {
   }
 }
 
-/** Whether a process has no memory left. (A program that was given no environment has.) */
+/** Whether a process has no memory left. */
 function hasEnded(pid: number): boolean {
   return !readOrCode(`/proc/${pid}/status`).includes("VmSize:");
 }

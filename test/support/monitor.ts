@@ -12,14 +12,17 @@ export interface Monitored {
   stderr: string;
 }
 
-/** `sd-notify monitor --json OPTIONS -- sh -c SCRIPT`. The script has $N, the command. */
+/**
+ * `sd-notify monitor --json OPTIONS -- sh -c SCRIPT`. The script has $N, the command; without privilege, what that sends is from
+ * itself and not from the shell, so all are heard unless the options say else.
+ */
 export function startMonitor(
   options: string[],
   script: string | string[],
   [, command] = COMMANDS[0] as (typeof COMMANDS)[0],
 ) {
   const program = typeof script === "string" ? ["sh", "-c", script] : script;
-  const child = Bun.spawn([...command, "monitor", "--json", ...options, "--", ...program], {
+  const child = Bun.spawn([...command, "monitor", "--json", "--notify-access=all", ...options, "--", ...program], {
     cwd: ROOT,
     env: { PATH: process.env.PATH ?? "", N: `${ROOT}dist/sd-notify` },
     stdin: "ignore",
