@@ -621,6 +621,17 @@ WorkingDirectory=/srv
   });
 });
 
+test("names of other processes do nothing to a terminal", () => {
+  const checks: Check[] = [{ name: "socket", result: "failed", what: "a\x1b[31m", why: "b\x07", cure: "c\r" }];
+  const text = formatReport({ subject: "web\x9b.service", checks, unit: "" }, false);
+  expect(text.split("\n").slice(0, 4)).toEqual([
+    "web\\x9b.service",
+    "",
+    "FAILED  a\\x1b[31m: b\\x07",
+    "        cure: c\\x0d",
+  ]);
+});
+
 test("walk() follows links inside the root, and minds the rights", () => {
   using directory = temporaryDirectory();
   const root = directory.path;

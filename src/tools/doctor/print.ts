@@ -1,6 +1,7 @@
 /** The checklist as text, or as JSON. */
 
 import { styleText } from "node:util";
+import { printable } from "../printable.ts";
 import type { Check } from "./facts.ts";
 
 export interface Report {
@@ -15,10 +16,12 @@ export function formatReport({ subject, checks, unit }: Report, colours: boolean
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
     colours ? styleText(format, text, { validateStream: false }) : text;
   const lines = checks.flatMap(({ result, what, why, cure }) => [
-    `${style(COLOURS[result], WORDS[result].padEnd(WIDTH))}${what}${why === undefined ? "" : `: ${why}`}`,
-    ...(cure === undefined || result === "passed" ? [] : [`${" ".repeat(WIDTH)}cure: ${style("bold", cure)}`]),
+    `${style(COLOURS[result], WORDS[result].padEnd(WIDTH))}${printable(why === undefined ? what : `${what}: ${why}`)}`,
+    ...(cure === undefined || result === "passed"
+      ? []
+      : [`${" ".repeat(WIDTH)}cure: ${style("bold", printable(cure))}`]),
   ]);
-  return [subject, "", ...lines, "", style("dim", "# A minimal unit for it:"), unit].join("\n");
+  return [printable(subject), "", ...lines, "", style("dim", "# A minimal unit for it:"), unit].join("\n");
 }
 
 /** Returns the report as one line of JSON. */

@@ -3,6 +3,7 @@
 import { styleText } from "node:util";
 import { formatUsec } from "../../verdict/units.ts";
 import type { Sender, Verdict } from "../../verdict/verdict.ts";
+import { printable } from "../printable.ts";
 import type { MonitorEvent, Span } from "./events.ts";
 import type { Ping } from "./watchdog.ts";
 
@@ -20,15 +21,6 @@ export function show(event: MonitorEvent, look: Look): string {
   const time = `${style("dim", formatTime(event.timeUsec))}  `;
   const rows = [first, ...others].flatMap((line) => wrap(line, look.columns));
   return rows.map((row, i) => `${i === 0 ? time : " ".repeat(INDENT)}${row}\n`).join("");
-}
-
-/** Text from somebody else, without what would do something to a terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are meant.
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
-  });
 }
 
 // --- internal ---
