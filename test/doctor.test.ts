@@ -386,6 +386,18 @@ const PROCESS_CASES: [
   ["no number", checkWatchdogVariables, aProcess({}, { WATCHDOG_USEC: "x" }), "failed", "it is no number from 1"],
   ["a filter", checkFilter, aProcess({ filtered: true }), "unknown", /can't be seen/],
   ["passed fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "10" }), "passed"],
+  [
+    "passed fds that are open",
+    checkPassedFds,
+    aProcess({ openFds: [0, 1, 2, 3, 4] }, { LISTEN_FDS: "2", LISTEN_PID: "10" }),
+    "passed",
+  ],
+  [
+    "passed fds of which one is closed",
+    checkPassedFds,
+    aProcess({ openFds: [0, 1, 2, 4] }, { LISTEN_FDS: "2", LISTEN_PID: "10" }),
+    "note",
+  ],
   ["another's fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "9" }), "note"],
 ];
 

@@ -46,6 +46,8 @@ export interface Process {
   filtered: boolean;
   /** The signals that it handles, or blocks to read them from a signalfd: bit 0 is signal 1. */
   caught: bigint;
+  /** Its open file descriptors; undefined where they are hidden. */
+  openFds?: readonly number[] | undefined;
   /** Its working directory; undefined where that is hidden. */
   directory?: string | undefined;
   /** Its cgroup, as in proc(5). */

@@ -111,11 +111,19 @@ export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[]
 }
 
 /** sd_listen_fds(3): they are of one process only. */
-export function checkPassedFds({ environment, ...process }: Process): Check[] {
+/** sd_listen_fds(3): the first passed fd is 3. */
+export function checkPassedFds({ environment, openFds, ...process }: Process): Check[] {
   if ("unknown" in environment) return [];
   const { LISTEN_FDS: count, LISTEN_PID: pid } = environment.value;
   if (count === undefined || pid === undefined) return [];
   const what = `$LISTEN_FDS of process ${process.pid} (${process.name}) is ${count}`;
+  const closed = Array.from({ length: Number(count) || 0 }, (_, i) => i + 3).filter(
+    (fd) => openFds?.includes(fd) === false,
+  );
+  if (pid === `${process.pid}` && closed.length > 0) {
+    const why = `${closed.join(", ")} ${closed.length === 1 ? "is" : "are"} closed by now: by the program, or by what started it`;
+    return [{ name: "passed-fds", result: "note", what, why }];
+  }
   if (pid === `${process.pid}`) return [{ name: "passed-fds", result: "passed", what }];
   return [{ name: "passed-fds", result: "note", what, why: `$LISTEN_PID is ${pid}: they are that process'` }];
 }

@@ -33,6 +33,7 @@ export function gatherProcess(pid: number): Fact<Process> {
       container: containerOf(pid, cgroup, environment),
       filtered: status.Seccomp === "2",
       caught: BigInt(`0x${status.SigCgt ?? "0"}`) | BigInt(`0x${status.SigBlk ?? "0"}`),
+      openFds: openFdsOf(pid),
       directory: linkOf(pid, "cwd"),
       cgroup,
     },
@@ -58,6 +59,14 @@ export function linkOf(pid: number | string, file: string): string | undefined {
 }
 
 // --- internal ---
+
+function openFdsOf(pid: number): number[] | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map(Number);
+  } catch {
+    return undefined;
+  }
+}
 
 function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
   let text: string;
