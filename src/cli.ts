@@ -10,6 +10,7 @@ import { type Arguments, commandArguments } from "./cli/arguments.ts";
 import { addAssignments } from "./cli/assignments.ts";
 import { rare } from "./cli/load-rare.ts";
 import { parseRequest, type Request } from "./cli/request.ts";
+import { programName } from "./cli/runtime.ts";
 import { findSender } from "./cli/sender.ts";
 import { UsageError } from "./cli/usage-error.ts";
 import { notifyRaw } from "./notify-raw.ts";
@@ -27,7 +28,10 @@ try {
 /** A number is the exit status. Only what takes time is a promise, because to begin with promises takes time too. */
 function main({ args, encoding }: Arguments): number | Promise<number> {
   const [word] = args;
-  if (word === "monitor" || word === "doctor" || word === "run") return rare().callTool(word, args.slice(1), encoding);
+  if (word === "monitor" || word === "doctor" || word === "run") {
+    // Under the other's name they are messages, as they are for that.
+    if (programName() === "sd-notify") return rare().callTool(word, args.slice(1), encoding);
+  }
   const request = parseRequest(args);
   const { action } = request;
   if (action === "notify") return notifyManager(request, encoding);

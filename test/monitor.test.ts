@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { openReceiver } from "../src/testing/index.ts";
 import { show } from "../src/tools/monitor/show.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";
 import { COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
@@ -150,6 +151,19 @@ test("every reason to ignore a message, of a program that gives them all", async
     "READY=1: the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails (systemd 262)",
   ]);
   expect(code).toBe(3);
+});
+
+test.each(["monitor", "doctor", "run"])("called as systemd-notify, %s is a message", async (word) => {
+  using directory = temporaryDirectory();
+  using receiver = openReceiver();
+  const command = join(directory.path, "systemd-notify");
+  symlinkSync(`${ROOT}dist/sd-notify`, command);
+  expect(await run([command, word, "READY=1"], { env: receiver.env })).toMatchObject({
+    code: 0,
+    stdout: "",
+    stderr: "",
+  });
+  expect((await receiver.next()).text).toBe(`${word}\nREADY=1`);
 });
 
 describe("monitor exits with", () => {

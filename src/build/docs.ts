@@ -124,7 +124,7 @@ itself. Under bunx, bun run and npx, the process that called those is meant.
 .SH OPTIONS
 ${options.join("\n")}
 .SH SUBCOMMANDS
-These are the only first words that are no message.
+These are the only first words that are no message, unless it is called as systemd\\-notify.
 ${TOOLS.map(manSubcommand).join("\n")}
 .SH EXIT STATUS
 0 when the message was sent and, without

@@ -110,16 +110,13 @@ export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[]
   ];
 }
 
-/** sd_listen_fds(3): they are of one process only. */
-/** sd_listen_fds(3): the first passed fd is 3. */
+/** sd_listen_fds(3): they are of one process only, and the first one is 3. */
 export function checkPassedFds({ environment, openFds, ...process }: Process): Check[] {
   if ("unknown" in environment) return [];
   const { LISTEN_FDS: count, LISTEN_PID: pid } = environment.value;
   if (count === undefined || pid === undefined) return [];
   const what = `$LISTEN_FDS of process ${process.pid} (${process.name}) is ${count}`;
-  const closed = Array.from({ length: Number(count) || 0 }, (_, i) => i + 3).filter(
-    (fd) => openFds?.includes(fd) === false,
-  );
+  const closed = closedFds(Number(count), openFds);
   if (pid === `${process.pid}` && closed.length > 0) {
     const why = `${closed.join(", ")} ${closed.length === 1 ? "is" : "are"} closed by now: by the program, or by what started it`;
     return [{ name: "passed-fds", result: "note", what, why }];
@@ -129,6 +126,15 @@ export function checkPassedFds({ environment, openFds, ...process }: Process): C
 }
 
 // --- internal ---
+
+/** More than any service has: $LISTEN_FDS may say anything. */
+const MAX_PASSED_FDS = 1024;
+
+function closedFds(count: number, open: readonly number[] | undefined): number[] {
+  const closed: number[] = [];
+  for (let fd = 3; fd < 3 + Math.min(count, MAX_PASSED_FDS); fd++) if (open?.includes(fd) === false) closed.push(fd);
+  return closed;
+}
 
 /** Those of docker and its likes are processes of no unit but the runtime's own. */
 const OWN_CONTAINER = "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit";
