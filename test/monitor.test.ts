@@ -320,6 +320,18 @@ describe("the life of a unit", () => {
     }
   });
 
+  test("--restart starts it again when it has ended, after the time of RestartSec=, until it is stopped", async () => {
+    const { child, events, until, end } = startMonitor(["--restart"], "exit 3");
+    await until("started", ({ timeUsec }) => timeUsec > 150_000);
+    child.kill("SIGTERM");
+    const { code } = await end();
+    expect(code).toBe(0);
+    expect(events.at(-1)).toMatchObject({ why: "stopped" });
+    const starts = select(events, "started").map(({ timeUsec }) => timeUsec);
+    for (const [i, time] of starts.slice(1).entries()) expect(time - (starts[i] ?? 0)).toBeGreaterThan(100_000);
+    expect(select(events, "phase")[1]).toMatchObject({ to: "failed", why: "exit status 3" });
+  });
+
   test("SIGHUP handler: READY=1 of Type=notify-reload without one is refused", async () => {
     const { events } = await monitor(["--type=notify-reload"], "$N --ready --pid=parent");
     expect(select(events, "message")[0]?.verdict.problems[0]?.why).toMatch(/no handler for SIGHUP/);

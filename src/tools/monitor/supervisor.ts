@@ -22,7 +22,7 @@ export interface Outcome {
   why: string;
 }
 
-type TimerName = "start" | "stop" | "until";
+type TimerName = "start" | "stop" | "restart" | "until";
 
 /** Exit statuses of the monitor: see its help. */
 const ENDED_BEFORE = 3;
@@ -75,6 +75,7 @@ export class Supervisor implements Disposable {
     const taking = this.#takeMessages().catch(this.#done.reject);
     const outcome = await this.#done.promise;
     this.#setTimer("until", Number.POSITIVE_INFINITY);
+    this.#setTimer("restart", Number.POSITIVE_INFINITY);
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     this.#receiver.close();
     await taking;
@@ -100,6 +101,7 @@ export class Supervisor implements Disposable {
 
   /** Stops the command as systemd would; a second time, at once. */
   stop(why: string): void {
+    if (this.#timers.restart !== undefined) this.#finish({ status: 0, why: "stopped" });
     if (!this.#unit.isUp) return;
     if (this.#isStopping) {
       this.#kill(`${why}, once more`);
@@ -159,8 +161,9 @@ export class Supervisor implements Disposable {
     this.#mainPid = undefined;
     const failure = this.#failure ?? this.#whyFailed(exitCode, signal);
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
-    const next = this.#next ?? (this.#options.restart ? "start" : this.#outcomeOf(failure));
+    const next = this.#next ?? (this.#options.restart ? "restart" : this.#outcomeOf(failure));
     if (next === "start") this.#start();
+    else if (next === "restart") this.#setTimer("restart", RESTART_MS, () => this.#start());
     else this.#done.resolve(next);
   }
 
@@ -321,7 +324,15 @@ export class Supervisor implements Disposable {
 
   #setTimer(name: TimerName, ms: number, action?: () => void): void {
     clearTimeout(this.#timers[name]);
-    if (action !== undefined && ms < 0x7fffffff) this.#timers[name] = setTimeout(action, Math.max(0, ms));
+    delete this.#timers[name];
+    if (action === undefined || ms >= 0x7fffffff) return;
+    this.#timers[name] = setTimeout(
+      () => {
+        delete this.#timers[name];
+        action();
+      },
+      Math.max(0, ms),
+    );
   }
 
   #now(): number {
@@ -332,6 +343,9 @@ export class Supervisor implements Disposable {
     return message.receivedUsec - this.#startUsec;
   }
 }
+
+/** systemd-system.conf(5), DefaultRestartSec=. */
+const RESTART_MS = 100;
 
 /** How long what the main process has left may take to end. */
 const LEFT_OVER_MS = 2000;
