@@ -492,6 +492,13 @@ test.each([
   ["Got extra auxiliary fds with notification message, closing them.", /no FDSTORE=1/],
   ["x.service: Cannot store more fds than FileDescriptorStoreMax=1, closing remaining.", /the fd store holds 1 of 1/],
   ["x.service: Status message in notification message is not UTF-8 clean, ignoring.", /not UTF-8/],
+  ["Extra notification messages sent with BARRIER=1, ignoring everything.", /alone in its message/],
+  ["Got incorrect number of fds with BARRIER=1, closing them.", /exactly one fd/],
+  [
+    "x.service: Failed to parse WATCHDOG_USEC= field in notification message, ignoring: 5s",
+    /^WATCHDOG_USEC=: it is no number/,
+  ],
+  ["x.service: Failed to parse NOTIFYACCESS= field value 'x', ignoring", /^NOTIFYACCESS=: it is none of none, main/],
   ["x.service: FDSTOREREMOVE=1 requested, but no valid file descriptor name passed, ignoring.", /FDNAME/],
   ["x.service: Passed WATCHDOG= field is invalid, ignoring.", /neither 1 nor trigger/],
   ["x.service: New main PID 5 does not belong to service, refusing.", /MAINPID=5/],

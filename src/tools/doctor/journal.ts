@@ -50,7 +50,7 @@ export function checkJournal(unit: Unit): Check[] {
 export function explainLine(line: string, unit: Unit): Refusal | undefined {
   for (const [pattern, explain] of LINES) {
     const match = pattern.exec(line);
-    if (match) return explain(Number(match[1] ?? 0), unit);
+    if (match) return explain(Number(match[1] ?? 0), unit, match[1] ?? "");
   }
   return undefined;
 }
@@ -58,7 +58,7 @@ export function explainLine(line: string, unit: Unit): Refusal | undefined {
 // --- internal ---
 
 /** manager.c and service.c of systemd 252 to 262. */
-const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit) => Refusal | undefined][] = [
+const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit, text: string) => Refusal | undefined][] = [
   [
     /Got notification message from PID (\d+).*, but reception is disabled/,
     (pid) => sent("STATUS=", { notifyAccess: "none" }, pid),
@@ -100,7 +100,12 @@ const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit) => Refusal | u
     /New main PID (\d+) (is the manager|doesn't exist)/,
     (pid) => ({ why: `MAINPID=${pid} is no process of the service` }),
   ],
-  [/Got BARRIER=|BARRIER=1.*(?:not exactly|additional)/, () => problemOf("BARRIER=1\nX=1", {})],
+  [/Extra notification messages sent with BARRIER=1/, () => problemOf("BARRIER=1\nX=1", {})],
+  [/incorrect number of fds with BARRIER=1/, () => ({ why: "BARRIER=1 comes with exactly one fd", cure: "barrier()" })],
+  [
+    /Failed to parse (MAINPID|NOTIFYACCESS|ERRNO|EXIT_STATUS|WATCHDOG_USEC|EXTEND_TIMEOUT_USEC|MONOTONIC_USEC)\b/,
+    (_pid, _unit, key) => ({ why: `${key}=: ${problemOf(`${key}=?`, {})?.why}` }),
+  ],
   [
     /lacks handler for reload signal (\w+)/,
     () => ({
