@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import type { Unit } from "../../src/tools/doctor/facts.ts";
+import { explainLine } from "../../src/tools/doctor/journal.ts";
 import { judge, type MessageFacts, type UnitFacts } from "../../src/verdict/verdict.ts";
 import { describeEach, type Section, UNPRIVILEGED } from "./machine.ts";
 
@@ -66,7 +68,7 @@ const CASES: Case[] = [
 describeEach("verdicts", (machine) => {
   const cases = CASES.filter(({ since = 0 }) => machine.version >= since);
   test.each(cases.map((one) => [`${one.send.slice(0, 40)} ${JSON.stringify(one.facts ?? {})}`, one] as const))(
-    "%s: PID 1 says what judge() says",
+    "%s: PID 1 says what judge() says, and the doctor knows its words",
     async (_, { send, text, section, facts, message, says }) => {
       using unit = await machine.shell({ NotifyAccess: "all", TimeoutStartSec: 20, ...section });
       await unit.start("--no-block");
@@ -83,6 +85,10 @@ describeEach("verdicts", (machine) => {
       expect(problems.length > 0).toBe(says !== undefined);
       const said = (says ?? /refusing|Failed to parse|reception/).exec(says ? journal : await unit.journal());
       expect(said !== null).toBe(says !== undefined);
+      if (!says) return;
+      const lines = journal.split("\n").filter((line) => says.test(line));
+      const explained = lines.filter((line) => explainLine(line, { fdStoreMax: 0, controlPid: 0 } as Unit));
+      expect({ lines: lines.slice(0, 3), explained: explained.length > 0 }).toMatchObject({ explained: true });
     },
   );
 });
