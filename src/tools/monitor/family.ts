@@ -36,13 +36,14 @@ export class Family {
     if (reached.length > 0) this.#onSignal(signal, reached, why);
   }
 
-  /** Ends what is left. (They are nobody's children that an event would tell of.) */
+  /** Ends what is left, but for what this user may not end. */
   async end(timeoutMs: number): Promise<void> {
-    if (this.pids().length === 0) return;
-    this.signal("SIGTERM", "left over");
-    const deadline = performance.now() + timeoutMs;
-    while (this.pids().length > 0 && performance.now() < deadline) await Bun.sleep(10);
-    this.signal("SIGKILL", "left over");
-    while (this.pids().length > 0) await Bun.sleep(1);
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      if (this.pids().length === 0) return;
+      this.signal(signal, "left over");
+      const deadline = performance.now() + timeoutMs;
+      // They are nobody's children that an event would tell of.
+      while (this.pids().length > 0 && performance.now() < deadline) await Bun.sleep(5);
+    }
   }
 }
