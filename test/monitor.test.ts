@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { openReceiver } from "../src/testing/index.ts";
+import { decodeLine } from "../src/tools/monitor/decode.ts";
 import { show } from "../src/tools/monitor/show.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";
 import { COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
@@ -389,6 +390,20 @@ describe("monitor survives", () => {
     expect(readdirSync(`/proc/${child.pid}/fd`).length).toBeLessThan(50);
     expect((await end()).code).toBe(0);
   });
+});
+
+test.each([
+  ["WATCHDOG_USEC=20000000", "20 s"],
+  ["EXTEND_TIMEOUT_USEC=1500", "1.5 ms"],
+  ["MONOTONIC_USEC=600", "400 us before it came"],
+  ["MONOTONIC_USEC=3000", "2 ms after it came"],
+  ["ERRNO=2", "ENOENT"],
+  ["ERRNO=4000", undefined],
+  ["EXIT_STATUS=2", undefined],
+  ["STATUS=1000", undefined],
+  ["WATCHDOG_USEC=x", undefined],
+])("%s means %p", (line, meaning) => {
+  expect(decodeLine(line, 1000)).toBe(meaning as string);
 });
 
 test("text of somebody else's does nothing to a terminal", () => {

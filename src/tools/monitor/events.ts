@@ -13,6 +13,8 @@ export type MonitorEvent = { timeUsec: number } & (
       event: "message";
       sender: Sender & { name: string };
       text: string;
+      /** CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
+      receivedUsec: number;
       fds: ({ name: string } & FdKind)[];
       verdict: Verdict;
       /** Where it is a ping of the watchdog: how long after the one before. */

@@ -4,6 +4,7 @@ import { styleText } from "node:util";
 import { formatUsec } from "../../verdict/units.ts";
 import type { Sender, Verdict } from "../../verdict/verdict.ts";
 import { printable } from "../printable.ts";
+import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
 import type { Ping } from "./watchdog.ts";
 
@@ -45,17 +46,15 @@ function describe(event: MonitorEvent, style: Style): string[] {
       if (event.ping && event.text === "WATCHDOG=1" && event.verdict.problems.length === 0) {
         return [`${showSender(event.sender, style)}  ${style("bold", "WATCHDOG=1")} ${showPing(event.ping, style)}`];
       }
-      const lines = event.text.split("\n").map((line) => shorten(printable(line)));
+      const lines = event.text.split("\n").map((line) => {
+        const meaning = decodeLine(line, event.receivedUsec);
+        return `${style("bold", shorten(printable(line)))}${meaning === undefined ? "" : style("dim", ` (${meaning})`)}`;
+      });
       const shown = lines.slice(0, MAX_LINES);
       if (lines.length > MAX_LINES) shown.push(`… and ${lines.length - MAX_LINES} lines more`);
       const fds = event.fds.map((fd) => `fd: ${fd.name === "" ? "" : `${printable(fd.name)}, `}${fdKind(fd)}`);
       const counted = fds.length > 4 ? [...fds.slice(0, 3), `… and ${fds.length - 3} fds more`] : fds;
-      return [
-        showSender(event.sender, style),
-        ...shown.map((line) => style("bold", line)),
-        ...counted,
-        ...showVerdict(event.verdict, style),
-      ];
+      return [showSender(event.sender, style), ...shown, ...counted, ...showVerdict(event.verdict, style)];
     }
     case "barrier":
       return [

@@ -249,6 +249,7 @@ export class Supervisor implements Disposable {
       timeUsec: this.#at(message),
       sender,
       text: message.text,
+      receivedUsec: message.receivedUsec,
       fds,
       verdict,
       ...(ping && { ping }),
