@@ -224,11 +224,13 @@ describe("a probe", () => {
   });
 
   test("--ready-exec is ended with all that it started", async () => {
-    const probe = "sleep 1234.5 & echo $! >&2; wait";
+    // A number of this run's own.
+    const sleep = `sleep 1234.${process.pid}`;
+    const probe = `${sleep} & echo $! >&2; wait`;
     const result = await run([...SOURCE, "run", `--ready-exec=${probe}`, "--timeout=500ms", ...FOREVER]);
     expect(result).toMatchObject({ code: 1, stdout: "" });
     const { stdout } = await run(["ps", "-eo", "args"]);
-    expect(stdout.split("\n").filter((line) => line === "sleep 1234.5")).toEqual([]);
+    expect(stdout.split("\n").filter((line) => line === sleep)).toEqual([]);
   });
 
   test("--ready-after passes when the time is over", async () => {
