@@ -278,6 +278,48 @@ describe("the life of a unit", () => {
     expect(select(events, "signal")).toMatchObject([{ signal: "SIGTERM", why: "left over" }]);
   });
 
+  test.each<[string, number, string]>([
+    ["exit 5", 3, "exit status 5"],
+    ["exit 0", 0, "ended"],
+    ["kill -KILL $$", 3, "killed by SIGKILL"],
+  ])("MAINPID= makes another process the main one, whose end (%s) is the unit's", async (end, status, why) => {
+    using directory = temporaryDirectory();
+    const fifo = join(directory.path, "fifo");
+    await run(["mkfifo", fifo]);
+    const script = `sh -c 'read line; ${end}' <>${fifo} & $N --ready MAINPID=$!; exit 9`;
+    const { until, end: finish } = startMonitor([], script);
+    await until("exit", ({ code }) => code === 9);
+    await Bun.write(fifo, "go\n");
+    const { code, events } = await finish();
+    expect(events.at(-1)).toMatchObject({ event: "end", why });
+    expect(code).toBe(status);
+    expect(select(events, "exit")).toHaveLength(2);
+  });
+
+  test.skipIf(!isRoot)(
+    titled("a main process that is somebody else's is left alone", isRoot ? undefined : "it takes root"),
+    async () => {
+      const other = Bun.spawn(["sleep", "1000"]);
+      const { child, until, end } = startMonitor([], `$N --ready MAINPID=${other.pid}`);
+      await until("exit");
+      child.kill("SIGINT");
+      expect((await end()).code).toBe(0);
+      expect(other.killed).toBe(false);
+      other.kill();
+    },
+  );
+
+  test("a unit that says STOPPING=1 has the time of TimeoutStopSec= to end", async () => {
+    const { events } = await monitor(
+      ["--timeout-stop=200ms"],
+      "trap '' TERM; $N --ready; $N --stopping; sleep 1000; :",
+    );
+    expect(select(events, "signal")[0]).toMatchObject({
+      signal: "SIGKILL",
+      why: "the time of TimeoutStopSec= is over",
+    });
+  });
+
   test("EXTEND_TIMEOUT_USEC= gives the start more time", async () => {
     const script = "$N EXTEND_TIMEOUT_USEC=5000000; sleep 0.4; $N --ready";
     const { code, events } = await monitor(["--timeout-start=300ms", "--until=ready"], script);

@@ -1,10 +1,17 @@
 /** The processes of the unit: this process' descendants, those too that their parents have left. */
 
+import { constants } from "node:os";
 import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
-import { descendants } from "./processes.ts";
+import { descendants, processInfo } from "./processes.ts";
 
 /** Told of each signal that has reached anybody. */
 type OnSignal = (signal: "SIGHUP" | "SIGTERM" | "SIGKILL", pids: number[], why: string) => void;
+
+/** How a process has ended; both null where nobody can tell. */
+export interface End {
+  code: number | null;
+  signal: string | null;
+}
 
 export class Family {
   /** The child whose end Bun waits for. */
@@ -22,6 +29,20 @@ export class Family {
     const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child);
     for (const { pid, isZombie } of adopted) if (isZombie) waitForExit(pid);
     return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
+  }
+
+  /**
+   * Resolves when a process has ended that is not the child, or nothing is left of the family and it is no longer waited for. (An
+   * event tells of the child's end only.)
+   */
+  async endOf(pid: number, isWaitedFor: () => boolean): Promise<End> {
+    while (isWaitedFor() || this.pids().length > 0) {
+      const info = processInfo(pid);
+      if (info?.isZombie && info.parent === process.pid) return readEnd(waitForExit(pid));
+      if (info === undefined || info.isZombie) break;
+      await Bun.sleep(10);
+    }
+    return { code: null, signal: null };
   }
 
   signal(signal: "SIGHUP" | "SIGTERM" | "SIGKILL", why: string, pids = this.pids()): void {
@@ -46,4 +67,12 @@ export class Family {
       while (this.pids().length > 0 && performance.now() < deadline) await Bun.sleep(5);
     }
   }
+}
+
+// --- internal ---
+
+function readEnd(end: { code: number } | { signal: number }): End {
+  if ("code" in end) return { code: end.code, signal: null };
+  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0];
+  return { code: null, signal: name ?? `signal ${end.signal}` };
 }

@@ -9,7 +9,7 @@ import type { Phase } from "../../verdict/verdict.ts";
 import { EXIT_EXEC, startProgram } from "../program.ts";
 import { type Changes, changesOf } from "./changes.ts";
 import type { MonitorEvent } from "./events.ts";
-import { Family } from "./family.ts";
+import { type End, Family } from "./family.ts";
 import { FdStore } from "./fd-store.ts";
 import { inspect } from "./inspect.ts";
 import type { MonitorOptions } from "./options.ts";
@@ -154,17 +154,28 @@ export class Supervisor implements Disposable {
   async #ended({ pid, exitCode, signalCode }: Bun.Subprocess): Promise<void> {
     // What it sent before its end may be on its way still.
     await barrier({ socket: this.#receiver.address });
-    const signal = signalCode as string | null;
-    this.#emit({ event: "exit", timeUsec: this.#now(), pid, code: exitCode, signal });
+    const end: End = { code: exitCode, signal: signalCode as string | null };
+    this.#emit({ event: "exit", timeUsec: this.#now(), pid, ...end });
+    const { code, signal } = await this.#endOfMain(end);
     this.#clearTimers();
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     this.#mainPid = undefined;
-    const failure = this.#failure ?? this.#whyFailed(exitCode, signal);
+    const failure = this.#failure ?? this.#whyFailed(code, signal);
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
     const next = this.#next ?? (this.#options.restart ? "restart" : this.#outcomeOf(failure));
     if (next === "start") this.#start();
     else if (next === "restart") this.#setTimer("restart", RESTART_MS, () => this.#start());
     else this.#done.resolve(next);
+  }
+
+  /** Waits for the end of the main process, where MAINPID= has made another one that. */
+  async #endOfMain(end: End): Promise<End> {
+    const mainPid = this.#mainPid;
+    if (mainPid === undefined || mainPid === this.#family.child) return end;
+    // Root may name a process of somebody else's, which is not the monitor's to end.
+    const other = await this.#family.endOf(mainPid, () => !this.#isStopping);
+    this.#emit({ event: "exit", timeUsec: this.#now(), pid: mainPid, ...other });
+    return other;
   }
 
   /** systemd.service(5): which ends are none of success. */
@@ -278,6 +289,10 @@ export class Supervisor implements Disposable {
     if (phase === "active") this.#setTimer("start", Number.POSITIVE_INFINITY);
     if (isStart) this.#watchdog.start(message.receivedUsec);
     if (isStart && until === "ready") this.#finish({ status: 0, why: "ready" });
+    if (phase === "deactivating" && !this.#isStopping) {
+      this.#clearTimers();
+      this.#setTimer("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
+    }
     if (phase === "deactivating" && until === "stopping") this.#finish({ status: 0, why: "stopping" });
   }
 
