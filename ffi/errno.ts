@@ -13,12 +13,23 @@ export function check(result: number, syscall: string, address?: string): number
 /** Makes the error for a value of errno; `why` replaces the text of strerror(3). */
 export function systemError(errno: number, syscall: string, address?: string, why = strerror(errno)): SystemError {
   const what = address === undefined ? syscall : `${syscall} ${address}`;
-  return new SystemError(`${what}: ${why}`, errnoName(errno), errno, syscall, address);
+  return new SystemError(`${what}: ${why}`, errnoName(errno) ?? `E${errno}`, errno, syscall, address);
 }
 
 /** Whether the error is the system's, with one of these values of errno. */
 export function isErrno(error: unknown, ...values: number[]): error is SystemError {
   return error instanceof SystemError && values.includes(error.errno);
+}
+
+/** Returns "ENOENT" for 2; undefined for what is no errno. */
+export function errnoName(errno: number): string | undefined {
+  const name = NAMES[errno];
+  if (name !== undefined) return name;
+  // Loaded here because only an error needs it, and loading it takes longer than a notification.
+  const { constants } = require("node:os") as typeof import("node:os");
+  const names: Record<string, number> = constants.errno;
+  // EAGAIN and EWOULDBLOCK share a number too; the first one is the usual one.
+  return Object.keys(names).find((name) => names[name] === errno);
 }
 
 // --- internal ---
@@ -34,14 +45,3 @@ const NAMES: Record<number, string> = {
   [ESOCKTNOSUPPORT]: "ESOCKTNOSUPPORT",
   [ETOOMANYREFS]: "ETOOMANYREFS",
 };
-
-/** "ENOENT" for 2. */
-function errnoName(errno: number): string {
-  const name = NAMES[errno];
-  if (name !== undefined) return name;
-  // Loaded here because only an error needs it, and loading it takes longer than a notification.
-  const { constants } = require("node:os") as typeof import("node:os");
-  const names: Record<string, number> = constants.errno;
-  // EAGAIN and EWOULDBLOCK share a number too; the first one is the usual one.
-  return Object.keys(names).find((name) => names[name] === errno) ?? `E${errno}`;
-}

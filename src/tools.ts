@@ -1,7 +1,8 @@
 /** The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of them is called. */
 
+import { toolHelp } from "./tools/help.ts";
 import { becomeTied } from "./tools/program.ts";
-import { complainOf, type Tool, toolHelp } from "./tools/tool.ts";
+import { complainOf, type Tool } from "./tools/tool.ts";
 
 /**
  * Does what the arguments after the subcommand's name say.

@@ -2,6 +2,7 @@
 
 import { getppid } from "../../ffi/syscalls.ts";
 import { node } from "../node.ts";
+import { readStat } from "./proc-stat.ts";
 
 /**
  * Returns the pid of the process that called the command: its parent. Under bunx, `bun run` and their likes in Node.js
@@ -45,18 +46,15 @@ function isShellFor(script: string | undefined, pid: number): boolean {
 }
 
 function look(pid: number): Process | undefined {
-  // proc_pid_stat(5): the name of the command, in parentheses, may contain anything.
-  const stat = read(pid, "stat")
-    ?.replace(/^.*\) /s, "")
-    .split(" ");
+  const stat = readStat(pid);
   const environ = read(pid, "environ");
-  if (stat?.[1] === undefined || environ === undefined) return undefined;
+  if (stat === undefined || environ === undefined) return undefined;
   const environment: Record<string, string> = {};
   for (const assignment of environ.split("\0")) {
     const equals = assignment.indexOf("=");
     if (equals > 0) environment[assignment.slice(0, equals)] = assignment.slice(equals + 1);
   }
-  return { pid, parent: Number(stat[1]), environment };
+  return { pid, parent: Number(stat.fields[1]), environment };
 }
 
 function read(pid: number, file: string): string | undefined {

@@ -35,6 +35,7 @@ import { restoreCallerState } from "./caller-state.ts";
 import { explain } from "./explain.ts";
 import { complain, print } from "./output.ts";
 import { RESERVATION } from "./reserve-less.ts";
+import { signalName } from "./signal-name.ts";
 
 /**
  * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent
@@ -188,7 +189,6 @@ function receive(socket: number, pid: number): boolean {
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {
   const end = waitForExit(pid);
   if ("code" in end) return end.code;
-  const name = Object.entries(node.os.constants.signals).find(([, signal]) => signal === end.signal)?.[0];
-  complain(`${new TextDecoder().decode(program)}: killed by ${name ?? `signal ${end.signal}`} before it was ready`);
+  complain(`${new TextDecoder().decode(program)}: killed by ${signalName(end.signal)} before it was ready`);
   return 1;
 }

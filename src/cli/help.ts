@@ -3,14 +3,14 @@
 import type { ArgsDef } from "citty";
 import { name, version } from "../../package.json";
 import { OPTIONS, type Option } from "./options.ts";
-import { isTerminal, print } from "./output.ts";
+import { print } from "./output.ts";
 import { programName } from "./runtime.ts";
+import { printHelp, renderHelp } from "./usage.ts";
 
 /** Prints what --help, --version or --introspect-cli ask for. Returns the exit status. */
 export async function describe(what: "help" | "version" | "introspect-cli"): Promise<number> {
   if (what === "help") {
-    const text = await helpText();
-    print(isTerminal() ? text : Bun.stripANSI(text));
+    printHelp(await helpText());
   } else {
     print(what === "version" ? `${programName()} ${version}\n` : introspectionText());
   }
@@ -18,12 +18,8 @@ export async function describe(what: "help" | "version" | "introspect-cli"): Pro
 }
 
 /** Returns the text of --help, in colour. */
-export async function helpText(): Promise<string> {
-  // Here, because a bundle in one file loads at its start whatever any of its modules imports by a statement.
-  const { defineCommand, renderUsage } = await import("citty");
-  const command = defineCommand({ meta: { name: programName(), version, description: DESCRIPTION }, args });
-  const usage = await renderUsage(command);
-  return `${usage.replace(/ +$/gm, "").trimEnd()}\n\n${FOOTER}\n`;
+export function helpText(): Promise<string> {
+  return renderHelp({ name: programName(), version, description: DESCRIPTION, args, footer: FOOTER });
 }
 
 /** Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since version 262. */

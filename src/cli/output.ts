@@ -20,6 +20,11 @@ export function complain(message: string): void {
   }
 }
 
+/** Whether standard output is to be in colour: a terminal, and no NO_COLOR (no-color.org). */
+export function inColour(): boolean {
+  return isTerminal() && !process.env.NO_COLOR;
+}
+
 /** Whether standard output is a terminal. */
 export function isTerminal(): boolean {
   return node.tty.isatty(1);

@@ -1,6 +1,6 @@
 /** `sd-notify doctor`: why a service is stuck in "activating". Facts are gathered, checked, and told as a checklist. */
 
-import { isTerminal, print } from "../cli/output.ts";
+import { inColour, print } from "../cli/output.ts";
 import { UsageError } from "../cli/usage-error.ts";
 import { checkAll } from "./doctor/checks.ts";
 import type { Fact, Facts, Process, Unit } from "./doctor/facts.ts";
@@ -43,8 +43,7 @@ export async function main(args: readonly string[]): Promise<number> {
         ? await factsOfProcess(pid)
         : await factsOfSelf();
   const report = { subject: facts.subject, checks: checkAll(facts), unit: minimalUnit(facts) };
-  const { NO_COLOR = "" } = process.env;
-  print(values.json ? formatJson(report) : formatReport(report, isTerminal() && NO_COLOR === ""));
+  print(values.json ? formatJson(report) : formatReport(report, inColour()));
   return exitStatus(report.checks);
 }
 

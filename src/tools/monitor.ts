@@ -1,6 +1,6 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
-import { isTerminal, print } from "../cli/output.ts";
+import { inColour, isTerminal, print } from "../cli/output.ts";
 import type { MonitorEvent } from "./monitor/events.ts";
 import { readKeys } from "./monitor/keys.ts";
 import { Limiter } from "./monitor/limiter.ts";
@@ -13,7 +13,7 @@ export { tool } from "./monitor/options.ts";
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   const terminal = isTerminal();
-  const colour = terminal && !process.env.NO_COLOR;
+  const colour = inColour();
   const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
   let failure: unknown;
   const tell = (line: string) => {

@@ -1,9 +1,8 @@
-/** What the subcommands have in common: a table of options, its parser and help, and how they end in an error. */
+/** What the subcommands have in common: a table of options, its parser, and how they end in an error. */
 
 import { parseArgs } from "node:util";
-import type { ArgsDef } from "citty";
 import { explain } from "../cli/explain.ts";
-import { complain, isTerminal, print } from "../cli/output.ts";
+import { complain } from "../cli/output.ts";
 import { UsageError } from "../cli/usage-error.ts";
 
 export interface ToolOption {
@@ -98,34 +97,11 @@ export function parseWord<const Word extends string>(option: string, text: strin
   return word;
 }
 
-/** Prints the help of a subcommand. Returns the exit status. */
-export async function toolHelp(tool: Tool): Promise<number> {
-  const { defineCommand, renderUsage } = await import("citty");
-  const args: ArgsDef = {};
-  for (const [name, { type, hint, help, short }] of Object.entries(tool.options)) {
-    args[name] = {
-      type,
-      description: help,
-      ...(hint !== undefined && { valueHint: hint }),
-      ...(short !== undefined && { alias: short }),
-    };
-  }
-  const usage = await renderUsage(
-    defineCommand({ meta: { name: `sd-notify ${tool.name}`, description: tool.description }, args }),
-  );
-  const text = usage.replace("[OPTIONS]", `[OPTIONS] ${tool.operand}`).replace(/ +$/gm, "").trimEnd();
-  const footer = tool.footer === undefined ? "" : `\n\n${Bun.wrapAnsi(tool.footer, HELP_COLUMNS)}`;
-  print(isTerminal() ? `${text}${footer}\n` : Bun.stripANSI(`${text}${footer}\n`));
-  return 0;
-}
-
 /** Says in one line what is wrong. */
 export function complainOf(name: string, error: unknown): void {
   complain(`${name}: ${explain(error)}`);
 }
 
 // --- internal ---
-
-const HELP_COLUMNS = 80;
 
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, sec: 1000, m: 60_000, min: 60_000, h: 3_600_000 };

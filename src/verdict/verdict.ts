@@ -110,9 +110,9 @@ function refuse({ bytes, fdCount, sender }: MessageFacts, text: string, unit: Un
       cure: "send from the service's own PID namespace",
     };
   }
-  const keys = text.split("\n").filter((line) => line !== "");
-  if (keys.includes("BARRIER=1")) {
-    if (keys.length > 1) return { why: "BARRIER=1 is to be alone in its message", cure: "send the rest before it" };
+  const lines = text.split("\n").filter((line) => line !== "");
+  if (lines.includes("BARRIER=1")) {
+    if (lines.length > 1) return { why: "BARRIER=1 is to be alone in its message", cure: "send the rest before it" };
     if (fdCount !== 1) return { why: `BARRIER=1 comes with exactly one fd, not with ${fdCount}`, cure: "barrier()" };
     return undefined;
   }

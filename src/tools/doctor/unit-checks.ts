@@ -1,6 +1,6 @@
 /** Checks of a unit's settings and of its state. */
 
-import { constants } from "node:os";
+import { signalName } from "../../cli/signal-name.ts";
 import { formatUsec } from "../../verdict/units.ts";
 import { judge, type Sender } from "../../verdict/verdict.ts";
 import type { Check, Unit } from "./facts.ts";
@@ -184,8 +184,4 @@ function endedBy(
     return [`no WATCHDOG=1 came within ${formatUsec(watchdogUsec)}${again}`, cure];
   }
   return [`its result is ${result}${again}`, "journalctl --unit= shows what it wrote"];
-}
-
-function signalName(signal: number): string {
-  return Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
 }

@@ -1,6 +1,6 @@
 /** What a value means, where it does not say so itself: times, and numbers that have names. */
 
-import { constants } from "node:os";
+import { errnoName } from "../../../ffi/errno.ts";
 import { formatUsec } from "../../verdict/units.ts";
 
 /** Returns a few words on an assignment that came at a time of CLOCK_MONOTONIC; undefined where there is nothing to say. */
@@ -8,14 +8,8 @@ export function decodeLine(line: string, receivedUsec: number): string | undefin
   const [, key, digits] = /^([A-Z_]+)=(\d{1,15})$/.exec(line) ?? [];
   const value = Number(digits);
   if (key === "WATCHDOG_USEC" || key === "EXTEND_TIMEOUT_USEC") return formatUsec(value);
-  if (key === "ERRNO") return nameOf(value);
+  if (key === "ERRNO") return errnoName(value);
   if (key !== "MONOTONIC_USEC") return undefined;
   const ageUsec = receivedUsec - value;
   return ageUsec >= 0 ? `${formatUsec(ageUsec)} before it came` : `${formatUsec(-ageUsec)} after it came`;
-}
-
-// --- internal ---
-
-function nameOf(errno: number): string | undefined {
-  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
 }

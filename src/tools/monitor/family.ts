@@ -1,7 +1,7 @@
 /** The processes of the unit: this process' descendants, those too that their parents have left. */
 
-import { constants } from "node:os";
 import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
+import { signalName } from "../../cli/signal-name.ts";
 import { descendants, processInfo } from "./processes.ts";
 
 /** Told of each signal that has reached anybody. */
@@ -72,7 +72,5 @@ export class Family {
 // --- internal ---
 
 function readEnd(end: { code: number } | { signal: number }): End {
-  if ("code" in end) return { code: end.code, signal: null };
-  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0];
-  return { code: null, signal: name ?? `signal ${end.signal}` };
+  return "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };
 }

@@ -1,6 +1,7 @@
 /** What /proc says of processes: who sent a message, and who is left. */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { readStat } from "../../cli/proc-stat.ts";
 import type { Sender } from "../../verdict/verdict.ts";
 
 export interface ProcessInfo {
@@ -12,15 +13,10 @@ export interface ProcessInfo {
 
 /** Returns what a process is; undefined when there is none. */
 export function processInfo(pid: number): ProcessInfo | undefined {
-  try {
-    // proc_pid_stat(5): pid (name) state ppid …; the name may contain anything.
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const end = stat.lastIndexOf(")");
-    const [state, parent] = stat.slice(end + 2).split(" ");
-    return { pid, name: stat.slice(stat.indexOf("(") + 1, end), parent: Number(parent), isZombie: state === "Z" };
-  } catch {
-    return undefined;
-  }
+  const stat = readStat(pid);
+  if (!stat) return undefined;
+  const [state, parent] = stat.fields;
+  return { pid, name: stat.name, parent: Number(parent), isZombie: state === "Z" };
 }
 
 /**

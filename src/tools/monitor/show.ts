@@ -82,7 +82,8 @@ function describe(event: MonitorEvent, style: Style): string[] {
     case "fd":
       return [`fd store: ${printable(event.name)} ${event.what}`];
     case "exit": {
-      const how = event.signal === null ? `exit status ${event.code}` : `killed by ${event.signal}`;
+      const status = event.code === null ? "nobody can tell how" : `exit status ${event.code}`;
+      const how = event.signal === null ? status : `killed by ${event.signal}`;
       return [`process ${event.pid} has ended: ${style(event.code === 0 ? "green" : "yellow", how)}`];
     }
     case "suppressed":

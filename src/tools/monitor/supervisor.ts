@@ -13,6 +13,7 @@ import { type End, Family } from "./family.ts";
 import { FdStore } from "./fd-store.ts";
 import { inspect } from "./inspect.ts";
 import type { MonitorOptions } from "./options.ts";
+import { Timers } from "./timers.ts";
 import { Unit } from "./unit.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -21,8 +22,6 @@ export interface Outcome {
   status: number;
   why: string;
 }
-
-type TimerName = "start" | "stop" | "restart" | "until";
 
 /** Exit statuses of the monitor: see its help. */
 const ENDED_BEFORE = 3;
@@ -38,7 +37,7 @@ export class Supervisor implements Disposable {
   readonly #family: Family;
   readonly #startUsec = monotonicUsec();
   readonly #done = Promise.withResolvers<Outcome>();
-  readonly #timers: Partial<Record<TimerName, Timer>> = {};
+  readonly #timers = new Timers<"start" | "stop" | "restart" | "until">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
   #mainPid: number | undefined;
   #messages = 0;
@@ -68,14 +67,13 @@ export class Supervisor implements Disposable {
 
   /** Starts the command. Resolves to how it ended, when nothing of it runs any more. */
   async run(): Promise<Outcome> {
-    this.#setTimer("until", this.#options.timeoutMs, () => {
+    this.#timers.set("until", this.#options.timeoutMs, () => {
       this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
     });
     this.#start();
     const taking = this.#takeMessages().catch(this.#done.reject);
     const outcome = await this.#done.promise;
-    this.#setTimer("until", Number.POSITIVE_INFINITY);
-    this.#setTimer("restart", Number.POSITIVE_INFINITY);
+    this.#timers.clear("until", "restart");
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     this.#receiver.close();
     await taking;
@@ -101,7 +99,7 @@ export class Supervisor implements Disposable {
 
   /** Stops the command as systemd would; a second time, at once. */
   stop(why: string): void {
-    if (this.#timers.restart !== undefined) this.#finish({ status: 0, why: "stopped" });
+    if (this.#timers.has("restart")) this.#finish({ status: 0, why: "stopped" });
     if (!this.#unit.isUp) return;
     if (this.#isStopping) {
       this.#kill(`${why}, once more`);
@@ -147,7 +145,7 @@ export class Supervisor implements Disposable {
       fds,
     });
     this.#enter("activating");
-    this.#setTimer("start", timeoutStartMs, () => this.#fail("no READY=1 within the time of TimeoutStartSec="));
+    this.#timers.set("start", timeoutStartMs, () => this.#fail("no READY=1 within the time of TimeoutStartSec="));
     program.exited.then(() => this.#ended(program)).catch(this.#done.reject);
   }
 
@@ -164,7 +162,7 @@ export class Supervisor implements Disposable {
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
     const next = this.#next ?? (this.#options.restart ? "restart" : this.#outcomeOf(failure));
     if (next === "start") this.#start();
-    else if (next === "restart") this.#setTimer("restart", RESTART_MS, () => this.#start());
+    else if (next === "restart") this.#timers.set("restart", RESTART_MS, () => this.#start());
     else this.#done.resolve(next);
   }
 
@@ -216,7 +214,7 @@ export class Supervisor implements Disposable {
     this.#enter("deactivating");
     // systemd.kill(5): KillMode=control-group.
     this.#family.signal("SIGTERM", why);
-    this.#setTimer("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
+    this.#timers.set("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
   }
 
   #kill(why: string): void {
@@ -286,12 +284,12 @@ export class Supervisor implements Disposable {
     const { until } = this.#options;
     const isStart = phase === "active" && this.#unit.phase === "activating";
     this.#enter(phase, undefined, this.#at(message));
-    if (phase === "active") this.#setTimer("start", Number.POSITIVE_INFINITY);
+    if (phase === "active") this.#timers.clear("start");
     if (isStart) this.#watchdog.start(message.receivedUsec);
     if (isStart && until === "ready") this.#finish({ status: 0, why: "ready" });
     if (phase === "deactivating" && !this.#isStopping) {
       this.#clearTimers();
-      this.#setTimer("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
+      this.#timers.set("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
     }
     if (phase === "deactivating" && until === "stopping") this.#finish({ status: 0, why: "stopping" });
   }
@@ -315,8 +313,8 @@ export class Supervisor implements Disposable {
   #extend(ms: number): void {
     const timer =
       this.#unit.phase === "activating" ? "start" : this.#unit.phase === "deactivating" ? "stop" : undefined;
-    if (timer === "start") this.#setTimer("start", ms, () => this.#fail("the time of EXTEND_TIMEOUT_USEC= is over"));
-    if (timer === "stop") this.#setTimer("stop", ms, () => this.#kill("the time of EXTEND_TIMEOUT_USEC= is over"));
+    if (timer === "start") this.#timers.set("start", ms, () => this.#fail("the time of EXTEND_TIMEOUT_USEC= is over"));
+    if (timer === "stop") this.#timers.set("stop", ms, () => this.#kill("the time of EXTEND_TIMEOUT_USEC= is over"));
   }
 
   #watchdogIsOver(): void {
@@ -334,21 +332,7 @@ export class Supervisor implements Disposable {
 
   #clearTimers(): void {
     this.#watchdog.stop();
-    this.#setTimer("start", Number.POSITIVE_INFINITY);
-    this.#setTimer("stop", Number.POSITIVE_INFINITY);
-  }
-
-  #setTimer(name: TimerName, ms: number, action?: () => void): void {
-    clearTimeout(this.#timers[name]);
-    delete this.#timers[name];
-    if (action === undefined || ms >= 0x7fffffff) return;
-    this.#timers[name] = setTimeout(
-      () => {
-        delete this.#timers[name];
-        action();
-      },
-      Math.max(0, ms),
-    );
+    this.#timers.clear("start", "stop");
   }
 
   #now(): number {

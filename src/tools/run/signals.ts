@@ -2,6 +2,7 @@
 
 import { SIGKILL } from "../../../ffi/constants.ts";
 import { dumpNoCore, setIgnored } from "../../../ffi/process.ts";
+import { readStat } from "../../cli/proc-stat.ts";
 import { node } from "../../node.ts";
 
 /** What is done with a signal. */
@@ -18,10 +19,8 @@ export function onSignals(handle: OnSignal): () => void {
 /** Whether the program has the signal already: a terminal sends it to all processes in the foreground. */
 export function isOfTerminal(signal: NodeJS.Signals): boolean {
   if (!OF_TERMINAL.includes(signal)) return false;
-  // proc_pid_stat(5): after the name come state, ppid, pgrp, session, tty_nr, tpgid.
-  const stat = node.fs.readFileSync("/proc/self/stat", "latin1");
-  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return group === foreground;
+  const [, , group, , , foreground] = readStat("self")?.fields ?? [];
+  return group !== undefined && group === foreground;
 }
 
 /** Ends this process by a signal, as the program ended. Returns the exit status where the signal does not. */
