@@ -1,0 +1,665 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkAll } from "../src/tools/doctor/checks.ts";
+import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
+import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
+import { minimalUnit, quote } from "../src/tools/doctor/minimal-unit.ts";
+import {
+  parseCgroup,
+  parseSetting,
+  parseShow,
+  parseSpan,
+  parseStatus,
+  parseUnixSockets,
+  unitOfCgroup,
+} from "../src/tools/doctor/parse.ts";
+import { formatReport } from "../src/tools/doctor/print.ts";
+import {
+  checkContainer,
+  checkFilter,
+  checkPassedFds,
+  checkSocket,
+  checkWatchdogVariables,
+} from "../src/tools/doctor/process-checks.ts";
+import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "../src/tools/doctor/self-checks.ts";
+import { checkAccess, checkWatchdog, launcherName } from "../src/tools/doctor/sender-checks.ts";
+import { walk } from "../src/tools/doctor/socket.ts";
+import {
+  checkFamilies,
+  checkFdStore,
+  checkMemory,
+  checkReload,
+  checkStart,
+  checkSystemCalls,
+  checkType,
+} from "../src/tools/doctor/unit-checks.ts";
+import { temporaryDirectory } from "./support/run.ts";
+
+/** A process of a unit where nothing is wrong. */
+function aProcess(
+  facts: Partial<Process> = {},
+  environment: Environment = {},
+  socket: SocketFacts | undefined = GOOD,
+): Process {
+  return {
+    pid: 10,
+    name: "bun",
+    parent: 1,
+    uid: 0,
+    command: ["/usr/bin/bun", "server.ts"],
+    program: "/usr/bin/bun",
+    isBun: true,
+    environment: { value: { NOTIFY_SOCKET: "/run/systemd/notify", ...environment } },
+    socket: socket && { value: socket },
+    filtered: false,
+    caught: 1n,
+    cgroup: "/system.slice/x.service",
+    ...facts,
+  };
+}
+
+const GOOD: SocketFacts = { found: "socket", type: "datagram", writable: true };
+
+function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): Unit {
+  return {
+    id: "x.service",
+    description: "X",
+    manager: "system",
+    version: 262,
+    loadState: "loaded",
+    activeState: "active",
+    subState: "running",
+    result: "success",
+    type: "notify",
+    notifyAccess: "main",
+    mainPid: 10,
+    controlPid: 0,
+    startTimeoutUsec: 90e6,
+    startedForUsec: 5e6,
+    watchdogUsec: 0,
+    fdStoreMax: 1,
+    fdStored: 0,
+    reloadSignal: 1,
+    hasExecReload: true,
+    restrictAddressFamilies: "~",
+    systemCallFilter: "~",
+    memoryDenyWriteExecute: false,
+    privateNetwork: false,
+    passesSocket: false,
+    user: "",
+    group: "",
+    workingDirectory: "",
+    execStart: ["/usr/bin/bun server.ts"],
+    processes: { value: processes },
+    journal: { value: [] },
+    logLevel: "debug",
+    ...facts,
+  };
+}
+
+const shell = aProcess({ name: "sh", command: ["/bin/sh", "-c", "bun server.ts; true"], isBun: false });
+const child = aProcess({ pid: 11, parent: 10 });
+const self: Self = { pid: 5, parent: 4, caller: 4, callerName: "sh", privileged: true };
+
+/** What a check says, in short: its results, and the reason and the cure of the first. */
+function summary(checks: Check[]): [results: string, why?: string | undefined, cure?: string | undefined] {
+  return [checks.map(({ result }) => result).join(), checks[0]?.why, checks[0]?.cure];
+}
+
+const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegExp)?, (string | RegExp)?][] = [
+  ["active", checkStart, aUnit(), "passed"],
+  [
+    "activating",
+    checkStart,
+    aUnit({ activeState: "activating" }),
+    "failed",
+    "it waits for 5 s for a READY=1 that it takes; TimeoutStartSec= is 1 min 30 s",
+    /notify\(\{ ready: true \}\)/,
+  ],
+  ["in ExecStartPre=", checkStart, aUnit({ activeState: "activating", mainPid: 0 }), "failed", /ExecStartPre=/],
+  ["timed out", checkStart, aUnit({ activeState: "failed", result: "timeout" }), "failed", /within 1 min 30 s/],
+  ["ended early", checkStart, aUnit({ activeState: "failed", result: "protocol" }), "failed", /before READY=1/],
+  [
+    "started again and again",
+    checkStart,
+    aUnit({ activeState: "activating", subState: "auto-restart", result: "exit-code" }),
+    "failed",
+    "its result is exit-code; it is being started again",
+  ],
+  [
+    "no WATCHDOG=1",
+    checkStart,
+    aUnit({ activeState: "failed", result: "watchdog", watchdogUsec: 1e6 }),
+    "failed",
+    /within 1 s/,
+    /startWatchdog/,
+  ],
+  ["inactive", checkStart, aUnit({ activeState: "inactive" }), "note", /only its settings/],
+  ["notify", checkType, aUnit(), "passed"],
+  ["simple", checkType, aUnit({ type: "simple", notifyAccess: "none" }), "failed", /no \$NOTIFY_SOCKET/, "Type=notify"],
+  [
+    "simple, heard",
+    checkType,
+    aUnit({ type: "simple", notifyAccess: "all" }),
+    "note",
+    /active without it/,
+    "Type=notify",
+  ],
+  ["the main process sends", checkAccess, aUnit(), "passed"],
+  ["a shell, then Bun, all heard", checkAccess, aUnit({ notifyAccess: "all" }, [shell, child]), "passed"],
+  [
+    "a shell, then Bun",
+    checkAccess,
+    aUnit({ activeState: "activating" }, [shell, child]),
+    "failed",
+    "process 11 is not the main process, and NotifyAccess=main takes messages from no other; that is process 10 (sh)",
+    "NotifyAccess=all, or exec before the command in the script of sh",
+  ],
+  [
+    "npm, then Bun, and NotifyAccess=exec",
+    checkAccess,
+    aUnit({ activeState: "activating", notifyAccess: "exec" }, [
+      { ...shell, command: ["npm start"], name: "npm start" },
+      child,
+    ]),
+    "failed",
+    /started by the service/,
+    /^NotifyAccess=all, or ExecStart= with the program itself, without npm$/,
+  ],
+  [
+    "a shell that may send itself",
+    checkAccess,
+    aUnit({}, [shell, { ...child, name: "sleep", command: ["sleep"], isBun: false }]),
+    "note",
+  ],
+  ["no watchdog", checkWatchdog, aUnit(), ""],
+  [
+    "a watchdog",
+    checkWatchdog,
+    aUnit({ watchdogUsec: 20e6 }, [aProcess({}, { WATCHDOG_USEC: "20000000", WATCHDOG_PID: "10" })]),
+    "passed",
+  ],
+  [
+    "a watchdog since the start",
+    checkWatchdog,
+    aUnit({ watchdogUsec: 20e6 }),
+    "failed",
+    /newer/,
+    "systemctl restart x.service",
+  ],
+  [
+    "a watchdog of the shell's",
+    checkWatchdog,
+    aUnit({ watchdogUsec: 20e6 }, [
+      { ...shell, environment: { value: { WATCHDOG_USEC: "20000000", WATCHDOG_PID: "10" } } },
+      aProcess({ pid: 11 }, { WATCHDOG_USEC: "20000000", WATCHDOG_PID: "10" }),
+    ]),
+    "failed",
+    "$WATCHDOG_PID is 10 (sh), so process 11 (bun) takes the watchdog for another's, and does not ping",
+    /^exec before the command/,
+  ],
+  ["no fd store", checkFdStore, aUnit({ fdStoreMax: 0 }), "note", /is closed/, /^FileDescriptorStoreMax=1/],
+  ["a full fd store", checkFdStore, aUnit({ fdStored: 1 }), "note", /holds 1 of 1/, "FileDescriptorStoreMax=2"],
+  ["an fd store", checkFdStore, aUnit(), "passed"],
+  ["ExecReload=", checkReload, aUnit(), ""],
+  ["no ExecReload=", checkReload, aUnit({ hasExecReload: false }), "note", /nothing to do/, /^Type=notify-reload/],
+  [
+    "no ExecReload=, 252",
+    checkReload,
+    aUnit({ hasExecReload: false, version: 252 }),
+    "note",
+    /nothing/,
+    /^ExecReload=/,
+  ],
+  ["a handler", checkReload, aUnit({ type: "notify-reload" }), "passed"],
+  [
+    "no handler",
+    checkReload,
+    aUnit({ type: "notify-reload" }, [aProcess({ caught: 2n })]),
+    "failed",
+    /no handler for SIGHUP: READY=1 makes the start fail/,
+    /^Type=notify, or a handler/,
+  ],
+  ["no process", checkReload, aUnit({ type: "notify-reload" }, []), "unknown"],
+  ["another signal", checkReload, aUnit({ type: "notify-reload", reloadSignal: 10 }), "failed", /SIGUSR1/],
+  ["all families", checkFamilies, aUnit(), ""],
+  ["AF_UNIX", checkFamilies, aUnit({ restrictAddressFamilies: "AF_INET AF_UNIX" }), "passed"],
+  [
+    "AF_INET",
+    checkFamilies,
+    aUnit({ restrictAddressFamilies: "AF_INET" }),
+    "failed",
+    /can't send/,
+    "RestrictAddressFamilies=AF_UNIX AF_INET",
+  ],
+  ["none", checkFamilies, aUnit({ restrictAddressFamilies: "" }), "failed", /./, "RestrictAddressFamilies=AF_UNIX"],
+  [
+    "~AF_UNIX",
+    checkFamilies,
+    aUnit({ restrictAddressFamilies: "~AF_INET AF_UNIX" }),
+    "failed",
+    /./,
+    "RestrictAddressFamilies=~AF_INET",
+  ],
+  ["only ~AF_UNIX", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_UNIX" }), "failed", /./, /Families=$/],
+  ["~AF_INET", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_INET" }), "passed"],
+  ["all calls", checkSystemCalls, aUnit(), ""],
+  ["some", checkSystemCalls, aUnit({ systemCallFilter: "connect sendmsg sendto socket:EPERM" }), "passed"],
+  ["too few", checkSystemCalls, aUnit({ systemCallFilter: "connect socket" }), "failed", /^sendto, sendmsg/],
+  [
+    "one forbidden",
+    checkSystemCalls,
+    aUnit({ systemCallFilter: "~connect:EPERM" }),
+    "failed",
+    /^connect/,
+    "SystemCallFilter=connect",
+  ],
+  ["no MemoryDenyWriteExecute=", checkMemory, aUnit(), ""],
+  ["Bun", checkMemory, aUnit({ memoryDenyWriteExecute: true }), "failed", /bun:ffi/, /^MemoryDenyWriteExecute=no/],
+  ["OpenFile=", checkMemory, aUnit({ memoryDenyWriteExecute: true, passesSocket: true }), "note"],
+  [
+    "another program",
+    checkMemory,
+    aUnit({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, [aProcess({ isBun: false })]),
+    "note",
+  ],
+  ["nobody", checkMemory, aUnit({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, []), "unknown"],
+  ["debug", checkJournal, aUnit(), "passed"],
+  [
+    "level info",
+    checkJournal,
+    aUnit({ logLevel: "info" }),
+    "note",
+    /level debug/,
+    "systemctl log-level debug, start it again, then systemctl log-level info",
+  ],
+  ["hidden", checkJournal, aUnit({ journal: { unknown: "no right" } }), "unknown", "no right"],
+  [
+    "a refusal, twice",
+    checkJournal,
+    aUnit({
+      journal: {
+        value: [11, 12].map((pid) => ({
+          text: `x.service: Got notification message from PID ${pid}, but reception only permitted for main PID 10`,
+          ours: true,
+        })),
+      },
+    }),
+    "failed",
+    "process 12 is not the main process, and NotifyAccess=main takes messages from no other",
+    "NotifyAccess=all",
+  ],
+];
+
+for (const [title, check, unit, results, why, cure] of UNIT_CASES) {
+  test(`a unit: ${title}`, () => {
+    const said = summary(check(unit));
+    expect(said[0]).toBe(results);
+    if (why !== undefined) expect(said[1]).toMatch(why);
+    if (cure !== undefined) expect(said[2]).toMatch(cure);
+  });
+}
+
+const address = (NOTIFY_SOCKET: string | undefined, socket?: SocketFacts, facts?: Partial<Process>) => ({
+  ...aProcess({ environment: { value: NOTIFY_SOCKET === undefined ? {} : { NOTIFY_SOCKET } }, ...facts }),
+  socket: socket && { value: socket },
+});
+
+const PROCESS_CASES: [
+  string,
+  (process: Process) => Check[],
+  Process,
+  string,
+  (string | RegExp)?,
+  (string | RegExp)?,
+][] = [
+  ["a datagram socket", checkSocket, aProcess(), "passed"],
+  ["unset", checkSocket, address(undefined), "failed", /only a service/, /^Type=notify/],
+  ["empty", checkSocket, address(""), "failed", "it is empty"],
+  ["relative", checkSocket, address("notify"), "failed", /must be/],
+  ["no such file", checkSocket, address("/x", { found: "nothing" }), "failed", "there is no such file"],
+  [
+    "hidden",
+    checkSocket,
+    address("/x", { found: "nothing", elsewhere: true }),
+    "failed",
+    /mount namespace/,
+    "BindReadOnlyPaths=/x",
+  ],
+  ["a file", checkSocket, address("/x", { found: "other" }), "failed", "it is no socket"],
+  ["a stream", checkSocket, address("/x", { ...GOOD, type: "stream" }), "failed", /stream socket/],
+  ["not writable", checkSocket, address("/x", { ...GOOD, writable: false }), "failed", /may not write/],
+  ["nobody there", checkSocket, address("@x", { found: "nobody" }), "failed", "nobody listens to this name"],
+  ["elsewhere", checkSocket, address("@x", { found: "nobody", elsewhere: true }), "failed", /network namespace/],
+  ["a type that is hidden", checkSocket, address("/x", { found: "socket", writable: true }), "note"],
+  ["vsock", checkSocket, address("vsock:2:3"), "unknown"],
+  ["no right", checkSocket, aProcess({ environment: { unknown: "no right" } }), "unknown", "no right"],
+  ["no container", checkContainer, aProcess(), ""],
+  [
+    "docker",
+    checkContainer,
+    address(undefined, undefined, { container: "docker" }),
+    "failed",
+    /does not pass/,
+    /podman/,
+  ],
+  [
+    "runc's socket",
+    checkContainer,
+    address("/run/notify/notify.sock", GOOD, { container: "podman" }),
+    "note",
+    /READY=1/,
+  ],
+  ["a container that passes it on", checkContainer, aProcess({ container: "podman" }), "passed"],
+  ["docker run", checkContainer, aProcess({ command: ["/usr/bin/docker", "run", "x"] }), "failed", /no unit/],
+  ["podman run", checkContainer, aProcess({ command: ["/usr/bin/podman", "run", "x"] }), ""],
+  [
+    "podman run --sdnotify=conmon",
+    checkContainer,
+    aProcess({ command: ["podman", "run", "--sdnotify=conmon", "x"] }),
+    "failed",
+    /READY=1 itself/,
+    "podman run --sdnotify=container",
+  ],
+  [
+    "podman run --sdnotify ignore",
+    checkContainer,
+    aProcess({ command: ["podman", "run", "--sdnotify", "ignore", "x"] }),
+    "failed",
+  ],
+  ["no watchdog", checkWatchdogVariables, aProcess(), ""],
+  ["a watchdog", checkWatchdogVariables, aProcess({}, { WATCHDOG_USEC: "1000", WATCHDOG_PID: "10" }), "passed"],
+  [
+    "another's",
+    checkWatchdogVariables,
+    aProcess({}, { WATCHDOG_USEC: "1000", WATCHDOG_PID: "9" }),
+    "failed",
+    /is 9/,
+    /^exec/,
+  ],
+  ["no number", checkWatchdogVariables, aProcess({}, { WATCHDOG_USEC: "x" }), "failed", "it is no number from 1"],
+  ["a filter", checkFilter, aProcess({ filtered: true }), "unknown", /can't be seen/],
+  ["passed fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "10" }), "passed"],
+  [
+    "passed fds that are open",
+    checkPassedFds,
+    aProcess({ openFds: [0, 1, 2, 3, 4] }, { LISTEN_FDS: "2", LISTEN_PID: "10" }),
+    "passed",
+  ],
+  [
+    "passed fds of which one is closed",
+    checkPassedFds,
+    aProcess({ openFds: [0, 1, 2, 4] }, { LISTEN_FDS: "2", LISTEN_PID: "10" }),
+    "note",
+  ],
+  ["another's fds", checkPassedFds, aProcess({}, { LISTEN_FDS: "1", LISTEN_PID: "9" }), "note"],
+];
+
+for (const [title, check, process, results, why, cure] of PROCESS_CASES) {
+  test(`a process: ${title}`, () => {
+    const said = summary(check(process));
+    expect(said[0]).toBe(results);
+    if (why !== undefined) expect(said[1]).toMatch(why);
+    if (cure !== undefined) expect(said[2]).toMatch(cure);
+  });
+}
+
+describe("oneself", () => {
+  test("without libc, under bunx, and with a socket that can't be connected", () => {
+    expect(summary(checkFfi(self))).toEqual(["passed", undefined, undefined]);
+    const ffi = "Cannot call libc: bun:ffi needs the JIT: set MemoryDenyWriteExecute=no";
+    expect(summary(checkFfi({ ...self, ffi }))).toEqual([
+      "failed",
+      "bun:ffi needs the JIT",
+      "set MemoryDenyWriteExecute=no",
+    ]);
+    expect(checkCaller(self)).toEqual([]);
+    expect(summary(checkCaller({ ...self, caller: 3 }))[0]).toBe("passed");
+    expect(summary(checkCaller({ ...self, caller: 3, privileged: false }))).toEqual([
+      "note",
+      expect.stringContaining("without CAP_SYS_ADMIN"),
+      expect.stringContaining("NotifyAccess=all"),
+    ]);
+    expect(checkConnection(self)).toEqual([]);
+    expect(summary(checkConnection({ ...self, connection: { unknown: "refused" } }))).toEqual([
+      "failed",
+      "refused",
+      undefined,
+    ]);
+  });
+
+  test("what is sent in a unit is its caller's with the privilege, and else its own", () => {
+    const unit = aUnit({ mainPid: 4 }, [aProcess({ pid: 4 })]);
+    expect(summary(checkOwnMessages(self, unit))[0]).toBe("passed");
+    expect(summary(checkOwnMessages({ ...self, privileged: false }, unit))).toEqual([
+      "failed",
+      "process 5 is not the main process, and NotifyAccess=main takes messages from no other",
+      "NotifyAccess=all",
+    ]);
+  });
+});
+
+describe("the checklist", () => {
+  const facts: Facts = { subject: "x.service", unit: { value: aUnit() } };
+
+  test("of a good unit has nothing that failed", () => {
+    expect(checkAll(facts).map(({ result }) => result)).not.toContain("failed");
+  });
+
+  test("says that a unit is not there, masked, or hidden", () => {
+    const of = (unit: Facts["unit"]) => summary(checkAll({ subject: "x", ...(unit && { unit }) }));
+    expect(of({ value: aUnit({ loadState: "not-found" }) })[1]).toBe("there is no such unit");
+    expect(of({ value: aUnit({ loadState: "masked" }) })[2]).toBe("systemctl unmask x.service");
+    expect(of({ unknown: "systemctl is not here" })).toEqual(["unknown", "systemctl is not here", undefined]);
+  });
+
+  test("is in colours only where it is asked for, and tells a cure below its failure", () => {
+    const report = {
+      subject: "x",
+      checks: checkAll({ subject: "x", unit: { value: aUnit({ type: "exec", notifyAccess: "none" }) } }),
+      unit: "[Unit]\n",
+    };
+    const text = formatReport(report, false);
+    const why = "systemd gives it no $NOTIFY_SOCKET, and takes no messages of it";
+    expect(text).toContain(`\nFAILED  Type=exec, NotifyAccess=none: ${why}\n        cure: Type=notify\n`);
+    expect(text).not.toContain("\x1b");
+    expect(formatReport(report, true)).toContain("\x1b[");
+    expect(Bun.stripANSI(formatReport(report, true))).toBe(text);
+  });
+});
+
+test.each([
+  ["x.service: Got notification message from PID 9, but reception is disabled.", /NotifyAccess=none/],
+  [
+    "Got notification message from PID 9, but reception only permitted for main PID which is currently not known",
+    /^process 9 is not the main/,
+  ],
+  [
+    "x.service: Got notification message from PID 9, but reception only permitted for main PID 1 and control PID 2",
+    /^process 9 is started by the service/,
+  ],
+  ["Cannot find unit for notify message of PID 9, ignoring.", /^process 9 had exited/],
+  ["Received notify message without valid credentials. Ignoring.", /no credentials/],
+  ["Received notify message with embedded NUL bytes. Ignoring.", /NUL/],
+  ["Received notify message exceeded maximum size. Ignoring.", /more than 4096 bytes/],
+  ["Got message with truncated payload data, ignoring.", /more than 4096 bytes/],
+  ["Got extra auxiliary fds with notification message, closing them.", /no FDSTORE=1/],
+  ["x.service: Cannot store more fds than FileDescriptorStoreMax=1, closing remaining.", /the fd store holds 1 of 1/],
+  ["x.service: Status message in notification message is not UTF-8 clean, ignoring.", /not UTF-8/],
+  ["Extra notification messages sent with BARRIER=1, ignoring everything.", /alone in its message/],
+  ["Got incorrect number of fds with BARRIER=1, closing them.", /exactly one fd/],
+  [
+    "x.service: Failed to parse WATCHDOG_USEC= field in notification message, ignoring: 5s",
+    /^WATCHDOG_USEC=: it is no number/,
+  ],
+  ["x.service: Failed to parse NOTIFYACCESS= field value 'x', ignoring", /^NOTIFYACCESS=: it is none of none, main/],
+  ["x.service: FDSTOREREMOVE=1 requested, but no valid file descriptor name passed, ignoring.", /FDNAME/],
+  ["x.service: Passed WATCHDOG= field is invalid, ignoring.", /neither 1 nor trigger/],
+  ["x.service: New main PID 5 does not belong to service, refusing.", /MAINPID=5/],
+  ["x.service: New main PID 1 is the manager, refusing.", /MAINPID=1/],
+  ["x.service: Main process 82 lacks handler for reload signal HUP, refusing service startup.", /no handler/],
+])("%s", (line, why) => {
+  expect(explainLine(line, aUnit())?.why).toMatch(why);
+});
+
+test("lines about anything else are no refusals", () => {
+  expect(explainLine("x.service: Got notification message from PID 9: READY=1", aUnit())).toBeUndefined();
+});
+
+describe("what starts others", () => {
+  test.each([
+    [["/bin/sh", "-c", "x"], "sh"],
+    [["npm start"], "npm"],
+    [["/usr/bin/bunx", "x"], "bunx"],
+    [["bun", "x", "y"], "bun x"],
+    [["bun", "run", "start"], "bun run"],
+    [["bun", "run", "server.ts"], undefined],
+    [["bun", "server.ts"], undefined],
+    [["/usr/bin/node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "start"], "npm-cli.js"],
+    [["/usr/bin/node", "server.js"], undefined],
+  ])("%p", (command, name) => {
+    expect(launcherName({ command, name: "" })).toBe(name);
+  });
+});
+
+describe("reads", () => {
+  test("systemctl show, whose values may have several lines", () => {
+    expect(parseShow("Id=x\nStatusText=a\nb=c\nType=notify\n", ["Id", "StatusText", "Type"])).toEqual({
+      Id: "x",
+      StatusText: "a\nb=c",
+      Type: "notify",
+    });
+  });
+
+  test("times", () => {
+    expect(["1min 30s", "1.5s", "200ms", "0", "infinity", "500us"].map(parseSpan)).toEqual([
+      90e6,
+      1.5e6,
+      2e5,
+      0,
+      undefined,
+      500,
+    ]);
+  });
+
+  test("/proc/PID/status", () => {
+    expect(parseStatus("Name:\ta b\nUid:\t1\t2\t3\t4\nGroups:\t \n")).toEqual({
+      Name: "a b",
+      Uid: "1\t2\t3\t4",
+      Groups: "",
+    });
+  });
+
+  test("/proc/PID/net/unix", () => {
+    const text = `Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000003 00000000 00000000 0002 03 25675308 /run/systemd/notify
+0000000000000000: 00000002 00000000 00010000 0001 01 25677962 @a b
+0000000000000000: 00000003 00000000 00000000 0001 03 1234
+`;
+    expect(parseUnixSockets(text)).toEqual([
+      { type: "datagram", address: "/run/systemd/notify" },
+      { type: "stream", address: "@a b" },
+    ]);
+  });
+
+  test("cgroups, of both versions", () => {
+    expect(parseCgroup("0::/system.slice/x.service\n")).toBe("/system.slice/x.service");
+    expect(parseCgroup("1:name=systemd:/system.slice/y.service\n0::/\n")).toBe("/system.slice/y.service");
+    expect(unitOfCgroup("/system.slice/x.service/sub")).toEqual({ id: "x.service" });
+    expect(unitOfCgroup("/user.slice/user-1000.slice/user@1000.service/app.slice/y.service")).toEqual({
+      id: "y.service",
+      uid: 1000,
+    });
+    expect(unitOfCgroup("/user.slice/user-1000.slice/session-1.scope")).toBeUndefined();
+  });
+
+  test("settings of unit files, with drop-ins and lines that go on", () => {
+    const text =
+      "# /x\n[Unit]\nExecStart=no\n[Service]\nExecStart=a\n# /y\n[Service]\nExecStart=\nExecStart=b \\\n  c\n";
+    expect(parseSetting(text, "ExecStart")).toEqual(["b  c"]);
+  });
+});
+
+describe("the minimal unit", () => {
+  test("keeps ExecStart= as it stands, and what is used", () => {
+    const unit = aUnit({
+      type: "simple",
+      notifyAccess: "none",
+      watchdogUsec: 90e6,
+      user: "nobody",
+      hasExecReload: false,
+    });
+    expect(minimalUnit({ subject: "x", unit: { value: unit } })).toBe(`[Unit]
+Description=X
+
+[Service]
+Type=notify
+ExecStart=/usr/bin/bun server.ts
+User=nobody
+WatchdogSec=1min 30s
+FileDescriptorStoreMax=1
+Restart=on-failure
+
+[Install]
+WantedBy=multi-user.target
+`);
+  });
+
+  test("starts what was behind a shell; lets all send where they are several", () => {
+    const of = (processes: Process[]) => minimalUnit({ subject: "x", unit: { value: aUnit({}, processes) } });
+    expect(of([shell, { ...child, directory: "/srv" }])).toContain(`Type=notify
+# Without sh, which was the main process.
+ExecStart=/usr/bin/bun server.ts
+WorkingDirectory=/srv
+`);
+    expect(of([shell, child, { ...child, pid: 12 }])).toContain("Type=notify\nNotifyAccess=all\nExecStart=");
+  });
+
+  test("keeps Type=notify-reload where the program handles the signal", () => {
+    const of = (caught: bigint) =>
+      minimalUnit({ subject: "x", unit: { value: aUnit({ type: "notify-reload" }, [aProcess({ caught })]) } });
+    expect(of(1n)).toContain("Type=notify-reload\n");
+    expect(of(2n)).toContain("Type=notify\n");
+  });
+
+  test("of a process has its command line, quoted", () => {
+    const named = aProcess({ command: ["bun", "a b", "$HOME", "100%", 'say "x"', "", "\\", ";"] });
+    expect(minimalUnit({ subject: "x", process: { value: named } })).toContain(
+      'ExecStart=/usr/bin/bun "a b" $$HOME 100%% "say \\"x\\"" "" "\\\\" ";"\n',
+    );
+  });
+
+  test("quote() leaves what needs none", () => {
+    expect(quote("--port=3000")).toBe("--port=3000");
+  });
+});
+
+test("names of other processes do nothing to a terminal", () => {
+  const checks: Check[] = [{ name: "socket", result: "failed", what: "a\x1b[31m", why: "b\x07", cure: "c\r" }];
+  const text = formatReport({ subject: "web\x9b.service", checks, unit: "" }, false);
+  expect(text.split("\n").slice(0, 4)).toEqual([
+    "web\\x9b.service",
+    "",
+    "FAILED  a\\x1b[31m: b\\x07",
+    "        cure: c\\x0d",
+  ]);
+});
+
+test("walk() follows links inside the root, and minds the rights", () => {
+  using directory = temporaryDirectory();
+  const root = directory.path;
+  // Neither root nor whoever runs the test.
+  const other = { pid: 1, uid: 54321, groups: [54321], capabilities: 0n };
+  const superuser = { ...other, uid: 0, capabilities: ~0n };
+  writeFileSync(join(root, "file"), "");
+  chmodSync(join(root, "file"), 0o666);
+  symlinkSync("/file", join(root, "link"));
+  chmodSync(root, 0o755);
+  expect(walk(root, "/link", other)?.writable).toBe(true);
+  expect(walk(root, "/none", other)).toBeUndefined();
+  expect(walk(root, "/file/x", superuser)).toBeUndefined();
+  chmodSync(root, 0o700);
+  expect(walk(root, "/file", other)?.writable).toBe(false);
+  expect(walk(root, "/file", superuser)?.writable).toBe(true);
+});
