@@ -1,5 +1,7 @@
 /** The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of them is called. */
 
+import { FFIUnavailableError } from "../ffi/errors.ts";
+import { reserveLess } from "./cli/reserve-less.ts";
 import { toolHelp } from "./tools/help.ts";
 import { becomeTied } from "./tools/program.ts";
 import { complainOf, type Tool } from "./tools/tool.ts";
@@ -17,6 +19,8 @@ export async function runTool(name: ToolName, args: readonly string[]): Promise<
     if (own.includes("--help") || own.includes("-h")) return await toolHelp(tool);
     return await main(args);
   } catch (error) {
+    // As for the command; nothing has been started yet.
+    if (error instanceof FFIUnavailableError) reserveLess([name, ...args]);
     complainOf(name, error);
     return 1;
   }

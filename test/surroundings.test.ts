@@ -121,6 +121,18 @@ describe("with little room", () => {
     },
   );
 
+  test.skipIf(Boolean(noPrlimit)).each(["run", "monitor"])(
+    titled("%s starts a program there, which has its caller's environment", noPrlimit),
+    async (tool) => {
+      const { code, stderr } = await run(limited(512, [binary, tool, "--", "sh", "-c", "env >&2; exit 3"]), {
+        env: { A: "1" },
+      });
+      expect(code).toBe(3);
+      expect(stderr).toContain("A=1\n");
+      expect(stderr).not.toContain("BUN_JSC");
+    },
+  );
+
   test.skipIf(Boolean(noPrlimit))(
     titled("what --exec and --fork start there has its caller's environment", noPrlimit),
     async () => {
