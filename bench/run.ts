@@ -150,12 +150,12 @@ async function bunxRows(): Promise<Row[]> {
   for (const name of ["sd-notify", "empty"]) mkdirSync(join(project, "node_modules", name), { recursive: true });
   mkdirSync(join(project, "node_modules/.bin"));
   writeFileSync(join(project, "package.json"), "{}");
-  for (const file of ["package.json", "dist/cli.js", "dist/cli.js.jsc"]) {
+  for (const file of ["package.json", "dist/cli/main.js", "dist/cli/main.js.jsc"]) {
     cpSync(join(ROOT, file), join(project, "node_modules/sd-notify", file));
   }
   writeFileSync(join(project, "node_modules/empty/package.json"), '{ "name": "empty", "bin": "./empty.js" }');
   writeFileSync(join(project, "node_modules/empty/empty.js"), "#!/usr/bin/env bun\n", { mode: 0o755 });
-  symlinkSync("../sd-notify/dist/cli.js", join(project, "node_modules/.bin/sd-notify"));
+  symlinkSync("../sd-notify/dist/cli/main.js", join(project, "node_modules/.bin/sd-notify"));
   symlinkSync("../empty/empty.js", join(project, "node_modules/.bin/empty"));
   const bunx = join(work, "bunx");
   symlinkSync(BUN, bunx);

@@ -4,8 +4,8 @@ import { EAGAIN, ETIMEDOUT, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
 import type { SystemError } from "../ffi/errors.ts";
 import * as sys from "../ffi/syscalls.ts";
-import { mustBe } from "./check.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { mustBe } from "./protocol/check.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
 
 /** How long to wait, and for whom. */
 export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {

@@ -1,4 +1,4 @@
-import { node } from "./node.ts";
+import { node } from "./bun/node.ts";
 
 /**
  * Returns whether the machine was booted with systemd, that is, whether /run/systemd/system is a directory. It says

@@ -1,5 +1,5 @@
-import { mustBe } from "./check.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { mustBe } from "./protocol/check.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
 
 /**
  * Sends a message that is text or bytes already, of any length and whatever it says: sd_pid_notify_with_fds() of

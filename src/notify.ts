@@ -2,9 +2,9 @@
 
 import { FFIUnavailableError } from "../ffi/errors.ts";
 import { monotonicUsec } from "../ffi/syscalls.ts";
-import { encode, type Facts, type State } from "./message.ts";
-import { pidfdInodeOf } from "./process.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./send.ts";
+import { pidfdInodeOf } from "./linux/pidfd.ts";
+import { encode, type Facts, type State } from "./protocol/message.ts";
+import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
 
 /**
  * Tells the service manager about the state of this service. Everything is checked first, whether there is a service

@@ -1,9 +1,9 @@
 /** The watchdog: telling the service manager, again and again, that the service is alive. */
 
-import { mustBe } from "./check.ts";
 import { readNumber } from "./environment.ts";
+import { mustBe } from "./protocol/check.ts";
 import { attempt, type OnError, reportToStderr } from "./report.ts";
-import { checkOptionNames, managerAddress, send } from "./send.ts";
+import { checkOptionNames, managerAddress, send } from "./transport/send.ts";
 
 export interface WatchdogOptions {
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseAddress } from "../src/address.ts";
+import { parseAddress } from "../src/protocol/address.ts";
 
 const parse = (text: string) => parseAddress(text, "$NOTIFY_SOCKET");
 const unix = (path: string) => ({ family: "unix" as const, path: new TextEncoder().encode(path) });

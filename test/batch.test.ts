@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Arrival, pack, unpack } from "../src/testing/batch.ts";
+import { type Arrival, pack, unpack } from "../src/receiver/batch.ts";
 
 test("messages come out of a batch as they went in", () => {
   const bytes = (...values: number[]) => Uint8Array.from(values);

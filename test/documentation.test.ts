@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as api from "../src/index.ts";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { BUN, ROOT, temporaryDirectory } from "./support/run.ts";
 
 const files = ["README.md", "docs/library.md", ...[...new Bun.Glob("src/**/*.ts").scanSync(ROOT)].sort()];
@@ -41,7 +41,7 @@ describe.each(files.flatMap((file) => examples(file).map((code, i) => [file, i +
       const source = code
         .replaceAll("port: 3000", "port: 0")
         .replace(/"sd-notify(\/testing)?"/g, (_, testing) =>
-          JSON.stringify(join(ROOT, testing ? "src/testing/index.ts" : "src/index.ts")),
+          JSON.stringify(join(ROOT, testing ? "src/receiver/receiver.ts" : "src/index.ts")),
         );
       await Bun.write(
         path,
@@ -70,7 +70,7 @@ test("the reference names every function of the package, and the README every fi
   const reference = readFileSync(join(ROOT, "docs/library.md"), "utf8");
   const functions = Object.entries(api).filter(([name]) => /^[a-z]/.test(name));
   expect(functions.filter(([name]) => !reference.includes(`\`${name}(`)).map(([name]) => name)).toEqual([]);
-  const { FIELDS } = await import("../src/fields.ts");
+  const { FIELDS } = await import("../src/protocol/fields.ts");
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   for (const [name, { key }] of Object.entries(FIELDS)) {
     expect(readme).toMatch(new RegExp(`^\\| \`${name}\` .*\`${key}=`, "m"));

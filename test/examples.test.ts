@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { openReceiver, type Receiver } from "../src/testing/index.ts";
+import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 const children: Bun.Subprocess[] = [];

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { createMemfd } from "../ffi/process.ts";
 import { pipe, socket } from "../ffi/syscalls.ts";
 import { removeFds, saveState, storeFds } from "../src/index.ts";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { BUN, openFds, ROOT } from "./support/run.ts";
 
 /** Runs a module that was passed file descriptors, as the service manager does it. */
@@ -63,7 +63,7 @@ describe("listenFds()", () => {
     expect(await runWithFds(list, [1], { LISTEN_PIDFDID: "1" })).toBe("end\n");
     expect(
       await runWithFds(
-        `process.env.LISTEN_PIDFDID = String((await import("./src/process.ts")).pidfdInodeOf(process.pid));${list}`,
+        `process.env.LISTEN_PIDFDID = String((await import("./src/linux/pidfd.ts")).pidfdInodeOf(process.pid));${list}`,
         [openSync("/", "r")],
       ),
     ).toEndWith('directory"}\nend\n');

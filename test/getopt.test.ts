@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { getopt } from "../src/cli/getopt.ts";
-import { UsageError } from "../src/cli/usage-error.ts";
+import { UsageError } from "../src/console/usage-error.ts";
 
 const OPTIONS = [
   { long: "help", short: "h", value: "none" },

@@ -66,15 +66,15 @@ describe("the layers", () => {
     const pure = [
       "ffi/structs.ts",
       "ffi/constants.ts",
-      "src/message.ts",
-      "src/fields.ts",
-      "src/check.ts",
-      "src/address.ts",
-      "src/numbers.ts",
-      "src/fd-name.ts",
-      "src/verdict/verdict.ts",
-      "src/verdict/keys.ts",
-      "src/verdict/units.ts",
+      "src/protocol/message.ts",
+      "src/protocol/fields.ts",
+      "src/protocol/check.ts",
+      "src/protocol/address.ts",
+      "src/protocol/numbers.ts",
+      "src/protocol/fd-name.ts",
+      "src/verdict/judge.ts",
+      "src/verdict/rules.ts",
+      "src/protocol/durations.ts",
     ];
     for (const file of pure) {
       for (const module of imports(file)) {

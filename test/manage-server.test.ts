@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { openReceiver, type Receiver } from "../src/testing/index.ts";
+import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, ROOT } from "./support/run.ts";
 
 const children: Bun.Subprocess[] = [];

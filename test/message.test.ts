@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { FIELDS } from "../src/fields.ts";
-import { decode, encode, type Facts, MAX_MESSAGE_LENGTH, type State } from "../src/message.ts";
+import { FIELDS } from "../src/protocol/fields.ts";
+import { decode, encode, type Facts, MAX_MESSAGE_LENGTH, type State } from "../src/protocol/message.ts";
 
 const facts: Facts = { monotonicUsec: () => 123456789, pidfdInode: (pid) => BigInt(pid) + 1000n };
 const wire = (state: object) => encode(state as State, facts);

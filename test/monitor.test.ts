@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { decodeLine } from "../src/tools/monitor/decode.ts";
 import { show } from "../src/tools/monitor/show.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { parseAddress } from "../src/address.ts";
-import { connect } from "../src/connection.ts";
+import { parseAddress } from "../src/protocol/address.ts";
+import { connect } from "../src/transport/connection.ts";
 import { noCompiler } from "./support/c.ts";
 import { openReceiver } from "./support/receiver.ts";
 import { BUN, COMMANDS, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";

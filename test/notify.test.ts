@@ -3,9 +3,9 @@ import { closeSync, fstatSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { POLLOUT } from "../ffi/constants.ts";
 import * as sys from "../ffi/syscalls.ts";
-import { parseAddress } from "../src/address.ts";
-import { connect } from "../src/connection.ts";
 import { notify, notifyRaw, SystemError } from "../src/index.ts";
+import { parseAddress } from "../src/protocol/address.ts";
+import { connect } from "../src/transport/connection.ts";
 import { openReceiver } from "./support/receiver.ts";
 import { isRoot, missing, newFds, openFds, ROOT, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseUnsigned } from "../src/numbers.ts";
+import { parseUnsigned } from "../src/protocol/numbers.ts";
 
 test.each<[string, bigint | undefined]>([
   ["0", 0n],

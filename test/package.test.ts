@@ -45,9 +45,9 @@ describe("the installed package", () => {
       "LICENSE",
       "CHANGELOG.md",
       "dist/index.js",
-      "dist/cli.js",
-      "dist/cli.js.jsc",
-      "dist/testing/worker.js",
+      "dist/cli/main.js",
+      "dist/cli/main.js.jsc",
+      "dist/receiver/worker.js",
       "man/sd-notify.1",
     ]) {
       expect(files).toContain(file);
@@ -154,12 +154,12 @@ test("dist/index.js loads nothing at its start but bun:ffi", async () => {
   expect(imported).toEqual(["bun:ffi"]);
 });
 
-test.each(["none", "another version's"])("dist/cli.js works with bytecode that is %s", async (bytecode) => {
+test.each(["none", "another version's"])("dist/cli/main.js works with bytecode that is %s", async (bytecode) => {
   await using receiver = await openReceiver();
   const file = join(directory.path, `${bytecode.length}-cli.js`);
-  await Bun.write(file, Bun.file(join(ROOT, "dist/cli.js")));
+  await Bun.write(file, Bun.file(join(ROOT, "dist/cli/main.js")));
   if (bytecode !== "none") {
-    const bytes = await Bun.file(join(ROOT, "dist/cli.js.jsc")).bytes();
+    const bytes = await Bun.file(join(ROOT, "dist/cli/main.js.jsc")).bytes();
     // The engine's version stands at the beginning.
     await Bun.write(`${file}.jsc`, bytes.fill(0xa5, 0, 64));
   }
@@ -173,7 +173,7 @@ test.skipIf(Boolean(noSetpriv)).each([
   ["", []],
   // Without, the message can't be sent as the shell's, and is sent once more.
   [" without privilege", isRoot ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : []],
-])(titled("dist/cli.js loads nothing for a notification%s but bun:ffi", noSetpriv), async (_, prefix) => {
+])(titled("dist/cli/main.js loads nothing for a notification%s but bun:ffi", noSetpriv), async (_, prefix) => {
   await using receiver = await openReceiver();
   const file = join(directory.path, "loaded.ts");
   await Bun.write(
@@ -183,8 +183,8 @@ test.skipIf(Boolean(noSetpriv)).each([
      const load = Module.prototype.require;
      Module.prototype.require = function (name: string) { loaded.push(name); return load.call(this, name); };
      process.on("exit", () => console.log(loaded.join()));
-     require(${JSON.stringify(join(ROOT, "dist/cli.js"))});`,
+     require(${JSON.stringify(join(ROOT, "dist/cli/main.js"))});`,
   );
   const result = await run([...prefix, BUN, file, "--ready"], { env: { PATH, NOTIFY_SOCKET: receiver.address } });
-  expect(result).toMatchObject({ code: 0, stdout: `${join(ROOT, "dist/cli.js")},bun:ffi\n` });
+  expect(result).toMatchObject({ code: 0, stdout: `${join(ROOT, "dist/cli/main.js")},bun:ffi\n` });
 });

@@ -2,11 +2,11 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { monotonicUsec } from "../ffi/syscalls.ts";
-import { openReceiver, type Receiver } from "../src/testing/index.ts";
+import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { readLines, within } from "./support/receiver.ts";
 import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
-const SOURCE = [BUN, `${ROOT}src/cli.ts`];
+const SOURCE = [BUN, `${ROOT}src/cli/main.ts`];
 const children: Bun.Subprocess[] = [];
 afterEach(async () => {
   for (const child of children) child.kill("SIGKILL");

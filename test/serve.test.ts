@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { BUN, ROOT, runModule, temporaryDirectory } from "./support/run.ts";
 
 const children: Bun.Subprocess[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { barrier, notify } from "../src/index.ts";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { openFds, runModule, temporaryDirectory } from "./support/run.ts";
 
 const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -159,10 +159,10 @@ describe("openReceiver()", () => {
   });
 
   test("does not keep a program alive, nor hold up its end", async () => {
-    const source = `import { openReceiver } from "../src/testing/index.ts"; openReceiver(); console.log("end");`;
+    const source = `import { openReceiver } from "../src/receiver/receiver.ts"; openReceiver(); console.log("end");`;
     expect(await runModule(source)).toMatchObject({ code: 0, stdout: "end\n", stderr: "" });
     const waiting = `
-      import { openReceiver } from "../src/testing/index.ts";
+      import { openReceiver } from "../src/receiver/receiver.ts";
       const receiver = openReceiver();
       setTimeout(() => receiver.close(), 100).unref();
       for await (const message of receiver);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { formatUsec } from "../src/verdict/units.ts";
-import { judge, type MessageFacts, type Sender, type UnitFacts } from "../src/verdict/verdict.ts";
+import { formatUsec } from "../src/protocol/durations.ts";
+import { judge, type MessageFacts, type Sender, type UnitFacts } from "../src/verdict/judge.ts";
 
 const MAIN: Sender = { pid: 100, uid: 1000, role: "main" };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { openReceiver } from "../src/testing/index.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { ROOT, runModule } from "./support/run.ts";
 
 /** Runs a module with a watchdog of 100 ms, and returns what it sent until it ended, with the times in milliseconds. */

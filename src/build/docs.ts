@@ -7,9 +7,9 @@
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { OPTIONS, type Option, type OptionName } from "../cli/options.ts";
-import { tool as doctor } from "../tools/doctor.ts";
-import { tool as monitor } from "../tools/monitor.ts";
-import { tool as run } from "../tools/run.ts";
+import { tool as doctor } from "../tools/doctor/main.ts";
+import { tool as monitor } from "../tools/monitor/main.ts";
+import { tool as run } from "../tools/run/main.ts";
 import type { Tool, ToolOption } from "../tools/tool.ts";
 
 /** The subcommands. */

@@ -1,10 +1,10 @@
 /** What the command does when something is wrong. */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
-import type { Arguments } from "./arguments.ts";
-import { explain } from "./explain.ts";
-import { handOver } from "./hand-over.ts";
-import { complain } from "./output.ts";
+import type { Arguments } from "../bun/arguments.ts";
+import { explain } from "../console/explain.ts";
+import { complain } from "../console/output.ts";
+import { handOver } from "./fallback.ts";
 
 /** Says what is wrong, and returns the exit status. Where libc can't be called, systemd's own command takes over. */
 export function fail(error: unknown, commandLine: Arguments): number {

@@ -30,12 +30,12 @@ import {
   waitForExit,
 } from "../../ffi/process.ts";
 import * as sys from "../../ffi/syscalls.ts";
-import { node } from "../node.ts";
-import { restoreCallerState } from "./caller-state.ts";
-import { explain } from "./explain.ts";
-import { complain, print } from "./output.ts";
-import { RESERVATION } from "./reserve-less.ts";
-import { signalName } from "./signal-name.ts";
+import { restoreCallerState } from "../bun/caller-state.ts";
+import { RESERVATION } from "../bun/jit-reservation.ts";
+import { node } from "../bun/node.ts";
+import { explain } from "../console/explain.ts";
+import { complain, print } from "../console/output.ts";
+import { signalName } from "../linux/signals.ts";
 
 /**
  * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent

@@ -4,8 +4,8 @@
  * it meets a mistake, so that `--help` before a mistake still helps.
  */
 
+import { UsageError } from "../console/usage-error.ts";
 import type { Option } from "./options.ts";
-import { UsageError } from "./usage-error.ts";
 
 /** An option with its value, or an argument that is none. */
 export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };

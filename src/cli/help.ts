@@ -2,10 +2,10 @@
 
 import type { ArgsDef } from "citty";
 import { name, version } from "../../package.json";
+import { programName } from "../bun/runtime.ts";
+import { print } from "../console/output.ts";
+import { printHelp, renderHelp } from "../console/usage.ts";
 import { OPTIONS, type Option } from "./options.ts";
-import { print } from "./output.ts";
-import { programName } from "./runtime.ts";
-import { printHelp, renderHelp } from "./usage.ts";
 
 /** Prints what --help, --version or --introspect-cli ask for. Returns the exit status. */
 export async function describe(what: "help" | "version" | "introspect-cli"): Promise<number> {

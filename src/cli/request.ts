@@ -1,10 +1,10 @@
 /** What the arguments ask for. */
 
+import { UsageError } from "../console/usage-error.ts";
 import { getopt } from "./getopt.ts";
 import { rare } from "./load-rare.ts";
 import { OPTIONS, type OptionName } from "./options.ts";
 import { type PidOption, parsePid } from "./sender.ts";
-import { UsageError } from "./usage-error.ts";
 import type { UserOption } from "./user.ts";
 
 export type Description = "help" | "version" | "introspect-cli";

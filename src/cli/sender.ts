@@ -1,9 +1,9 @@
 /** Which process a notification is from. */
 
-import { parseUnsigned } from "../numbers.ts";
-import { pidfdInodeOf } from "../process.ts";
-import { callerPid } from "./caller.ts";
-import { UsageError } from "./usage-error.ts";
+import { callerPid } from "../bun/caller.ts";
+import { UsageError } from "../console/usage-error.ts";
+import { exists, isManager } from "../linux/manager.ts";
+import { parseUnsigned } from "../protocol/numbers.ts";
 
 /** The value of --pid: "auto" and "parent" are found out when the message is sent. */
 export type PidOption = number | "auto" | "parent";
@@ -27,25 +27,6 @@ export function findSender(pid: PidOption, warn: (message: string) => void): num
   return pid === "auto" ? defaultSender(warn) : pid;
 }
 
-/** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
-export function isManager(pid: number, warn: (message: string) => void = () => {}): boolean {
-  const { MANAGERPID, MANAGERPIDFDID } = process.env;
-  if (MANAGERPID === undefined) return false;
-  const manager = parseUnsigned(MANAGERPID);
-  if (manager === undefined || manager < 1n || manager > 0x7fffffffn || !exists(Number(manager))) {
-    warn(`$MANAGERPID is no process, ignoring it: ${MANAGERPID}`);
-    return false;
-  }
-  if (Number(manager) !== pid) return false;
-  if (MANAGERPIDFDID === undefined) return true;
-  const inode = parseUnsigned(MANAGERPIDFDID);
-  if (inode === undefined) {
-    warn(`$MANAGERPIDFDID is no inode number, ignoring $MANAGERPID: ${MANAGERPIDFDID}`);
-    return false;
-  }
-  return inode === pidfdInodeOf(pid);
-}
-
 // --- internal ---
 
 /**
@@ -55,14 +36,4 @@ export function isManager(pid: number, warn: (message: string) => void = () => {
 function defaultSender(warn: (message: string) => void): number {
   const caller = callerPid();
   return caller <= 1 || isManager(caller, warn) ? process.pid : caller;
-}
-
-/** Asks without libc, because a mistake in the arguments is told without it too. */
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -1,7 +1,7 @@
 /** --uid */
 
 import { findUser, setRealIds } from "../../ffi/process.ts";
-import { UsageError } from "./usage-error.ts";
+import { UsageError } from "../console/usage-error.ts";
 
 /** The value of --uid: the ids of a user by name, or a number whose group is found out when the message is sent. */
 export interface UserOption {

@@ -1,7 +1,7 @@
 /** The help of a subcommand. */
 
 import type { ArgsDef } from "citty";
-import { printHelp, renderHelp } from "../cli/usage.ts";
+import { printHelp, renderHelp } from "../console/usage.ts";
 import type { Tool } from "./tool.ts";
 
 /** Prints it. Returns the exit status. */

@@ -6,14 +6,14 @@
 import { SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { setEnvironment, setIgnored, tieToParent, unsetEnvironment } from "../../ffi/process.ts";
 import { getppid } from "../../ffi/syscalls.ts";
-import { type CallerState, callerState, restoreCallerState } from "../cli/caller-state.ts";
-import { execCommand } from "../cli/exec.ts";
-import { explain } from "../cli/explain.ts";
-import { inheritedFds } from "../cli/inherited-fds.ts";
-import { complain } from "../cli/output.ts";
-import { standalone } from "../cli/runtime.ts";
-import { node } from "../node.ts";
-import { pidfdInodeOf } from "../process.ts";
+import { type CallerState, callerState, restoreCallerState } from "../bun/caller-state.ts";
+import { execCommand } from "../bun/exec.ts";
+import { inheritedFds } from "../bun/inherited-fds.ts";
+import { node } from "../bun/node.ts";
+import { standalone } from "../bun/runtime.ts";
+import { explain } from "../console/explain.ts";
+import { complain } from "../console/output.ts";
+import { pidfdInodeOf } from "../linux/pidfd.ts";
 
 export interface ProgramOptions {
   /** The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. */

@@ -1,9 +1,9 @@
 /** What the subcommands have in common: a table of options, its parser, and how they end in an error. */
 
 import { parseArgs } from "node:util";
-import { explain } from "../cli/explain.ts";
-import { complain } from "../cli/output.ts";
-import { UsageError } from "../cli/usage-error.ts";
+import { explain } from "../console/explain.ts";
+import { complain } from "../console/output.ts";
+import { UsageError } from "../console/usage-error.ts";
 
 export interface ToolOption {
   type: "boolean" | "string";

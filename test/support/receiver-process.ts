@@ -5,7 +5,7 @@
  */
 
 import { fstatSync, readFileSync, writeSync } from "node:fs";
-import { type Message, openReceiver } from "../../src/testing/index.ts";
+import { type Message, openReceiver } from "../../src/receiver/receiver.ts";
 
 /** A notification as it was received. */
 export interface Received {

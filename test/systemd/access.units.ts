@@ -23,7 +23,7 @@ describeEach("NotifyAccess=", (machine) => {
     await machine.run(["mkdir", "-p", `${project}/node_modules/.bin`]);
     for (const [path, target] of [
       ["node_modules/sd-notify", machine.checkout],
-      ["node_modules/.bin/sd-notify", "../sd-notify/dist/cli.js"],
+      ["node_modules/.bin/sd-notify", "../sd-notify/dist/cli/main.js"],
       // The package has its programs by names of another system's.
       ["bun", `${bun}/bun.exe`],
       ["bunx", `${bun}/bun.exe`],

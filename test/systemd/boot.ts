@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { openReceiver } from "../../src/testing/index.ts";
+import { openReceiver } from "../../src/receiver/receiver.ts";
 import { isRoot, missing, ROOT, run } from "../support/run.ts";
 
 /** What the tests are told of a manager: what they need to reach it from another process. */

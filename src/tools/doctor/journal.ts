@@ -1,6 +1,6 @@
 /** What PID 1 refused, by its own words in the journal. */
 
-import { MAX_MESSAGE_LENGTH } from "../../message.ts";
+import { MAX_MESSAGE_LENGTH } from "../../protocol/message.ts";
 import type { Check, Unit } from "./facts.ts";
 import { problemOf } from "./unit-checks.ts";
 

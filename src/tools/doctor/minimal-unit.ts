@@ -1,6 +1,6 @@
 /** A unit file that has what is needed, and no more. */
 
-import { formatUsec } from "../../verdict/units.ts";
+import { formatUsec } from "../../protocol/durations.ts";
 import type { Facts, Process, Unit } from "./facts.ts";
 import { type Cast, cast } from "./sender-checks.ts";
 

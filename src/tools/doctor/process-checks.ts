@@ -1,7 +1,7 @@
 /** Checks of one process: where it would send to, and what it was told. */
 
-import { parseAddress } from "../../address.ts";
-import { formatUsec } from "../../verdict/units.ts";
+import { parseAddress } from "../../protocol/address.ts";
+import { formatUsec } from "../../protocol/durations.ts";
 import type { Check, Process, Self, SocketFacts, Unit } from "./facts.ts";
 import { titleOf } from "./sender-checks.ts";
 

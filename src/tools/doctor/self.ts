@@ -3,10 +3,10 @@
 import { FFIUnavailableError } from "../../../ffi/errors.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { close } from "../../../ffi/syscalls.ts";
-import { type Address, parseAddress } from "../../address.ts";
-import { callerPid } from "../../cli/caller.ts";
-import { explain } from "../../cli/explain.ts";
-import { connect } from "../../connection.ts";
+import { callerPid } from "../../bun/caller.ts";
+import { explain } from "../../console/explain.ts";
+import { type Address, parseAddress } from "../../protocol/address.ts";
+import { connect } from "../../transport/connection.ts";
 import type { Fact, Self } from "./facts.ts";
 import { parseStatus } from "./parse.ts";
 import { readText } from "./process.ts";

@@ -1,8 +1,8 @@
 /** Checks of who sends: NotifyAccess= and the watchdog ask which process it is. */
 
 import { basename } from "node:path";
-import { formatUsec } from "../../verdict/units.ts";
-import type { Sender } from "../../verdict/verdict.ts";
+import { formatUsec } from "../../protocol/durations.ts";
+import type { Sender } from "../../verdict/judge.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { isNotify, problemOf } from "./unit-checks.ts";
 

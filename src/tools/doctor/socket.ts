@@ -1,7 +1,7 @@
 /** Looks where a process would send to, from where that process stands: its root, its network namespace, its rights. */
 
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
-import { parseAddress } from "../../address.ts";
+import { parseAddress } from "../../protocol/address.ts";
 import type { Fact, SocketFacts } from "./facts.ts";
 import { parseUnixSockets, type UnixSocket } from "./parse.ts";
 import { linkOf, readText } from "./process.ts";

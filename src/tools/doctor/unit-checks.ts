@@ -1,8 +1,8 @@
 /** Checks of a unit's settings and of its state. */
 
-import { signalName } from "../../cli/signal-name.ts";
-import { formatUsec } from "../../verdict/units.ts";
-import { judge, type Sender } from "../../verdict/verdict.ts";
+import { signalName } from "../../linux/signals.ts";
+import { formatUsec } from "../../protocol/durations.ts";
+import { judge, type Sender } from "../../verdict/judge.ts";
 import type { Check, Unit } from "./facts.ts";
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /** What a message changes in the unit: of its assignments, those that the verdict lets count. Pure. */
 
-import type { Message } from "../../testing/message.ts";
-import type { UnitFacts, Verdict } from "../../verdict/verdict.ts";
+import type { Message } from "../../receiver/message.ts";
+import type { UnitFacts, Verdict } from "../../verdict/judge.ts";
 
 export interface Changes {
   mainPid?: number | undefined;

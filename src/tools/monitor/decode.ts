@@ -1,7 +1,7 @@
 /** What a value means, where it does not say so itself: times, and numbers that have names. */
 
 import { errnoName } from "../../../ffi/errno.ts";
-import { formatUsec } from "../../verdict/units.ts";
+import { formatUsec } from "../../protocol/durations.ts";
 
 /** Returns a few words on an assignment that came at a time of CLOCK_MONOTONIC; undefined where there is nothing to say. */
 export function decodeLine(line: string, receivedUsec: number): string | undefined {

@@ -1,7 +1,7 @@
 /** The processes of the unit: this process' descendants, those too that their parents have left. */
 
 import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
-import { signalName } from "../../cli/signal-name.ts";
+import { signalName } from "../../linux/signals.ts";
 import { descendants, processInfo } from "./processes.ts";
 
 /** Told of each signal that has reached anybody. */

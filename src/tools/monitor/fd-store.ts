@@ -1,7 +1,7 @@
 /** The fd store of the unit: what it keeps for the next start. */
 
 import { close } from "../../../ffi/syscalls.ts";
-import type { Message } from "../../testing/message.ts";
+import type { Message } from "../../receiver/message.ts";
 
 export interface StoredFd {
   fd: number;

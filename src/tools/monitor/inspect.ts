@@ -1,8 +1,8 @@
 /** A message and its sender, as the service manager sees them at this moment. */
 
 import { constants } from "node:os";
-import type { Message } from "../../testing/message.ts";
-import { judge, type Sender, type UnitFacts, type Verdict } from "../../verdict/verdict.ts";
+import type { Message } from "../../receiver/message.ts";
+import { judge, type Sender, type UnitFacts, type Verdict } from "../../verdict/judge.ts";
 import { catches, roleOf, senderOf } from "./processes.ts";
 
 /** Returns who sent it, and what becomes of it. */

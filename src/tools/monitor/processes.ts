@@ -1,8 +1,8 @@
 /** What /proc says of processes: who sent a message, and who is left. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { readStat } from "../../cli/proc-stat.ts";
-import type { Sender } from "../../verdict/verdict.ts";
+import { readStat } from "../../linux/proc.ts";
+import type { Sender } from "../../verdict/judge.ts";
 
 export interface ProcessInfo {
   pid: number;

@@ -1,9 +1,9 @@
 /** Events as text: for people, in the width of their terminal. Pure. */
 
 import { styleText } from "node:util";
-import { formatUsec } from "../../verdict/units.ts";
-import type { Sender, Verdict } from "../../verdict/verdict.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../../console/printable.ts";
+import { formatUsec } from "../../protocol/durations.ts";
+import type { Sender, Verdict } from "../../verdict/judge.ts";
 import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
 import type { Ping } from "./watchdog.ts";

@@ -3,9 +3,9 @@
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
 import { childEnv } from "../../environment.ts";
-import { kindOf } from "../../listen-fds.ts";
-import { type Message, openReceiver, type Receiver } from "../../testing/index.ts";
-import type { Phase } from "../../verdict/verdict.ts";
+import { type Message, openReceiver, type Receiver } from "../../receiver/receiver.ts";
+import { kindOf } from "../../server/listen-fds.ts";
+import type { Phase } from "../../verdict/judge.ts";
 import { EXIT_EXEC, startProgram } from "../program.ts";
 import { type Changes, changesOf } from "./changes.ts";
 import type { MonitorEvent } from "./events.ts";

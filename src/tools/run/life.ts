@@ -1,8 +1,8 @@
 /** The life of the unit: starting, ready, reloading, stopping. */
 
-import { complain } from "../../cli/output.ts";
-import { listenFds } from "../../listen-fds.ts";
+import { complain } from "../../console/output.ts";
 import { firstLine } from "../../report.ts";
+import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
 import { becameProgram, startProgram } from "../program.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";

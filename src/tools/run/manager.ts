@@ -1,12 +1,12 @@
 /** What this process and its service manager tell each other. */
 
-import { parseAddress } from "../../address.ts";
+import { node } from "../../bun/node.ts";
 import { childEnv } from "../../environment.ts";
-import type { State } from "../../message.ts";
-import { node } from "../../node.ts";
 import { notify } from "../../notify.ts";
+import { parseAddress } from "../../protocol/address.ts";
+import type { State } from "../../protocol/message.ts";
 import { attempt, reportToStderr } from "../../report.ts";
-import { managerAddress } from "../../send.ts";
+import { managerAddress } from "../../transport/send.ts";
 import { watchdogTimeoutMs } from "../../watchdog.ts";
 
 /** Tells the manager, if there is one. That it can't be told is no reason to end. */

@@ -1,6 +1,6 @@
 /** What the arguments of `sd-notify run` say. All of it is checked before anything is started. */
 
-import { UsageError } from "../../cli/usage-error.ts";
+import { UsageError } from "../../console/usage-error.ts";
 import { commandOf, parse, parseTime, type Tool, type ToolOption } from "../tool.ts";
 import { execProbe, fileProbe, httpProbe, type Probe, tcpProbe, unixProbe } from "./probes.ts";
 

@@ -2,7 +2,7 @@
 
 import { POLLIN } from "../../../ffi/constants.ts";
 import * as sys from "../../../ffi/syscalls.ts";
-import { node } from "../../node.ts";
+import { node } from "../../bun/node.ts";
 import type { Awaited } from "./wait.ts";
 
 export interface Output {

@@ -11,10 +11,10 @@ import {
 } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/errno.ts";
 import * as sys from "../../../ffi/syscalls.ts";
-import { type Address, parseAddress } from "../../address.ts";
-import { UsageError } from "../../cli/usage-error.ts";
+import { node } from "../../bun/node.ts";
+import { UsageError } from "../../console/usage-error.ts";
 import { childEnv } from "../../environment.ts";
-import { node } from "../../node.ts";
+import { type Address, parseAddress } from "../../protocol/address.ts";
 import { firstLine } from "../../report.ts";
 import { startProgram } from "../program.ts";
 

@@ -2,8 +2,8 @@
 
 import { SIGKILL } from "../../../ffi/constants.ts";
 import { dumpNoCore, setIgnored } from "../../../ffi/process.ts";
-import { readStat } from "../../cli/proc-stat.ts";
-import { node } from "../../node.ts";
+import { node } from "../../bun/node.ts";
+import { readStat } from "../../linux/proc.ts";
 
 /** What is done with a signal. */
 export type OnSignal = (signal: NodeJS.Signals) => void;

@@ -1,0 +1,92 @@
+/**
+ * The caller's soft limit of open files and ignored signals, which Bun changes at its start, for the programs that the
+ * command starts. The standalone executable has them still (src/build/keep-caller-state.ts).
+ */
+
+import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { getNofileLimit, setIgnored, setSoftNofileLimit } from "../../ffi/process.ts";
+import { isManager } from "../linux/manager.ts";
+import { callerPid } from "./caller.ts";
+import { node } from "./node.ts";
+import { callerStateKept } from "./runtime.ts";
+
+export interface CallerState {
+  ignoresSigpipe: boolean;
+  ignoresSigxfsz: boolean;
+  /** undefined: what the limit is now. */
+  softNofile: number | undefined;
+}
+
+/** What Bun changed, as far as that can be known; undefined where it changed nothing. */
+export function callerState(): CallerState | undefined {
+  if (callerStateKept) return undefined;
+  const caller = callerPid();
+  return caller <= 1 || isManager(caller) ? stateOfUnit(caller > 1) : stateOfProcess(caller);
+}
+
+/** Gives back what Bun changed. */
+export function restoreCallerState(state = callerState()): void {
+  if (state === undefined) return;
+  setIgnored(SIGPIPE, state.ignoresSigpipe);
+  setIgnored(SIGXFSZ, state.ignoresSigxfsz);
+  const { hard } = getNofileLimit();
+  if (state.softNofile !== undefined) setSoftNofileLimit(Math.min(state.softNofile, hard));
+}
+
+// --- internal ---
+
+/** The limits that a unit has by default, systemd.exec(5): LimitNOFILE=1024:524288. The soft one is the kernel's default too. */
+const DEFAULT_SOFT_NOFILE = 1024;
+const DEFAULT_HARD_NOFILE = 524288;
+
+/** What a process passes on, where it was the one to call. */
+function stateOfProcess(pid: number): CallerState {
+  try {
+    const ignored = BigInt(
+      `0x${/^SigIgn:\s*([0-9a-f]+)/m.exec(node.fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]}`,
+    );
+    const ignores = (signal: number) => (ignored & (1n << BigInt(signal - 1))) !== 0n;
+    const [, soft, hard] =
+      /^Max open files\s+(\d+)\s+(\d+)/m.exec(node.fs.readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
+    // CPython and Bun ignore both signals, and nothing else does; but what they start has the defaults.
+    const runtime = ignores(SIGPIPE) && ignores(SIGXFSZ);
+    return {
+      ignoresSigpipe: ignores(SIGPIPE) && !runtime,
+      ignoresSigxfsz: ignores(SIGXFSZ) && !runtime,
+      // Where the hard limit is another, the caller has set both for this process, and the soft one can't be known.
+      softNofile: Number(hard) === getNofileLimit().hard ? Number(soft) : DEFAULT_SOFT_NOFILE,
+    };
+  } catch {
+    return { ignoresSigpipe: false, ignoresSigxfsz: false, softNofile: undefined };
+  }
+}
+
+/** What a unit has: asks the manager, and else takes it that the unit sets nothing of its own. */
+function stateOfUnit(user: boolean): CallerState {
+  const answer = askManager(user);
+  const ignoreSigpipe = /^IgnoreSIGPIPE=(\w+)$/m.exec(answer)?.[1] ?? "yes";
+  const soft = /^LimitNOFILESoft=(\d+)$/m.exec(answer)?.[1];
+  // A unit that sets LimitNOFILE= itself sets both limits, most often to the same value.
+  const assumed = getNofileLimit().hard === DEFAULT_HARD_NOFILE ? DEFAULT_SOFT_NOFILE : undefined;
+  return {
+    ignoresSigpipe: ignoreSigpipe === "yes",
+    ignoresSigxfsz: false,
+    softNofile: soft === undefined ? assumed : Number(soft),
+  };
+}
+
+/** Returns `NAME=value` lines; none where the manager can't be asked. */
+function askManager(user: boolean): string {
+  try {
+    const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
+    const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
+    if (unit === undefined) return "";
+    const scope = user ? ["--user"] : [];
+    // With names, because systemctl has an order of its own.
+    const command = ["systemctl", ...scope, "show", "-p", "IgnoreSIGPIPE", "-p", "LimitNOFILESoft", "--", unit];
+    const { exitCode, stdout } = Bun.spawnSync(command, { stderr: "ignore", timeout: 2000 });
+    return exitCode === 0 ? stdout.toString() : "";
+  } catch {
+    return "";
+  }
+}

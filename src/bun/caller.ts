@@ -1,0 +1,66 @@
+/** Who called this command. */
+
+import { getppid } from "../../ffi/syscalls.ts";
+import { readStat } from "../linux/proc.ts";
+import { node } from "./node.ts";
+
+/**
+ * Returns the pid of the process that called the command: its parent. Under bunx, `bun run` and their likes in Node.js
+ * the parent is the launcher, or a shell of the launcher's, and who called that is meant.
+ */
+export function callerPid(): number {
+  const parent = getppid();
+  if (process.env.npm_lifecycle_event === undefined) return parent;
+  return callerOfLauncher({ pid: process.pid, parent, environment: process.env }) ?? parent;
+}
+
+// --- internal ---
+
+interface Process {
+  pid: number;
+  parent: number;
+  environment: Record<string, string | undefined>;
+}
+
+/**
+ * A launcher sets npm_lifecycle_event for what it starts, and not for itself: so the nearest ancestor that has it not, or
+ * has another, is the launcher, provided that only its shell is in between. Any other process in between has called
+ * us itself. What /proc does not let us see ends the search.
+ */
+function callerOfLauncher(child: Process): number | undefined {
+  const { npm_lifecycle_event: event, npm_lifecycle_script: script } = child.environment;
+  if (event === undefined) return child.parent;
+  let launcher = look(child.parent);
+  if (launcher && launcher.environment.npm_lifecycle_event === event && isShellFor(script, launcher.pid)) {
+    launcher = look(launcher.parent);
+  }
+  if (!launcher) return undefined;
+  if (launcher.environment.npm_lifecycle_event === event) return child.parent;
+  // A launcher may be started by another: bunx in a script of bun run.
+  return callerOfLauncher(launcher);
+}
+
+function isShellFor(script: string | undefined, pid: number): boolean {
+  const [, flag, command = ""] = read(pid, "cmdline")?.split("\0") ?? [];
+  return flag === "-c" && script !== undefined && command.startsWith(script);
+}
+
+function look(pid: number): Process | undefined {
+  const stat = readStat(pid);
+  const environ = read(pid, "environ");
+  if (stat === undefined || environ === undefined) return undefined;
+  const environment: Record<string, string> = {};
+  for (const assignment of environ.split("\0")) {
+    const equals = assignment.indexOf("=");
+    if (equals > 0) environment[assignment.slice(0, equals)] = assignment.slice(equals + 1);
+  }
+  return { pid, parent: Number(stat.fields[1]), environment };
+}
+
+function read(pid: number, file: string): string | undefined {
+  try {
+    return node.fs.readFileSync(`/proc/${pid}/${file}`, "latin1");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,23 @@
+/** --exec: becomes another program, which has what the caller had. */
+
+import { exec, unsetEnvironment } from "../../ffi/process.ts";
+import { keepOnExec } from "../../ffi/syscalls.ts";
+import { restoreCallerState } from "./caller-state.ts";
+import { RESERVATION } from "./jit-reservation.ts";
+
+/**
+ * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from 4 on close-on-exec.)
+ *
+ * @throws SystemError when it can't be executed.
+ */
+export function execCommand(
+  command: readonly Uint8Array[],
+  inherited: readonly number[],
+  keepFds: boolean,
+  restoreState = restoreCallerState,
+): never {
+  for (const fd of inherited) keepOnExec(fd, keepFds);
+  restoreState();
+  if (process.env[RESERVATION.name] === RESERVATION.value) unsetEnvironment(RESERVATION.name);
+  return exec(command);
+}

@@ -1,7 +1,0 @@
-import { node } from "../node.ts";
-
-/** Returns "SIGTERM" for 15. */
-export function signalName(signal: number): string {
-  const names = Object.entries(node.os.constants.signals);
-  return names.find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
-}

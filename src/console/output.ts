@@ -1,0 +1,46 @@
+/**
+ * What the command prints. It writes to the file descriptors themselves: process.stdout makes a pipe non-blocking, for the
+ * caller too.
+ */
+
+import { node } from "../bun/node.ts";
+import { programName } from "../bun/runtime.ts";
+
+/** Writes to standard output. */
+export function print(text: string): void {
+  writeAll(1, text);
+}
+
+/** Writes one line to standard error, after the name of the command. */
+export function complain(message: string): void {
+  try {
+    writeAll(2, `${programName()}: ${message}\n`);
+  } catch {
+    // There is nobody left to tell.
+  }
+}
+
+/** Whether standard output is to be in colour: a terminal, and no NO_COLOR (no-color.org). */
+export function inColour(): boolean {
+  return isTerminal() && !process.env.NO_COLOR;
+}
+
+/** Whether standard output is a terminal. */
+export function isTerminal(): boolean {
+  return node.tty.isatty(1);
+}
+
+// --- internal ---
+
+function writeAll(fd: number, text: string): void {
+  let bytes = Buffer.from(text);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(node.fs.writeSync(fd, bytes));
+    } catch (error) {
+      // The caller's pipe may be non-blocking and full.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Bun.sleepSync(1);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** The service manager that started this process, as the environment tells. */
+
+import { parseUnsigned } from "../protocol/numbers.ts";
+import { pidfdInodeOf } from "./pidfd.ts";
+
+/** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
+export function isManager(pid: number, warn: (message: string) => void = () => {}): boolean {
+  const { MANAGERPID, MANAGERPIDFDID } = process.env;
+  if (MANAGERPID === undefined) return false;
+  const manager = parseUnsigned(MANAGERPID);
+  if (manager === undefined || manager < 1n || manager > 0x7fffffffn || !exists(Number(manager))) {
+    warn(`$MANAGERPID is no process, ignoring it: ${MANAGERPID}`);
+    return false;
+  }
+  if (Number(manager) !== pid) return false;
+  if (MANAGERPIDFDID === undefined) return true;
+  const inode = parseUnsigned(MANAGERPIDFDID);
+  if (inode === undefined) {
+    warn(`$MANAGERPIDFDID is no inode number, ignoring $MANAGERPID: ${MANAGERPIDFDID}`);
+    return false;
+  }
+  return inode === pidfdInodeOf(pid);
+}
+
+/** Whether a process exists. Asks without libc, because a mistake in the arguments is told without it too. */
+export function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,103 @@
+/** A notification as a receiver sees it. */
+
+import { close } from "../../ffi/syscalls.ts";
+import { decode, type State } from "../protocol/message.ts";
+import { judge, type UnitFacts, type Verdict } from "../verdict/judge.ts";
+import type { Arrival } from "./batch.ts";
+
+/** The unit that a receiver stands for: what is not said decides nothing. */
+export interface TestUnit extends UnitFacts {
+  /** The main process; default: whoever sends. */
+  mainPid?: number | undefined;
+}
+
+/** A notification. Its file descriptors belong to whoever took it: `using` or close() closes them. */
+export class Message implements Disposable {
+  /** The message as text; what is not UTF-8 in it is U+FFFD. */
+  readonly text: string;
+  /** The message as it was sent. */
+  readonly bytes: Uint8Array;
+  /** The sender. 0 and 65534 where it is in another pid or user namespace. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The file descriptors that came along; empty once they are closed. */
+  readonly fds: number[];
+  /** Whether bytes or file descriptors of it were lost: it had more than there is room for. */
+  readonly truncated: boolean;
+  /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
+  readonly receivedUsec: number;
+
+  #fields: Record<string, string> | undefined;
+  #state: State | undefined;
+  readonly #unit: TestUnit;
+  readonly #fdCount: number;
+
+  constructor({ data, credentials, fds, receivedUsec, truncated }: Arrival, unit: TestUnit = {}) {
+    this.bytes = data;
+    this.text = decoder.decode(data);
+    this.pid = credentials?.pid ?? 0;
+    this.uid = credentials?.uid ?? 65534;
+    this.gid = credentials?.gid ?? 65534;
+    this.fds = [...fds];
+    this.receivedUsec = receivedUsec;
+    this.truncated = truncated;
+    this.#unit = unit;
+    this.#fdCount = fds.length;
+  }
+
+  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
+  get fields(): Record<string, string> {
+    this.#fields ??= readFields(this.text);
+    return this.#fields;
+  }
+
+  /** The same as notify() takes it. */
+  get state(): State {
+    this.#state ??= decode(this.text);
+    return this.#state;
+  }
+
+  /**
+   * What systemd would do with it, and what it would ignore, why, and what cures it; in the unit that openReceiver() was told of.
+   *
+   * @example
+   * using receiver = openReceiver({ unit: { type: "notify-reload" } });
+   * notify({ ready: true }, { socket: receiver.address });
+   * const message = await receiver.waitFor({ ready: true });
+   * if (message.verdict.problems.length > 0) throw new Error(message.verdict.problems[0]?.why);
+   */
+  get verdict(): Verdict {
+    const { pid, uid } = this;
+    const { mainPid } = this.#unit;
+    const role = mainPid === undefined || mainPid === pid ? "main" : "member";
+    return judge({ bytes: this.bytes, fdCount: this.#fdCount, sender: { pid, uid, role } }, this.#unit);
+  }
+
+  /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
+  get isBarrier(): boolean {
+    return this.text === "BARRIER=1";
+  }
+
+  /** Closes the file descriptors. */
+  close(): void {
+    for (const fd of this.fds.splice(0)) close(fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+// --- internal ---
+
+const decoder = new TextDecoder();
+
+function readFields(text: string): Record<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const equals = line.indexOf("=");
+    if (equals > 0 && !fields.has(line.slice(0, equals))) fields.set(line.slice(0, equals), line.slice(equals + 1));
+  }
+  return Object.fromEntries(fields);
+}

@@ -1,0 +1,43 @@
+/** The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of them is called. */
+
+import { FFIUnavailableError } from "../../ffi/errors.ts";
+import { reserveLess } from "../bun/jit-reservation.ts";
+import { toolHelp } from "./help.ts";
+import { becomeTied } from "./program.ts";
+import { complainOf, type Tool } from "./tool.ts";
+
+/**
+ * Does what the arguments after the subcommand's name say.
+ *
+ * @returns the exit status.
+ */
+export async function runTool(name: ToolName, args: readonly string[]): Promise<number> {
+  try {
+    becomeTied(args);
+    const { tool, main } = await TOOLS[name]();
+    const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+    if (own.includes("--help") || own.includes("-h")) return await toolHelp(tool);
+    return await main(args);
+  } catch (error) {
+    // As for the command; nothing has been started yet.
+    if (error instanceof FFIUnavailableError) reserveLess([name, ...args]);
+    complainOf(name, error);
+    return 1;
+  }
+}
+
+// --- internal ---
+
+interface ToolModule {
+  tool: Tool;
+  /** Returns the exit status. */
+  main(args: readonly string[]): Promise<number>;
+}
+
+const TOOLS = {
+  monitor: () => import("./monitor/main.ts"),
+  doctor: () => import("./doctor/main.ts"),
+  run: () => import("./run/main.ts"),
+} as const satisfies Record<string, () => Promise<ToolModule>>;
+
+export type ToolName = keyof typeof TOOLS;

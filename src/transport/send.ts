@@ -1,0 +1,188 @@
+/** Messages as bytes, from this process to the service manager. */
+
+import {
+  EAGAIN,
+  EBADF,
+  ECONNREFUSED,
+  EDESTADDRREQ,
+  EIO,
+  ENOENT,
+  ENOTCONN,
+  ENOTSOCK,
+  MSG_NOSIGNAL,
+} from "../../ffi/constants.ts";
+import { isErrno, systemError } from "../../ffi/errno.ts";
+import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
+import { type Control, SCM_MAX_FD } from "../../ffi/structs.ts";
+import * as sys from "../../ffi/syscalls.ts";
+import { parseAddress } from "../protocol/address.ts";
+import { checkInteger, mustBe, show } from "../protocol/check.ts";
+import { type Connection, connect, finish } from "./connection.ts";
+
+/** How a message is sent. */
+export interface SendOptions {
+  /** The process that is to appear as the sender, where the privilege to say so is there; default: this one. */
+  pid?: number | undefined;
+  /** File descriptors to send along, at most 253. They stay open here. */
+  fds?: readonly number[] | undefined;
+  /** Where to send it; default: $NOTIFY_SOCKET. */
+  socket?: string | undefined;
+}
+
+/** The service manager's address; undefined when this process is not supervised. */
+export function managerAddress(options: SendOptions | undefined): string | undefined {
+  return options?.socket ?? process.env.NOTIFY_SOCKET;
+}
+
+/**
+ * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
+ *
+ * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent, FFIUnavailableError where
+ *   libc can't be called and the unit passes no socket either.
+ */
+export function send(message: string | Uint8Array, to: string, options?: SendOptions, flags = 0): void {
+  try {
+    sendByLibc(message, to, options, flags);
+  } catch (error) {
+    if (!(error instanceof FFIUnavailableError)) throw error;
+    const { sendByPassedSocket } = require("./passed-socket.ts") as typeof import("./passed-socket.ts");
+    if (!sendByPassedSocket(message, options)) throw error;
+  }
+}
+
+/**
+ * Checks the options and returns a copy of them, which nobody changes any more.
+ *
+ * @throws TypeError or RangeError that names the option, when it can't be one.
+ */
+export function checkSendOptions<Options extends SendOptions>(
+  options: Options | undefined,
+  names: readonly (keyof Options & string)[],
+): SendOptions | undefined {
+  if (options === undefined) return undefined;
+  if (typeof options !== "object" || options === null) throw mustBe("the options", "an object", options);
+  checkOptionNames(options, names);
+  const { pid, socket, fds: list } = options;
+  if (pid !== undefined) checkInteger("pid", pid, 1, 0x7fffffff);
+  if (socket !== undefined && typeof socket !== "string") throw mustBe("socket", "a string", socket);
+  if (list === undefined) return { pid, socket };
+  if (!Array.isArray(list)) throw mustBe("fds", "an array of file descriptors", list);
+  const fds = [...list];
+  if (fds.length > SCM_MAX_FD) {
+    throw new RangeError(`Cannot notify: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
+  }
+  for (let i = 0; i < fds.length; i++) checkInteger(`fds[${i}]`, fds[i], 0, 0x7fffffff);
+  return { pid, socket, fds };
+}
+
+/** @throws TypeError when there is an option of another name. */
+export function checkOptionNames(options: object | undefined, names: readonly string[]): void {
+  for (const name in options) {
+    if (!names.includes(name)) {
+      throw new TypeError(`Cannot notify: no option ${show(name)}: there are ${names.join(", ")}`);
+    }
+  }
+}
+
+// --- internal ---
+
+/** More addresses than a program has; what a test suite opens beyond that is closed again. */
+const MAX_CONNECTIONS = 8;
+
+/** One connected socket for each address, the first one opened first. */
+const connections = new Map<string, Connection>();
+
+function sendByLibc(message: string | Uint8Array, to: string, options: SendOptions | undefined, flags: number): void {
+  const kept = connections.get(to);
+  if (kept) {
+    try {
+      transmit(kept, message, options, flags);
+      return;
+    } catch (error) {
+      // If the manager has gone and another listens at the address by now, the message is for that.
+      if (isGone(error)) forget(kept);
+      else if (isLost(error, kept)) connections.delete(to);
+      else throw error;
+    }
+  }
+  const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
+  const connection = connect(parseAddress(to, source), to);
+  // A worker has no end at which its sockets could be closed.
+  const keep = !connection.once && Bun.isMainThread;
+  try {
+    transmit(connection, message, options, flags);
+    if (connection.once) finish(connection);
+    if (keep) remember(connection);
+  } catch (error) {
+    if (keep) sys.close(connection.fd);
+    throw error;
+  } finally {
+    if (!keep) sys.close(connection.fd);
+  }
+}
+
+function remember(connection: Connection): void {
+  for (const oldest of connections.values()) {
+    if (connections.size < MAX_CONNECTIONS) break;
+    forget(oldest);
+  }
+  connections.set(connection.name, connection);
+}
+
+function forget(connection: Connection): void {
+  connections.delete(connection.name);
+  sys.close(connection.fd);
+}
+
+/** Nobody listens any more: the receiver was closed, or its socket removed. */
+function isGone(error: unknown): boolean {
+  return isErrno(error, ECONNREFUSED, ENOENT);
+}
+
+/** Somebody else closed the connection, and the number may be that of another file by now, which is not to be touched. */
+function isLost(error: unknown, { fd }: Connection): boolean {
+  // EBADF may also mean one of the fds to send.
+  return isErrno(error, ENOTSOCK, EDESTADDRREQ, ENOTCONN) || (isErrno(error, EBADF) && !sys.isOpen(fd));
+}
+
+function transmit(
+  connection: Connection,
+  message: string | Uint8Array,
+  options: SendOptions | undefined,
+  flags: number,
+): void {
+  const length = sys.setPayload(message);
+  const fds = options?.fds ?? NO_FDS;
+  const pid = options?.pid;
+  const foreign = pid !== undefined && pid !== process.pid;
+  if (fds.length === 0 && !foreign && !connection.stream) {
+    const sent = sys.send(connection.fd, length, flags | MSG_NOSIGNAL, connection.name);
+    if (sent !== length) throw short(sent, length, connection);
+    return;
+  }
+  if (foreign) {
+    try {
+      // SCM_CREDENTIALS carries the real ids, as libsystemd does. Without it the kernel adds the same ids by itself.
+      const credentials = { pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+      transmitWith(connection, length, { fds, credentials }, flags);
+      return;
+    } catch (error) {
+      // Most often EPERM: no CAP_SYS_ADMIN. systemd-notify(1): it then sends under its own PID.
+      if (!(error instanceof SystemError) || isGone(error) || isErrno(error, EAGAIN)) throw error;
+    }
+  }
+  transmitWith(connection, length, { fds }, flags);
+}
+
+function transmitWith(connection: Connection, length: number, control: Control, flags: number): void {
+  const { fd, name, stream } = connection;
+  let sent = sys.sendmsg(fd, 0, length, control, flags | MSG_NOSIGNAL, name);
+  while (stream && sent < length) sent += sys.sendmsg(fd, sent, length, { fds: NO_FDS }, flags | MSG_NOSIGNAL, name);
+  if (sent !== length) throw short(sent, length, connection);
+}
+
+const NO_FDS: readonly number[] = [];
+
+function short(sent: number, length: number, { name }: Connection): SystemError {
+  return systemError(EIO, "send", name, `only ${sent} of ${length} bytes went out`);
+}

@@ -1,0 +1,222 @@
+/** THE table of what each key does in the service manager, and of when it does nothing. */
+
+import { formatUsec } from "../protocol/durations.ts";
+import { whyNoFdName } from "../protocol/fd-name.ts";
+import type { MessageFacts, Phase, Problem, UnitFacts } from "./judge.ts";
+
+export interface Assignment {
+  key: string;
+  value: string;
+}
+
+export interface Surroundings {
+  /** All of the message. */
+  assignments: readonly Assignment[];
+  keys: ReadonlySet<string>;
+  message: MessageFacts;
+  unit: UnitFacts;
+}
+
+export interface Outcome {
+  effect?: string;
+  problem?: Omit<Problem, "what">;
+  phase?: Phase;
+}
+
+/** Returns what an assignment does. */
+export function judgeAssignment({ key, value }: Assignment, surroundings: Surroundings): Outcome {
+  const rule = RULES.get(key);
+  if (rule) return rule(value, surroundings, key);
+  if (key.startsWith("X_")) return { effect: `${key}: kept for whoever else reads the messages` };
+  const meant = [...RULES.keys()].find((known) => known === key.trim().toUpperCase() || isNear(known, key));
+  return ignored(
+    "the service manager knows no such key",
+    meant === undefined ? `X_${key}=, as keys of one's own are called` : `${meant}=${value}`,
+  );
+}
+
+// --- internal ---
+
+type Rule = (value: string, surroundings: Surroundings, key: string) => Outcome;
+
+const RULES = new Map<string, Rule>([
+  ["READY", only("1", ready)],
+  ["RELOADING", only("1", reloading)],
+  ["STOPPING", only("1", stopping)],
+  ["MONOTONIC_USEC", number((_, { keys }) => (keys.has("RELOADING") ? {} : ignored("it belongs to RELOADING=1")))],
+  ["STATUS", status],
+  ["NOTIFYACCESS", word(["none", "main", "exec", "all"], (value) => does(`messages are taken from: ${value}`))],
+  ["ERRNO", range(0, 4095, (value) => does(`the service failed with errno ${value}`))],
+  ["BUSERROR", (value) => does(`the service failed with D-Bus error ${value}`)],
+  ["VARLINKERROR", (value) => does(`the service failed with Varlink error ${value}`)],
+  ["EXIT_STATUS", range(0, 255, (value) => does(`the exit status is ${value}`))],
+  ["MAINPID", mainPid],
+  ["MAINPIDFDID", number((_, { keys }) => (keys.has("MAINPID") ? {} : ignored("it belongs to MAINPID=")))],
+  ["MAINPIDFD", only("1", (_, { message }) => fdsExactly(1, message, "the pidfd says which process is the main one"))],
+  ["WATCHDOG", watchdog],
+  ["WATCHDOG_USEC", number((value) => does(`the watchdog's time-out is ${formatUsec(value)}`))],
+  ["EXTEND_TIMEOUT_USEC", number(extend)],
+  ["RESTART_RESET", only("1", () => does("the count of restarts begins anew"))],
+  ["FDSTORE", only("1", store)],
+  ["FDSTOREREMOVE", only("1", remove)],
+  ["FDNAME", fdName],
+  ["FDPOLL", only("0", (_, { keys }) => (keys.has("FDSTORE") ? {} : ignored("it belongs to FDSTORE=1")))],
+]);
+
+function ready(_: string, { unit }: Surroundings): Outcome {
+  if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
+  if (unit.type === "notify-reload" && unit.phase !== "reloading" && unit.handlesReload === false) {
+    return ignored(
+      "the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails (systemd 262)",
+      "Type=notify, or a handler",
+    );
+  }
+  if (unit.phase === "reloading") return { effect: "the reload is complete", phase: "active" };
+  if (unit.phase === "active") return { effect: "nothing: the unit is active already", phase: "active" };
+  if (unit.type !== undefined && !unit.type.startsWith("notify")) {
+    return ignored(`Type=${unit.type} is active without it`, "Type=notify");
+  }
+  return {
+    effect: unit.phase === undefined ? "start-up, or a reload, is complete" : "the unit is active",
+    phase: "active",
+  };
+}
+
+function reloading(_: string, { assignments, keys, unit }: Surroundings): Outcome {
+  if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
+  if (unit.type === "notify-reload") {
+    const time = Number(assignments.find(({ key }) => key === "MONOTONIC_USEC")?.value ?? Number.NaN);
+    if (Number.isNaN(time)) {
+      return ignored(
+        "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
+        "MONOTONIC_USEC= with the time of CLOCK_MONOTONIC, as notify({ reloading: true }) and --reloading send",
+      );
+    }
+    if (unit.reloadUsec !== undefined && time < unit.reloadUsec) {
+      return ignored(
+        `its MONOTONIC_USEC= is ${formatUsec(unit.reloadUsec - time)} older than the reload`,
+        "read the clock when the signal has come",
+      );
+    }
+  }
+  // What is also ready, or stopping, is that.
+  if (keys.has("READY") || keys.has("STOPPING")) return { phase: "reloading" };
+  return { effect: "the unit is reloading, until READY=1", phase: "reloading" };
+}
+
+function stopping(): Outcome {
+  return { effect: "the unit is stopping", phase: "deactivating" };
+}
+
+function status(value: string, { message }: Surroundings): Outcome {
+  if (value.includes("\uFFFD") && !isUtf8(message.bytes))
+    return ignored("it is not UTF-8, and the old status is cleared", "encode it as UTF-8");
+  return does(value === "" ? "the status is empty" : `the status is "${value}"`);
+}
+
+function mainPid(value: string, { message: { sender, mainPidRole } }: Surroundings): Outcome {
+  if (!/^[1-9]\d*$/.test(value)) return ignored("it is no PID", "MAINPID= with a number");
+  if (value === "1") return ignored("process 1 is the service manager");
+  if (mainPidRole === "gone") return ignored(`there is no process ${value}`);
+  if (mainPidRole === "stranger" && sender.uid !== 0) {
+    return ignored(`process ${value} is not of this unit, and only root may name such a one`, "send it as root");
+  }
+  return does(`process ${value} is the main one`);
+}
+
+function watchdog(value: string, { unit }: Surroundings): Outcome {
+  if (value === "trigger") return does("the watchdog's time is up at once: the unit is aborted");
+  if (value !== "1") return ignored("it is neither 1 nor trigger", "WATCHDOG=1");
+  if (unit.watchdogUsec === 0) return ignored("the unit has no watchdog", "WatchdogSec=30");
+  return does("the watchdog's time begins anew");
+}
+
+function extend(usec: number, { unit }: Surroundings): Outcome {
+  const phase = { activating: "start-up", deactivating: "the stop", reloading: "the reload", active: "the runtime" };
+  return does(`${phase[unit.phase ?? "active"]} may take ${formatUsec(usec)} from now`);
+}
+
+function store(_: string, { message: { fdCount }, unit: { fdStoreMax, fdStored = 0 } }: Surroundings): Outcome {
+  if (fdCount === 0) return ignored("no fd came with it", "send the fds along: storeFds(), --fd=");
+  if (fdStoreMax === 0) {
+    return ignored("FileDescriptorStoreMax=0: the fds are closed", `FileDescriptorStoreMax=${fdCount}`);
+  }
+  if (fdStoreMax !== undefined && fdStored + fdCount > fdStoreMax) {
+    return ignored(
+      `the fd store holds ${fdStored} of ${fdStoreMax}: those beyond that are closed`,
+      `FileDescriptorStoreMax=${fdStored + fdCount}`,
+    );
+  }
+  return does(`the fd store keeps ${fdCount === 1 ? "the fd" : `${fdCount} fds`}`);
+}
+
+function remove(_: string, { assignments }: Surroundings): Outcome {
+  const name = assignments.find(({ key }) => key === "FDNAME")?.value;
+  if (name === undefined) return ignored("no FDNAME= says which fds", "FDNAME=");
+  if (whyNoFdName(name) !== undefined) return ignored("its FDNAME= is no name");
+  return does(`the fd store closes what is called ${name}`);
+}
+
+function fdName(value: string, { keys }: Surroundings): Outcome {
+  const why = whyNoFdName(value);
+  if (why !== undefined) return ignored(`${why}: the fds are stored without it`, "FDNAME= in ASCII, without :");
+  if (!keys.has("FDSTORE") && !keys.has("FDSTOREREMOVE")) return ignored("it belongs to FDSTORE=1", "FDSTORE=1");
+  return {};
+}
+
+// --- kinds of values ---
+
+function only(expected: string, rule: Rule): Rule {
+  return (value, surroundings, key) =>
+    value === expected
+      ? rule(value, surroundings, key)
+      : ignored(`only ${expected} means anything`, `${key}=${expected}`);
+}
+
+function word(words: readonly string[], rule: Rule): Rule {
+  return (value, surroundings, key) =>
+    words.includes(value) ? rule(value, surroundings, key) : ignored(`it is none of ${words.join(", ")}`);
+}
+
+function number(rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
+  return (value, surroundings) =>
+    /^\d+$/.test(value) ? rule(Number(value), surroundings) : ignored("it is no number");
+}
+
+function range(min: number, max: number, rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
+  return number((value, surroundings) =>
+    value >= min && value <= max ? rule(value, surroundings) : ignored(`it is no number from ${min} to ${max}`),
+  );
+}
+
+function fdsExactly(count: number, { fdCount }: MessageFacts, effect: string): Outcome {
+  return fdCount === count ? does(effect) : ignored(`it comes with exactly ${count} fd, not with ${fdCount}`);
+}
+
+function does(effect: string): Outcome {
+  return { effect };
+}
+
+function ignored(why: string, cure?: string): Outcome {
+  return { problem: { why, cure } };
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether one letter is wrong, missing or too many, or some are in another order. */
+function isNear(known: string, key: string): boolean {
+  const letters = (text: string) => [...text].sort().join("");
+  if (letters(known) === letters(key)) return true;
+  if (Math.abs(known.length - key.length) > 1) return false;
+  let i = 0;
+  while (i < key.length && known[i] === key[i]) i++;
+  const [rest, other] = [known.slice(i), key.slice(i)];
+  return rest.slice(1) === other.slice(1) || rest.slice(1) === other || rest === other.slice(1);
+}
