@@ -6,7 +6,7 @@ export { booted } from "./booted.ts";
 export { childEnv } from "./environment.ts";
 export { notify } from "./notify.ts";
 export { notifyRaw } from "./notify-raw.ts";
-export type { State } from "./protocol/message.ts";
+export type { State } from "./protocol/state.ts";
 export { loadState, removeFds, type StoreOptions, saveState, storeFds } from "./server/fd-store.ts";
 export { type FdKind, type ListenFd, listenFds, type SocketKind } from "./server/listen-fds.ts";
 export { type ManagedServer, type ManageOptions, manageServer, type StoppableServer } from "./server/manage-server.ts";

@@ -3,7 +3,9 @@
 import { FFIUnavailableError } from "../ffi/errors.ts";
 import { monotonicUsec } from "../ffi/syscalls.ts";
 import { pidfdInodeOf } from "./linux/pidfd.ts";
-import { encode, type Facts, type State } from "./protocol/message.ts";
+import { encode } from "./protocol/encode.ts";
+import type { Facts } from "./protocol/fields.ts";
+import type { State } from "./protocol/state.ts";
 import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
 
 /**

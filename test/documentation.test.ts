@@ -72,7 +72,7 @@ test("the reference names every function of the package, and the README every fi
   expect(functions.filter(([name]) => !reference.includes(`\`${name}(`)).map(([name]) => name)).toEqual([]);
   const { FIELDS } = await import("../src/protocol/fields.ts");
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-  for (const [name, { key }] of Object.entries(FIELDS)) {
+  for (const { name, key } of FIELDS) {
     expect(readme).toMatch(new RegExp(`^\\| \`${name}\` .*\`${key}=`, "m"));
   }
 });

@@ -66,7 +66,11 @@ describe("the layers", () => {
     const pure = [
       "ffi/structs.ts",
       "ffi/constants.ts",
-      "src/protocol/message.ts",
+      "src/protocol/state.ts",
+      "src/protocol/keys.ts",
+      "src/protocol/wire.ts",
+      "src/protocol/encode.ts",
+      "src/protocol/decode.ts",
       "src/protocol/fields.ts",
       "src/protocol/check.ts",
       "src/protocol/address.ts",

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatUsec } from "../src/protocol/durations.ts";
-import { judge, type MessageFacts, type Sender, type UnitFacts } from "../src/verdict/judge.ts";
+import { judge } from "../src/verdict/judge.ts";
+import type { MessageFacts, Sender, UnitFacts } from "../src/verdict/types.ts";
 
 const MAIN: Sender = { pid: 100, uid: 1000, role: "main" };
 
@@ -44,6 +45,13 @@ describe("a message that is ignored", () => {
       { sender: { ...MAIN, role: "member" } },
       / -> NotifyAccess=all/,
     ],
+    [
+      "a single backslash at the end",
+      "READY=1\nSTATUS=C:\\",
+      {},
+      {},
+      /single backslash.*Out of memory.* -> double each/,
+    ],
     ["BARRIER=1 with more", "BARRIER=1\nREADY=1", {}, { fdCount: 1 }, /to be alone in its message/],
     ["BARRIER=1 without an fd", "BARRIER=1", {}, {}, /exactly one fd, not with 0/],
     ["BARRIER=1 with two fds", "BARRIER=1", {}, { fdCount: 2 }, /exactly one fd, not with 2/],
@@ -83,6 +91,16 @@ describe("an assignment", () => {
       ['the status is "a"', "STATUS=b: STATUS= stands before it already, and the first one counts"],
     ],
     ["STATUS=", {}, 0, ["the status is empty"]],
+    ["STATUS=a\rERRNO=5", {}, 0, ['the status is "a"', "the service failed with errno 5"]],
+    [
+      "STATUS=C:\\\nREADY=1",
+      {},
+      0,
+      [
+        'the status is "C:\nREADY=1"',
+        "STATUS=C:\nREADY=1: a backslash before the end of the line makes the next line part of this one -> double each backslash in a value, as notify() does",
+      ],
+    ],
     ["RELOADING=1", {}, 0, ["the unit is reloading, until READY=1", "(reloading)"]],
     ["RELOADING=1\nREADY=1", { phase: "active" }, 0, ["nothing: the unit is active already", "(active)"]],
     ["STOPPING=1\nREADY=1", {}, 0, ["the unit is stopping", "start-up, or a reload, is complete", "(deactivating)"]],

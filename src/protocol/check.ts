@@ -15,10 +15,12 @@ export function mustBe(name: string, what: string, value: unknown): TypeError {
 
 /** @throws TypeError, unless the text can be the value of an assignment. */
 export function checkLine(name: string, text: string): void {
-  const control = /[\n\0]/.exec(text)?.[0];
+  const control = /[\n\r\0]/.exec(text)?.[0];
   if (control !== undefined) {
     const what =
-      control === "\n" ? "a newline, which would begin another assignment" : "a NUL, at which PID 1 drops it";
+      control === "\0"
+        ? "a NUL, at which PID 1 drops it"
+        : `a ${control === "\n" ? "newline" : "carriage return"}, which would begin another assignment`;
     throw new TypeError(`Cannot notify: ${name} must be one line, but contains ${what}`);
   }
   if (!text.isWellFormed()) throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which has no UTF-8`);

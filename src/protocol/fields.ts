@@ -1,180 +1,172 @@
-/** THE table of fields: which key each has on the wire, and what its values are. */
+/** THE table of fields: what the values of each are, in JavaScript and on the wire. */
 
-import { checkInteger, checkLine, mustBe, show } from "./check.ts";
-import type { Facts, State } from "./message.ts";
-
-/** The fields that have a key of their own. */
-export type FieldName = Exclude<keyof State, "extra">;
+import { checkInteger, checkLine, mustBe } from "./check.ts";
+import { COMPANION_KEYS, KEYS } from "./keys.ts";
+import type { FieldName } from "./state.ts";
 
 export interface Field {
+  name: FieldName;
   key: string;
-  /** Returns the assignment; "" for nothing. */
-  encode(value: unknown, name: string): string;
-  /** An assignment that goes with it, and is the system's to know. */
-  companion?: Companion;
+  /** Its place among the fields of a message. */
+  rank: number;
+  /** Returns what stands after the "="; undefined when the field says nothing. @throws TypeError or RangeError */
+  format(value: unknown, name: string): string | undefined;
   /** Returns the value of the field; undefined when the text is none. */
-  decode(text: string): unknown;
+  parse(text: string): unknown;
+  companion?: Companion;
 }
 
+/** An assignment that goes with a field, and is the system's to know. */
 export interface Companion {
-  /** The length of the longest one. */
+  key: string;
+  /** The length of the longest value. */
   maxLength: number;
-  /** Returns it, with the newline before it; "" for none. */
-  encode(value: unknown, facts: Facts): string;
+  /** Returns what stands after the "="; undefined when the system doesn't know. */
+  format(value: unknown, facts: Facts): string | undefined;
 }
 
-/** UINT64_MAX of <stdint.h>. */
-const UINT64_MAX = "18446744073709551615";
+/** What the encoder has to ask the system: it does so for the fields that need it. */
+export interface Facts {
+  /** CLOCK_MONOTONIC in microseconds. */
+  monotonicUsec(): number;
+  /** The inode number of the process' pidfd; undefined where pidfds have none of their own. */
+  pidfdInode(pid: number): bigint | undefined;
+}
 
-/** Every field and its key, in the order in which they are sent. */
-export const FIELDS: Record<FieldName, Field> = {
+type Kind = Pick<Field, "format" | "parse">;
+
+const KINDS: Record<FieldName, Kind> = {
+  reloading: flag(),
+  ready: flag(),
+  stopping: flag(),
+  status: line(),
+  mainPid: integer(1, 0x7fffffff),
+  notifyAccess: word(["none", "main", "exec", "all"]),
+  errno: integer(0, 4095),
+  busError: line(),
+  varlinkError: line(),
+  exitStatus: integer(0, 255),
+  watchdog: watchdog(),
+  watchdogTimeoutMs: time(),
+  extendTimeoutMs: time(),
+  restartReset: flag(),
+};
+
+const COMPANIONS: Partial<Record<FieldName, Omit<Companion, "key">>> = {
   reloading: {
-    ...flag("RELOADING"),
-    companion: {
-      maxLength: `\nMONOTONIC_USEC=${Number.MAX_SAFE_INTEGER}`.length,
-      encode: (_, facts) => `\nMONOTONIC_USEC=${facts.monotonicUsec()}`,
-    },
+    maxLength: `${Number.MAX_SAFE_INTEGER}`.length,
+    format: (_, facts) => `${facts.monotonicUsec()}`,
   },
-  ready: flag("READY"),
-  stopping: flag("STOPPING"),
-  status: line("STATUS"),
   mainPid: {
-    ...integer("MAINPID", 1, 0x7fffffff),
-    companion: {
-      maxLength: `\nMAINPIDFDID=${UINT64_MAX}`.length,
-      encode(pid, facts) {
-        const inode = facts.pidfdInode(pid as number);
-        return inode === undefined ? "" : `\nMAINPIDFDID=${inode}`;
-      },
-    },
+    // UINT64_MAX of <stdint.h>
+    maxLength: "18446744073709551615".length,
+    format: (pid, facts) => facts.pidfdInode(pid as number)?.toString(),
   },
-  notifyAccess: word("NOTIFYACCESS", ["none", "main", "exec", "all"]),
-  errno: integer("ERRNO", 0, 4095),
-  busError: line("BUSERROR"),
-  varlinkError: line("VARLINKERROR"),
-  exitStatus: integer("EXIT_STATUS", 0, 255),
-  watchdog: watchdog("WATCHDOG"),
-  watchdogTimeoutMs: time("WATCHDOG_USEC"),
-  extendTimeoutMs: time("EXTEND_TIMEOUT_USEC"),
-  restartReset: flag("RESTART_RESET"),
 };
 
-/** Which field a key belongs to. */
-export const nameOfKey = new Map<string, FieldName>();
-for (const name in FIELDS) nameOfKey.set(FIELDS[name as FieldName].key, name as FieldName);
+/** Every field, in the order in which they are sent. */
+export const FIELDS: readonly Field[] = Object.entries(KEYS).map(([name, key], rank) =>
+  makeField(name as FieldName, key, rank),
+);
 
-/** Keys that are not a field's own, and what makes them. */
-const DERIVED_KEYS: Record<string, string> = {
-  MONOTONIC_USEC: "the field reloading adds it",
-  MAINPIDFDID: "the field mainPid adds it",
-  BARRIER: "barrier() sends it",
-};
+const fieldsByName = new Map<string, Field>(FIELDS.map((field) => [field.name, field]));
+const fieldsByKey = new Map<string, Field>(FIELDS.map((field) => [field.key, field]));
 
-function flag(key: string): Field {
-  const assignment = `${key}=1`;
+/** Returns the field of a name; undefined when there is none. */
+export function fieldOf(name: string): Field | undefined {
+  return fieldsByName.get(name);
+}
+
+/** Returns the field that a key belongs to; undefined when there is none. */
+export function fieldOfKey(key: string): Field | undefined {
+  return fieldsByKey.get(key);
+}
+
+// --- internal ---
+
+function makeField(name: FieldName, key: string, rank: number): Field {
+  const companion = COMPANIONS[name];
+  const field: Field = { name, key, rank, ...KINDS[name] };
+  if (companion) field.companion = { key: COMPANION_KEYS[name as keyof typeof COMPANION_KEYS], ...companion };
+  return field;
+}
+
+function flag(): Kind {
   return {
-    key,
-    encode(value, name) {
-      if (value === true) return assignment;
-      if (value === false) return "";
+    format(value, name) {
+      if (value === true) return "1";
+      if (value === false) return undefined;
       throw mustBe(name, "a boolean", value);
     },
-    decode: (text) => (text === "1" ? true : undefined),
+    parse: (text) => (text === "1" ? true : undefined),
   };
 }
 
-function line(key: string): Field {
+function line(): Kind {
   return {
-    key,
-    encode(value, name) {
+    format(value, name) {
       if (typeof value !== "string") throw mustBe(name, "a string", value);
       checkLine(name, value);
-      return `${key}=${value}`;
+      return value;
     },
-    decode: (text) => text,
+    parse: (text) => text,
   };
 }
 
-function word(key: string, words: string[]): Field {
+function word(words: readonly string[]): Kind {
   return {
-    key,
-    encode(value, name) {
+    format(value, name) {
       if (!words.includes(value as string)) throw mustBe(name, `one of ${words.join(", ")}`, value);
-      return `${key}=${value}`;
+      return value as string;
     },
-    decode: (text) => (words.includes(text) ? text : undefined),
+    parse: (text) => (words.includes(text) ? text : undefined),
   };
 }
 
-function integer(key: string, min: number, max: number): Field {
+function integer(min: number, max: number): Kind {
   return {
-    key,
-    encode(value, name) {
+    format(value, name) {
       checkInteger(name, value, min, max);
-      return `${key}=${value}`;
+      return `${value}`;
     },
-    decode(text) {
-      const value = number(text);
+    parse(text) {
+      const value = parseNumber(text);
       return value !== undefined && value >= min && value <= max ? value : undefined;
     },
   };
 }
 
-function time(key: string): Field {
+/** Milliseconds here, microseconds on the wire. */
+function time(): Kind {
   return {
-    key,
-    encode(value, name) {
+    format(value, name) {
       if (typeof value !== "number") throw mustBe(name, "a number of milliseconds", value);
       const usec = Math.round(value * 1000);
       if (!(value >= 0 && Number.isSafeInteger(usec))) {
         throw new RangeError(`Cannot notify: ${name} must be a finite number of milliseconds from 0, not ${value}`);
       }
-      return `${key}=${usec}`;
+      return `${usec}`;
     },
-    decode(text) {
-      const usec = number(text);
+    parse(text) {
+      const usec = parseNumber(text);
       return usec === undefined ? undefined : usec / 1000;
     },
   };
 }
 
-function watchdog(key: string): Field {
+function watchdog(): Kind {
   return {
-    key,
-    encode(value, name) {
-      if (value === true) return `${key}=1`;
-      if (value === "trigger") return `${key}=trigger`;
-      if (value === false) return "";
+    format(value, name) {
+      if (value === true) return "1";
+      if (value === "trigger") return value;
+      if (value === false) return undefined;
       throw mustBe(name, 'a boolean or "trigger"', value);
     },
-    decode: (text) => (text === "1" ? true : text === "trigger" ? text : undefined),
+    parse: (text) => (text === "1" ? true : text === "trigger" ? text : undefined),
   };
 }
 
-/** Returns the assignments of State.extra, on a line each. */
-export function encodeExtra(extra: unknown): string {
-  if (typeof extra !== "object" || extra === null) throw mustBe("extra", "an object", extra);
-  const assignments: string[] = [];
-  for (const [key, value] of Object.entries(extra)) {
-    const name = `extra.${key}`;
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
-      throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
-    }
-    const field = nameOfKey.get(key);
-    if (field !== undefined) throw new TypeError(`Cannot notify: ${name} is the field ${field}: set that instead`);
-    const maker = Object.hasOwn(DERIVED_KEYS, key) ? DERIVED_KEYS[key] : undefined;
-    if (maker !== undefined) throw new TypeError(`Cannot notify: ${name} is not for extra: ${maker}`);
-    if (typeof value === "string") checkLine(name, value);
-    else if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
-    else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
-    assignments.push(`${key}=${value}`);
-  }
-  return assignments.join("\n");
-}
-
-// --- internal ---
-
-function number(text: string): number | undefined {
+function parseNumber(text: string): number | undefined {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : undefined;
 }

@@ -1,8 +1,11 @@
 /** A notification as a receiver sees it. */
 
 import { close } from "../../ffi/syscalls.ts";
-import { decode, type State } from "../protocol/message.ts";
-import { judge, type UnitFacts, type Verdict } from "../verdict/judge.ts";
+import { decode } from "../protocol/decode.ts";
+import type { State } from "../protocol/state.ts";
+import { decodeText, isBarrier, readAssignments } from "../protocol/wire.ts";
+import { judge } from "../verdict/judge.ts";
+import type { UnitFacts, Verdict } from "../verdict/types.ts";
 import type { Arrival } from "./batch.ts";
 
 /** The unit that a receiver stands for: what is not said decides nothing. */
@@ -35,7 +38,7 @@ export class Message implements Disposable {
 
   constructor({ data, credentials, fds, receivedUsec, truncated }: Arrival, unit: TestUnit = {}) {
     this.bytes = data;
-    this.text = decoder.decode(data);
+    this.text = decodeText(data);
     this.pid = credentials?.pid ?? 0;
     this.uid = credentials?.uid ?? 65534;
     this.gid = credentials?.gid ?? 65534;
@@ -48,7 +51,7 @@ export class Message implements Disposable {
 
   /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
   get fields(): Record<string, string> {
-    this.#fields ??= readFields(this.text);
+    this.#fields ??= Object.fromEntries(readAssignments(this.text));
     return this.#fields;
   }
 
@@ -76,7 +79,7 @@ export class Message implements Disposable {
 
   /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
   get isBarrier(): boolean {
-    return this.text === "BARRIER=1";
+    return isBarrier(this.text);
   }
 
   /** Closes the file descriptors. */
@@ -87,17 +90,4 @@ export class Message implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-// --- internal ---
-
-const decoder = new TextDecoder();
-
-function readFields(text: string): Record<string, string> {
-  const fields = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const equals = line.indexOf("=");
-    if (equals > 0 && !fields.has(line.slice(0, equals))) fields.set(line.slice(0, equals), line.slice(equals + 1));
-  }
-  return Object.fromEntries(fields);
 }

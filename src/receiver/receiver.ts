@@ -4,11 +4,11 @@ import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { parseAddress } from "../protocol/address.ts";
-import type { State } from "../protocol/message.ts";
+import type { State } from "../protocol/state.ts";
 import { type Batch, unpack } from "./batch.ts";
 import { Message, type TestUnit } from "./message.ts";
 
-export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/judge.ts";
+export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/types.ts";
 export { Message, type TestUnit } from "./message.ts";
 
 export interface ReceiverOptions {

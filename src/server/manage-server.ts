@@ -2,7 +2,7 @@
 
 import { notify } from "../notify.ts";
 import { mustBe } from "../protocol/check.ts";
-import type { State } from "../protocol/message.ts";
+import type { State } from "../protocol/state.ts";
 import { attempt, firstLine, type OnError, reportToStderr } from "../report.ts";
 import { checkOptionNames } from "../transport/send.ts";
 import { startWatchdog } from "../watchdog.ts";

@@ -5,86 +5,28 @@
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
 
-import { MAX_MESSAGE_LENGTH } from "../protocol/message.ts";
-import { type Assignment, judgeAssignment } from "./rules.ts";
-
-/** The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined decides nothing. */
-export interface UnitFacts {
-  /** Type= */
-  type?: string | undefined;
-  /** NotifyAccess= */
-  notifyAccess?: "none" | "main" | "exec" | "all" | undefined;
-  /** FileDescriptorStoreMax=, and how many the store holds. */
-  fdStoreMax?: number | undefined;
-  fdStored?: number | undefined;
-  /** WatchdogSec=, in microseconds; 0: none. */
-  watchdogUsec?: number | undefined;
-  /** What the unit is at. */
-  phase?: Phase | undefined;
-  /** When the reload began that is under way: CLOCK_MONOTONIC in microseconds. */
-  reloadUsec?: number | undefined;
-  /** Whether the main process has a handler for the signal of a reload, which Type=notify-reload asks for. */
-  handlesReload?: boolean | undefined;
-}
-
-export type Phase = "activating" | "active" | "reloading" | "deactivating";
-
-/** Who sent a message, as the service manager sees it. */
-export interface Sender {
-  /** 0 where the message carries no credentials, or those of a process that can't be seen. */
-  pid: number;
-  uid: number;
-  /**
-   * main: the main process. control: one of ExecStartPre=, ExecReload= and their likes. member: another process of the unit.
-   * stranger: a process of no unit, or of another. gone: it had exited when the manager looked.
-   */
-  role: "main" | "control" | "member" | "stranger" | "gone";
-}
-
-export interface MessageFacts {
-  bytes: Uint8Array;
-  /** How many file descriptors came along. */
-  fdCount: number;
-  sender: Sender;
-  /** What the process that MAINPID= names is to the unit, where that is known. */
-  mainPidRole?: Sender["role"] | undefined;
-}
-
-export interface Verdict {
-  /** What the service manager does, a sentence each. */
-  effects: string[];
-  /** What it ignores. */
-  problems: Problem[];
-  /** What the unit is at when it has done so; undefined: what it was at. */
-  phase?: Phase | undefined;
-}
-
-export interface Problem {
-  /** What is ignored: the whole message (""), "fds", or an assignment. */
-  what: string;
-  why: string;
-  /** What to change: a line of the unit file, or the message as it should be. */
-  cure?: string | undefined;
-}
+import { decodeText, MAX_MESSAGE_LENGTH, parseAssignment, splitLines } from "../protocol/wire.ts";
+import { judgeAssignment } from "./rules.ts";
+import type { MessageFacts, Phase, Problem, Sender, UnitFacts, Verdict } from "./types.ts";
 
 /** Returns what the service manager makes of a message. */
 export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(message.bytes);
-  const refusal = refuse(message, text, unit);
+  const lines = splitLines(decodeText(message.bytes));
+  const refusal = refuse(message, lines, unit);
   if (refusal) return { effects: [], problems: [{ what: "", ...refusal }] };
-  if (isBarrier(text)) return { effects: ["closes the fd: all that was sent before has been processed"], problems: [] };
+  if (lines?.includes(BARRIER)) {
+    return { effects: ["closes the fd: all that was sent before has been processed"], problems: [] };
+  }
   const verdict: Verdict = { effects: [], problems: [] };
-  const assignments = readAssignments(text, verdict.problems);
-  const keys = new Set(assignments.map(({ key }) => key));
-  for (const assignment of assignments) {
-    const { effect, problem, phase } = judgeAssignment(assignment, { assignments, keys, message, unit });
+  const values = readValues(lines ?? [], verdict.problems);
+  for (const [key, value] of values) {
+    const { effect, problem, phase } = judgeAssignment(key, value, { values, message, unit });
     if (effect !== undefined) verdict.effects.push(effect);
-    if (problem !== undefined)
-      verdict.problems.push({ what: `${assignment.key}=${shorten(assignment.value)}`, ...problem });
+    if (problem !== undefined) verdict.problems.push({ what: `${key}=${shorten(value)}`, ...problem });
     // service_notify_message(): STOPPING beats READY beats RELOADING.
     if (phase !== undefined && rank(phase) > rank(verdict.phase)) verdict.phase = phase;
   }
-  if (message.fdCount > 0 && !keys.has("FDSTORE") && !keys.has("MAINPIDFD")) {
+  if (message.fdCount > 0 && !values.has("FDSTORE") && !values.has("MAINPIDFD")) {
     verdict.problems.push({ what: "fds", why: "no FDSTORE=1 goes with them: they are closed", cure: "FDSTORE=1" });
   }
   return verdict;
@@ -94,8 +36,15 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
 
 type Refusal = Omit<Problem, "what">;
 
+/** sd_notify_barrier(3) */
+const BARRIER = "BARRIER=1";
+
 /** Why all of the message is ignored, in the order in which the manager looks. */
-function refuse({ bytes, fdCount, sender }: MessageFacts, text: string, unit: UnitFacts): Refusal | undefined {
+function refuse(
+  { bytes, fdCount, sender }: MessageFacts,
+  lines: readonly string[] | undefined,
+  unit: UnitFacts,
+): Refusal | undefined {
   if (bytes.length > MAX_MESSAGE_LENGTH) {
     return {
       why: `it has ${bytes.length} bytes, and the service manager reads ${MAX_MESSAGE_LENGTH} at most`,
@@ -110,8 +59,13 @@ function refuse({ bytes, fdCount, sender }: MessageFacts, text: string, unit: Un
       cure: "send from the service's own PID namespace",
     };
   }
-  const lines = text.split("\n").filter((line) => line !== "");
-  if (lines.includes("BARRIER=1")) {
+  if (lines === undefined) {
+    return {
+      why: 'it ends with a single backslash, at which the service manager gives up ("Out of memory.")',
+      cure: "double each backslash in a value, as notify() does",
+    };
+  }
+  if (lines.includes(BARRIER)) {
     if (lines.length > 1) return { why: "BARRIER=1 is to be alone in its message", cure: "send the rest before it" };
     if (fdCount !== 1) return { why: `BARRIER=1 comes with exactly one fd, not with ${fdCount}`, cure: "barrier()" };
     return undefined;
@@ -150,33 +104,30 @@ function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts
   return undefined;
 }
 
-function isBarrier(text: string): boolean {
-  return (
-    text
-      .split("\n")
-      .filter((line) => line !== "")
-      .join() === "BARRIER=1"
-  );
-}
-
-/** The assignments that count; the others are problems. */
-function readAssignments(text: string, problems: Problem[]): Assignment[] {
-  const assignments: Assignment[] = [];
-  for (const line of text.replace(/\0$/, "").split("\n")) {
-    if (line === "") continue;
-    const equals = line.indexOf("=");
-    if (equals < 1) {
+/** The values that count, by key; what doesn't is a problem. */
+function readValues(lines: readonly string[], problems: Problem[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const line of lines) {
+    const assignment = parseAssignment(line);
+    if (assignment === undefined) {
       problems.push({ what: shorten(line), why: "it is no assignment", cure: "NAME=value, one on a line" });
       continue;
     }
-    const [key, value] = [line.slice(0, equals), line.slice(equals + 1)];
-    if (assignments.some((other) => other.key === key)) {
+    const { key, value } = assignment;
+    if (values.has(key)) {
       problems.push({ what: shorten(line), why: `${key}= stands before it already, and the first one counts` });
-    } else {
-      assignments.push({ key, value });
+      continue;
+    }
+    values.set(key, value);
+    if (/[\n\r]/.test(value)) {
+      problems.push({
+        what: shorten(line),
+        why: "a backslash before the end of the line makes the next line part of this one",
+        cure: "double each backslash in a value, as notify() does",
+      });
     }
   }
-  return assignments;
+  return values;
 }
 
 function rank(phase: Phase | undefined): number {

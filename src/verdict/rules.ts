@@ -2,17 +2,11 @@
 
 import { formatUsec } from "../protocol/durations.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
-import type { MessageFacts, Phase, Problem, UnitFacts } from "./judge.ts";
-
-export interface Assignment {
-  key: string;
-  value: string;
-}
+import type { MessageFacts, Phase, Problem, UnitFacts } from "./types.ts";
 
 export interface Surroundings {
-  /** All of the message. */
-  assignments: readonly Assignment[];
-  keys: ReadonlySet<string>;
+  /** All of the message, by key. */
+  values: ReadonlyMap<string, string>;
   message: MessageFacts;
   unit: UnitFacts;
 }
@@ -24,7 +18,7 @@ export interface Outcome {
 }
 
 /** Returns what an assignment does. */
-export function judgeAssignment({ key, value }: Assignment, surroundings: Surroundings): Outcome {
+export function judgeAssignment(key: string, value: string, surroundings: Surroundings): Outcome {
   const rule = RULES.get(key);
   if (rule) return rule(value, surroundings, key);
   if (key.startsWith("X_")) return { effect: `${key}: kept for whoever else reads the messages` };
@@ -43,7 +37,7 @@ const RULES = new Map<string, Rule>([
   ["READY", only("1", ready)],
   ["RELOADING", only("1", reloading)],
   ["STOPPING", only("1", stopping)],
-  ["MONOTONIC_USEC", number((_, { keys }) => (keys.has("RELOADING") ? {} : ignored("it belongs to RELOADING=1")))],
+  ["MONOTONIC_USEC", number((_, { values }) => (values.has("RELOADING") ? {} : ignored("it belongs to RELOADING=1")))],
   ["STATUS", status],
   ["NOTIFYACCESS", word(["none", "main", "exec", "all"], (value) => does(`messages are taken from: ${value}`))],
   ["ERRNO", range(0, 4095, (value) => does(`the service failed with errno ${value}`))],
@@ -51,7 +45,7 @@ const RULES = new Map<string, Rule>([
   ["VARLINKERROR", (value) => does(`the service failed with Varlink error ${value}`)],
   ["EXIT_STATUS", range(0, 255, (value) => does(`the exit status is ${value}`))],
   ["MAINPID", mainPid],
-  ["MAINPIDFDID", number((_, { keys }) => (keys.has("MAINPID") ? {} : ignored("it belongs to MAINPID=")))],
+  ["MAINPIDFDID", number((_, { values }) => (values.has("MAINPID") ? {} : ignored("it belongs to MAINPID=")))],
   ["MAINPIDFD", only("1", (_, { message }) => fdsExactly(1, message, "the pidfd says which process is the main one"))],
   ["WATCHDOG", watchdog],
   ["WATCHDOG_USEC", number((value) => does(`the watchdog's time-out is ${formatUsec(value)}`))],
@@ -60,7 +54,7 @@ const RULES = new Map<string, Rule>([
   ["FDSTORE", only("1", store)],
   ["FDSTOREREMOVE", only("1", remove)],
   ["FDNAME", fdName],
-  ["FDPOLL", only("0", (_, { keys }) => (keys.has("FDSTORE") ? {} : ignored("it belongs to FDSTORE=1")))],
+  ["FDPOLL", only("0", (_, { values }) => (values.has("FDSTORE") ? {} : ignored("it belongs to FDSTORE=1")))],
 ]);
 
 function ready(_: string, { unit }: Surroundings): Outcome {
@@ -82,10 +76,10 @@ function ready(_: string, { unit }: Surroundings): Outcome {
   };
 }
 
-function reloading(_: string, { assignments, keys, unit }: Surroundings): Outcome {
+function reloading(_: string, { values, unit }: Surroundings): Outcome {
   if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
   if (unit.type === "notify-reload") {
-    const time = Number(assignments.find(({ key }) => key === "MONOTONIC_USEC")?.value ?? Number.NaN);
+    const time = Number(values.get("MONOTONIC_USEC") ?? Number.NaN);
     if (Number.isNaN(time)) {
       return ignored(
         "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
@@ -100,7 +94,7 @@ function reloading(_: string, { assignments, keys, unit }: Surroundings): Outcom
     }
   }
   // What is also ready, or stopping, is that.
-  if (keys.has("READY") || keys.has("STOPPING")) return { phase: "reloading" };
+  if (values.has("READY") || values.has("STOPPING")) return { phase: "reloading" };
   return { effect: "the unit is reloading, until READY=1", phase: "reloading" };
 }
 
@@ -150,17 +144,17 @@ function store(_: string, { message: { fdCount }, unit: { fdStoreMax, fdStored =
   return does(`the fd store keeps ${fdCount === 1 ? "the fd" : `${fdCount} fds`}`);
 }
 
-function remove(_: string, { assignments }: Surroundings): Outcome {
-  const name = assignments.find(({ key }) => key === "FDNAME")?.value;
+function remove(_: string, { values }: Surroundings): Outcome {
+  const name = values.get("FDNAME");
   if (name === undefined) return ignored("no FDNAME= says which fds", "FDNAME=");
   if (whyNoFdName(name) !== undefined) return ignored("its FDNAME= is no name");
   return does(`the fd store closes what is called ${name}`);
 }
 
-function fdName(value: string, { keys }: Surroundings): Outcome {
+function fdName(value: string, { values }: Surroundings): Outcome {
   const why = whyNoFdName(value);
   if (why !== undefined) return ignored(`${why}: the fds are stored without it`, "FDNAME= in ASCII, without :");
-  if (!keys.has("FDSTORE") && !keys.has("FDSTOREREMOVE")) return ignored("it belongs to FDSTORE=1", "FDSTORE=1");
+  if (!values.has("FDSTORE") && !values.has("FDSTOREREMOVE")) return ignored("it belongs to FDSTORE=1", "FDSTORE=1");
   return {};
 }
 

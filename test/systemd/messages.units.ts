@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import type { Unit } from "../../src/tools/doctor/facts.ts";
+import { explainLine } from "../../src/tools/doctor/journal.ts";
 import { titled } from "../support/run.ts";
 import { describeEach, type Machine, UNPRIVILEGED } from "./machine.ts";
 
@@ -41,6 +43,26 @@ describeEach("messages", (machine) => {
     await unit.ready("--ready --status=before");
     unit.tell(`"$N" "$(printf 'STATUS=a\\377b')"`);
     await unit.until({ StatusText: "" });
+  });
+
+  test.each<[string, string, { StatusText: string; StatusErrno: string }]>([
+    ["ends a line at a carriage return", "STATUS=a\\rERRNO=5", { StatusText: "a", StatusErrno: "5" }],
+    ["takes a backslash off what follows it", "STATUS=a\\\\b\\nERRNO=5", { StatusText: "ab", StatusErrno: "5" }],
+    ["reads a doubled one as one", "STATUS=C:\\\\\\\\\\nERRNO=5", { StatusText: "C:\\", StatusErrno: "5" }],
+  ])("PID 1 %s", async (_, message, shown) => {
+    using unit = await machine.shell();
+    await unit.ready("--ready --status=before");
+    unit.tell(`"$N" "$(printf '${message}')"`);
+    await unit.until(shown);
+  });
+
+  test("PID 1 drops a message that ends with a single backslash, READY=1 and all", async () => {
+    using unit = await machine.shell();
+    await unit.start("--no-block");
+    unit.tell(`"$N" READY=1 'STATUS=C:\\'; "$N" STATUS=after`);
+    await unit.until({ ActiveState: "activating", StatusText: "after" });
+    const lines = (await machine.journal()).split("\n").filter((line) => line.includes("Out of memory"));
+    expect(explainLine(lines[0] ?? "", {} as Unit)?.why).toContain("single backslash");
   });
 
   test("a message over 4,096 bytes is not accepted, and the command can't know", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { Unit } from "../../src/tools/doctor/facts.ts";
 import { explainLine } from "../../src/tools/doctor/journal.ts";
-import { judge, type MessageFacts, type UnitFacts } from "../../src/verdict/judge.ts";
+import { judge } from "../../src/verdict/judge.ts";
+import type { MessageFacts, UnitFacts } from "../../src/verdict/types.ts";
 import { describeEach, type Section, UNPRIVILEGED } from "./machine.ts";
 
 interface Case {

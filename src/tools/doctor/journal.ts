@@ -1,6 +1,6 @@
 /** What PID 1 refused, by its own words in the journal. */
 
-import { MAX_MESSAGE_LENGTH } from "../../protocol/message.ts";
+import { MAX_MESSAGE_LENGTH } from "../../protocol/wire.ts";
 import type { Check, Unit } from "./facts.ts";
 import { problemOf } from "./unit-checks.ts";
 
@@ -81,6 +81,8 @@ const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit, text: string) 
       why: `it had more than ${MAX_MESSAGE_LENGTH} bytes`,
     }),
   ],
+  // log_oom(), for strv_split_newlines() fails in one more way.
+  [/Out of memory\.$/, () => problemOf("STATUS=\\", {})],
   [/Got (?:extra )?auxiliary fds with notification message/, () => problemOf("STATUS=", {}, { fdCount: 1 })],
   [/Cannot store more fds than FileDescriptorStoreMax=/, (_, { fdStoreMax }) => storeRefusal(fdStoreMax)],
   [

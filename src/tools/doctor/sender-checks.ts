@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 import { formatUsec } from "../../protocol/durations.ts";
-import type { Sender } from "../../verdict/judge.ts";
+import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { isNotify, problemOf } from "./unit-checks.ts";
 

@@ -2,7 +2,8 @@
 
 import { signalName } from "../../linux/signals.ts";
 import { formatUsec } from "../../protocol/durations.ts";
-import { judge, type Sender } from "../../verdict/judge.ts";
+import { judge } from "../../verdict/judge.ts";
+import type { Sender } from "../../verdict/types.ts";
 import type { Check, Unit } from "./facts.ts";
 
 const encoder = new TextEncoder();

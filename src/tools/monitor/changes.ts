@@ -1,7 +1,7 @@
 /** What a message changes in the unit: of its assignments, those that the verdict lets count. Pure. */
 
 import type { Message } from "../../receiver/message.ts";
-import type { UnitFacts, Verdict } from "../../verdict/judge.ts";
+import type { UnitFacts, Verdict } from "../../verdict/types.ts";
 
 export interface Changes {
   mainPid?: number | undefined;

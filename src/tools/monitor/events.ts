@@ -1,7 +1,7 @@
 /** What the monitor has to tell: as an object with --json, as text else. */
 
 import type { FdKind } from "../../server/listen-fds.ts";
-import type { Phase, Sender, Verdict } from "../../verdict/judge.ts";
+import type { Phase, Sender, Verdict } from "../../verdict/types.ts";
 import type { Ping } from "./watchdog.ts";
 
 /** What the unit is at; "inactive" and "failed" when nothing of it runs. */

@@ -2,7 +2,8 @@
 
 import { constants } from "node:os";
 import type { Message } from "../../receiver/message.ts";
-import { judge, type Sender, type UnitFacts, type Verdict } from "../../verdict/judge.ts";
+import { judge } from "../../verdict/judge.ts";
+import type { Sender, UnitFacts, Verdict } from "../../verdict/types.ts";
 import { catches, roleOf, senderOf } from "./processes.ts";
 
 /** Returns who sent it, and what becomes of it. */

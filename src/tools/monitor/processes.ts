@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { readStat } from "../../linux/proc.ts";
-import type { Sender } from "../../verdict/judge.ts";
+import type { Sender } from "../../verdict/types.ts";
 
 export interface ProcessInfo {
   pid: number;

@@ -3,7 +3,7 @@
 import { styleText } from "node:util";
 import { printable } from "../../console/printable.ts";
 import { formatUsec } from "../../protocol/durations.ts";
-import type { Sender, Verdict } from "../../verdict/judge.ts";
+import type { Sender, Verdict } from "../../verdict/types.ts";
 import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
 import type { Ping } from "./watchdog.ts";

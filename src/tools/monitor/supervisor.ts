@@ -5,7 +5,7 @@ import { barrier } from "../../barrier.ts";
 import { childEnv } from "../../environment.ts";
 import { type Message, openReceiver, type Receiver } from "../../receiver/receiver.ts";
 import { kindOf } from "../../server/listen-fds.ts";
-import type { Phase } from "../../verdict/judge.ts";
+import type { Phase } from "../../verdict/types.ts";
 import { EXIT_EXEC, startProgram } from "../program.ts";
 import { type Changes, changesOf } from "./changes.ts";
 import type { MonitorEvent } from "./events.ts";

@@ -1,6 +1,6 @@
 /** The unit that the monitor plays: what it is at, since when, and what it was at before. It knows no process and no clock. */
 
-import type { Phase, UnitFacts } from "../../verdict/judge.ts";
+import type { Phase, UnitFacts } from "../../verdict/types.ts";
 import type { MonitorEvent, Span, UnitPhase } from "./events.ts";
 
 export class Unit {

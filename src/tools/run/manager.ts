@@ -4,7 +4,7 @@ import { node } from "../../bun/node.ts";
 import { childEnv } from "../../environment.ts";
 import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
-import type { State } from "../../protocol/message.ts";
+import type { State } from "../../protocol/state.ts";
 import { attempt, reportToStderr } from "../../report.ts";
 import { managerAddress } from "../../transport/send.ts";
 import { watchdogTimeoutMs } from "../../watchdog.ts";

@@ -1,0 +1,113 @@
+/** From the object to the text of a message. */
+
+import { checkLine, mustBe, show } from "./check.ts";
+import { type Companion, type Facts, FIELDS, type Field, fieldOf, fieldOfKey } from "./fields.ts";
+import { COMPANION_KEYS } from "./keys.ts";
+import type { State } from "./state.ts";
+import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
+
+/**
+ * Returns the text of a message: for each field, in the order of systemd-notify(1), its assignment. Every field is checked before the
+ * system is asked for anything.
+ *
+ * @throws TypeError or RangeError that names the field, when a value can't be sent or PID 1 would drop the message.
+ */
+export function encode(state: State, facts: Facts): string {
+  const lines: string[] = [];
+  let pending: Pending[] | undefined;
+  for (const { name, key, format, companion } of givenFields(state)) {
+    const value = state[name];
+    const text = format(value, name);
+    if (text === undefined) continue;
+    lines.push(formatAssignment(key, text));
+    if (!companion) continue;
+    pending ??= [];
+    pending.push({ place: lines.push("") - 1, value, companion });
+  }
+  if (state.extra !== undefined) addExtra(state.extra, lines);
+  if (lines.length === 0) throw new TypeError("Cannot notify: nothing to say: no field of the state is set");
+  const text = lines.length === 1 ? (lines[0] as string) : lines.join("\n");
+  checkLength(text, pending);
+  return pending ? withPending(lines, pending, facts) : text;
+}
+
+// --- internal ---
+
+/** A line that the system is asked for when everything is checked. */
+interface Pending {
+  place: number;
+  value: unknown;
+  companion: Companion;
+}
+
+/** Keys that are not a field's own, and what makes them. */
+const DERIVED_KEYS: Record<string, string> = {
+  [COMPANION_KEYS.reloading]: "the field reloading adds it",
+  [COMPANION_KEYS.mainPid]: "the field mainPid adds it",
+  BARRIER: "barrier() sends it",
+};
+
+/** Returns the fields that have a value, in the order in which they are sent. */
+function givenFields(state: State): Field[] {
+  if (typeof state !== "object" || state === null) {
+    throw new TypeError(`Cannot notify: the state must be an object such as { ready: true }, not ${show(state)}`);
+  }
+  const given: Field[] = [];
+  for (const name in state) {
+    const field = fieldOf(name);
+    if (field === undefined) {
+      if (name !== "extra") throw unknownField(name);
+    } else if (state[field.name] !== undefined) given.push(field);
+  }
+  return given.length > 1 ? given.sort((a, b) => a.rank - b.rank) : given;
+}
+
+function unknownField(name: string): TypeError {
+  const names = [...FIELDS.map(({ name }) => name), "extra"];
+  const meant = fieldOfKey(name)?.name ?? names.find((known) => known.toLowerCase() === name.toLowerCase());
+  const hint = meant === undefined ? `the fields are ${names.join(", ")}` : `did you mean ${meant}?`;
+  return new TypeError(`Cannot notify: the state has no field ${show(name)}: ${hint}`);
+}
+
+function addExtra(extra: unknown, lines: string[]): void {
+  if (typeof extra !== "object" || extra === null) throw mustBe("extra", "an object", extra);
+  for (const [key, value] of Object.entries(extra)) {
+    const name = `extra.${key}`;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
+      throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
+    }
+    const field = fieldOfKey(key);
+    if (field !== undefined) throw new TypeError(`Cannot notify: ${name} is the field ${field.name}: set that instead`);
+    const maker = Object.hasOwn(DERIVED_KEYS, key) ? DERIVED_KEYS[key] : undefined;
+    if (maker !== undefined) throw new TypeError(`Cannot notify: ${name} is not for extra: ${maker}`);
+    if (typeof value === "string") checkLine(name, value);
+    else if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
+    else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
+    lines.push(formatAssignment(key, `${value}`));
+  }
+}
+
+/** @throws RangeError when the message, with what is pending, can be longer than PID 1 reads. */
+function checkLength(text: string, pending: readonly Pending[] = []): void {
+  let more = 0;
+  for (const { companion } of pending) more += companion.key.length + "=".length + companion.maxLength;
+  // UTF-8 takes at most three bytes for a UTF-16 unit, so most messages need not be measured.
+  if (text.length * 3 + more <= MAX_MESSAGE_LENGTH) return;
+  const length = Buffer.byteLength(text) + more;
+  if (length <= MAX_MESSAGE_LENGTH) return;
+  const [longest = ""] = text.split("\n").sort((a, b) => b.length - a.length);
+  const key = longest.slice(0, longest.indexOf("="));
+  throw new RangeError(
+    `Cannot notify: the message is ${length} bytes long, and the service manager drops one of more than ` +
+      `${MAX_MESSAGE_LENGTH}; shorten ${fieldOfKey(key)?.name ?? `extra.${key}`}`,
+  );
+}
+
+/** Asks the system for what is pending, and returns the whole message. */
+function withPending(lines: string[], pending: readonly Pending[], facts: Facts): string {
+  for (const { place, value, companion } of pending) {
+    const text = companion.format(value, facts);
+    if (text !== undefined) lines[place] = formatAssignment(companion.key, text);
+  }
+  return lines.filter((line) => line !== "").join("\n");
+}

@@ -1,0 +1,60 @@
+/** What a verdict is about, and what it says. */
+
+/** The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined decides nothing. */
+export interface UnitFacts {
+  /** Type= */
+  type?: string | undefined;
+  /** NotifyAccess= */
+  notifyAccess?: "none" | "main" | "exec" | "all" | undefined;
+  /** FileDescriptorStoreMax=, and how many the store holds. */
+  fdStoreMax?: number | undefined;
+  fdStored?: number | undefined;
+  /** WatchdogSec=, in microseconds; 0: none. */
+  watchdogUsec?: number | undefined;
+  /** What the unit is at. */
+  phase?: Phase | undefined;
+  /** When the reload began that is under way: CLOCK_MONOTONIC in microseconds. */
+  reloadUsec?: number | undefined;
+  /** Whether the main process has a handler for the signal of a reload, which Type=notify-reload asks for. */
+  handlesReload?: boolean | undefined;
+}
+
+export type Phase = "activating" | "active" | "reloading" | "deactivating";
+
+/** Who sent a message, as the service manager sees it. */
+export interface Sender {
+  /** 0 where the message carries no credentials, or those of a process that can't be seen. */
+  pid: number;
+  uid: number;
+  /**
+   * main: the main process. control: one of ExecStartPre=, ExecReload= and their likes. member: another process of the unit.
+   * stranger: a process of no unit, or of another. gone: it had exited when the manager looked.
+   */
+  role: "main" | "control" | "member" | "stranger" | "gone";
+}
+
+export interface MessageFacts {
+  bytes: Uint8Array;
+  /** How many file descriptors came along. */
+  fdCount: number;
+  sender: Sender;
+  /** What the process that MAINPID= names is to the unit, where that is known. */
+  mainPidRole?: Sender["role"] | undefined;
+}
+
+export interface Verdict {
+  /** What the service manager does, a sentence each. */
+  effects: string[];
+  /** What it ignores. */
+  problems: Problem[];
+  /** What the unit is at when it has done so; undefined: what it was at. */
+  phase?: Phase | undefined;
+}
+
+export interface Problem {
+  /** What is ignored: the whole message (""), "fds", or an assignment. */
+  what: string;
+  why: string;
+  /** What to change: a line of the unit file, or the message as it should be. */
+  cure?: string | undefined;
+}
