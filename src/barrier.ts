@@ -2,10 +2,10 @@
 
 import { EAGAIN, ETIMEDOUT, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
-import type { SystemError } from "../ffi/errors.ts";
 import * as sys from "../ffi/syscalls.ts";
-import { mustBe } from "./protocol/check.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
+import { checkTime } from "./protocol/check.ts";
+import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
+import { send } from "./transport/send.ts";
 
 /** How long to wait, and for whom. */
 export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
@@ -24,26 +24,12 @@ export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
  * await barrier({ timeoutMs: 5000 });
  */
 export async function barrier(options?: BarrierOptions): Promise<boolean> {
-  const { timeoutMs, ...checked } = checkBarrierOptions(options);
-  const address = managerAddress(checked);
-  if (address === undefined) return false;
-  const deadline = performance.now() + timeoutMs;
-  const [readEnd, writeEnd] = sys.pipe();
-  try {
-    try {
-      while (!trySend(writeEnd, address, checked)) {
-        if (performance.now() >= deadline) throw timedOut(address, timeoutMs);
-        // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
-        await Bun.sleep(1);
-      }
-    } finally {
-      sys.close(writeEnd);
-    }
-    if (!(await hangUp(readEnd, deadline - performance.now()))) throw timedOut(address, timeoutMs);
-    return true;
-  } finally {
-    sys.close(readEnd);
-  }
+  using waiting = begin(options);
+  if (waiting === undefined) return false;
+  // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
+  while (!waiting.trySend()) await Bun.sleep(RETRY_MS);
+  waiting.end(await hangUp(waiting.readEnd, waiting.leftMs()));
+  return true;
 }
 
 /**
@@ -57,25 +43,11 @@ export async function barrier(options?: BarrierOptions): Promise<boolean> {
  * barrierSync();
  */
 export function barrierSync(options?: BarrierOptions): boolean {
-  const { timeoutMs, ...checked } = checkBarrierOptions(options);
-  const address = managerAddress(checked);
-  if (address === undefined) return false;
-  const deadline = performance.now() + timeoutMs;
-  const [readEnd, writeEnd] = sys.pipe();
-  try {
-    try {
-      while (!trySend(writeEnd, address, checked)) {
-        if (performance.now() >= deadline) throw timedOut(address, timeoutMs);
-        Bun.sleepSync(1);
-      }
-    } finally {
-      sys.close(writeEnd);
-    }
-    if (sys.poll(readEnd, 0, deadline - performance.now()) === 0) throw timedOut(address, timeoutMs);
-    return true;
-  } finally {
-    sys.close(readEnd);
-  }
+  using waiting = begin(options);
+  if (waiting === undefined) return false;
+  while (!waiting.trySend()) Bun.sleepSync(RETRY_MS);
+  waiting.end(sys.poll(waiting.readEnd, 0, waiting.leftMs()) !== 0);
+  return true;
 }
 
 // --- internal ---
@@ -83,23 +55,55 @@ export function barrierSync(options?: BarrierOptions): boolean {
 /** Alone in its message and with one fd, the write end of a pipe: the manager acknowledges by closing it. */
 const MESSAGE = "BARRIER=1";
 
-function checkBarrierOptions(options: BarrierOptions | undefined): SendOptions & { timeoutMs: number } {
-  const timeoutMs = options?.timeoutMs ?? 5000;
-  const checked = checkSendOptions<BarrierOptions>(options, ["timeoutMs", "pid", "socket"]);
-  if (typeof timeoutMs !== "number") throw mustBe("timeoutMs", "a number of milliseconds", timeoutMs);
-  if (!(timeoutMs >= 0)) throw new RangeError(`Cannot wait: timeoutMs must be a number from 0, not ${timeoutMs}`);
-  return { ...checked, timeoutMs };
+/** How often a message is tried again for which the manager's queue has no room. */
+const RETRY_MS = 1;
+
+/** A barrier that is under way: its steps, which are the same whether one blocks between them or not. */
+interface Waiting extends Disposable {
+  /** Hung up when the manager has closed the other end. */
+  readEnd: number;
+  leftMs(): number;
+  /** Sends the barrier. Returns false when the manager's queue is full. @throws SystemError ETIMEDOUT when the time is up. */
+  trySend(): boolean;
+  /** @throws SystemError ETIMEDOUT unless the manager has answered. */
+  end(answered: boolean): void;
 }
 
-/** Returns false when the manager's queue is full. */
-function trySend(fd: number, address: string, options: SendOptions): boolean {
-  try {
-    send(MESSAGE, address, { ...options, fds: [fd] }, MSG_DONTWAIT);
-    return true;
-  } catch (error) {
-    if (isErrno(error, EAGAIN)) return false;
-    throw error;
-  }
+/** Checks the options and opens the pipe; returns undefined when this process is not supervised. */
+function begin(options: BarrierOptions | undefined): Waiting | undefined {
+  const checked = checkSendOptions<BarrierOptions>("wait for the manager", options, ["timeoutMs", "pid", "socket"]);
+  const timeoutMs = options?.timeoutMs ?? 5000;
+  checkTime("wait for the manager", "timeoutMs", timeoutMs);
+  const address = managerAddress(checked);
+  if (address === undefined) return undefined;
+  const deadline = performance.now() + timeoutMs;
+  const [readEnd, writeEnd] = sys.pipe();
+  let mustClose = [readEnd, writeEnd];
+  const end = (answered: boolean) => {
+    if (answered) return;
+    const why = `the service manager did not answer the barrier within ${timeoutMs} ms`;
+    throw systemError(ETIMEDOUT, "poll", address, why);
+  };
+  return {
+    readEnd,
+    leftMs: () => deadline - performance.now(),
+    trySend() {
+      try {
+        send(MESSAGE, address, { ...checked, fds: [writeEnd] }, MSG_DONTWAIT);
+      } catch (error) {
+        if (!isErrno(error, EAGAIN)) throw error;
+        end(performance.now() < deadline);
+        return false;
+      }
+      sys.close(writeEnd);
+      mustClose = [readEnd];
+      return true;
+    },
+    end,
+    [Symbol.dispose]() {
+      for (const fd of mustClose) sys.close(fd);
+    },
+  };
 }
 
 /** Waits until the other end of the pipe is closed everywhere. Returns false when the time is up before. */
@@ -120,13 +124,4 @@ async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
     clearTimeout(timer);
     await reader.cancel();
   }
-}
-
-function timedOut(address: string, timeoutMs: number): SystemError {
-  return systemError(
-    ETIMEDOUT,
-    "poll",
-    address,
-    `the service manager did not answer the barrier within ${timeoutMs} ms`,
-  );
 }

@@ -11,5 +11,5 @@ export { loadState, removeFds, type StoreOptions, saveState, storeFds } from "./
 export { type FdKind, type ListenFd, listenFds, type SocketKind } from "./server/listen-fds.ts";
 export { type ManagedServer, type ManageOptions, manageServer, type StoppableServer } from "./server/manage-server.ts";
 export { type FetchServer, type ServeOptions, serve } from "./server/serve.ts";
-export type { SendOptions } from "./transport/send.ts";
+export type { SendOptions } from "./transport/options.ts";
 export { startWatchdog, type Watchdog, type WatchdogOptions, watchdogTimeoutMs } from "./watchdog.ts";

@@ -1,5 +1,6 @@
 import { mustBe } from "./protocol/check.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
+import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
+import { send } from "./transport/send.ts";
 
 /**
  * Sends a message that is text or bytes already, of any length and whatever it says: sd_pid_notify_with_fds() of
@@ -13,9 +14,9 @@ import { checkSendOptions, managerAddress, type SendOptions, send } from "./tran
  */
 export function notifyRaw(message: string | Uint8Array, options?: SendOptions): boolean {
   if (typeof message !== "string" && !(message instanceof Uint8Array)) {
-    throw mustBe("the message", "a string or a Uint8Array", message);
+    throw mustBe("notify", "the message", "a string or a Uint8Array", message);
   }
-  const checked = checkSendOptions(options, ["pid", "fds", "socket"]);
+  const checked = checkSendOptions("notify", options, ["pid", "fds", "socket"]);
   const address = managerAddress(checked);
   if (address === undefined) return false;
   send(message, address, checked);

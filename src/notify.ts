@@ -6,7 +6,8 @@ import { pidfdInodeOf } from "./linux/pidfd.ts";
 import { encode } from "./protocol/encode.ts";
 import type { Facts } from "./protocol/fields.ts";
 import type { State } from "./protocol/state.ts";
-import { checkSendOptions, managerAddress, type SendOptions, send } from "./transport/send.ts";
+import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
+import { send } from "./transport/send.ts";
 
 /**
  * Tells the service manager about the state of this service. Everything is checked first, whether there is a service
@@ -22,7 +23,7 @@ import { checkSendOptions, managerAddress, type SendOptions, send } from "./tran
  * notify({ ready: true, status: "Listening on :3000" });
  */
 export function notify(state: State, options?: SendOptions): boolean {
-  const checked = checkSendOptions(options, ["pid", "fds", "socket"]);
+  const checked = checkSendOptions("notify", options, ["pid", "fds", "socket"]);
   const address = managerAddress(checked);
   const message = encode(state, address === undefined ? noFacts : systemFacts);
   if (address === undefined) return false;

@@ -1,9 +1,10 @@
 /** The watchdog: telling the service manager, again and again, that the service is alive. */
 
 import { readNumber } from "./environment.ts";
-import { mustBe } from "./protocol/check.ts";
+import { checkFunction, checkOptionNames } from "./protocol/check.ts";
 import { attempt, type OnError, reportToStderr } from "./report.ts";
-import { checkOptionNames, managerAddress, send } from "./transport/send.ts";
+import { managerAddress } from "./transport/options.ts";
+import { send } from "./transport/send.ts";
 
 export interface WatchdogOptions {
   /**
@@ -52,10 +53,10 @@ export function watchdogTimeoutMs(): number | undefined {
  * startWatchdog({ check: async () => (await fetch("http://localhost:3000/health")).ok });
  */
 export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefined {
-  checkOptionNames(options, ["check", "trigger", "onError"]);
+  checkOptionNames("start the watchdog", options, ["check", "trigger", "onError"]);
   const { check, onError } = options;
-  if (check !== undefined && typeof check !== "function") throw mustBe("check", "a function", check);
-  if (onError !== undefined && typeof onError !== "function") throw mustBe("onError", "a function", onError);
+  checkFunction("start the watchdog", "check", check);
+  checkFunction("start the watchdog", "onError", onError);
   const timeoutMs = watchdogTimeoutMs();
   const address = managerAddress(undefined);
   if (timeoutMs === undefined || address === undefined) return undefined;

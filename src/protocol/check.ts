@@ -1,16 +1,25 @@
-/** The caller's mistakes: a TypeError for what is not a value of the kind, a RangeError for one that is out of range. */
+/**
+ * The caller's mistakes: a TypeError for a value of the wrong kind, a RangeError for one that is out of range. `doing` is what can't be
+ * done then: "notify", "serve".
+ */
 
 /** @throws TypeError or RangeError, unless the value is an integer between the two. */
-export function checkInteger(name: string, value: unknown, min: number, max: number): asserts value is number {
-  if (typeof value !== "number") throw mustBe(name, "an integer", value);
+export function checkInteger(
+  doing: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max: number,
+): asserts value is number {
+  if (typeof value !== "number") throw mustBe(doing, name, "an integer", value);
   if (!(Number.isInteger(value) && value >= min && value <= max)) {
-    throw new RangeError(`Cannot notify: ${name} must be an integer from ${min} to ${max}, not ${value}`);
+    throw new RangeError(`Cannot ${doing}: ${name} must be an integer from ${min} to ${max}, not ${value}`);
   }
 }
 
 /** Makes the error for a value of the wrong type. */
-export function mustBe(name: string, what: string, value: unknown): TypeError {
-  return new TypeError(`Cannot notify: ${name} must be ${what}, not ${show(value)}`);
+export function mustBe(doing: string, name: string, what: string, value: unknown): TypeError {
+  return new TypeError(`Cannot ${doing}: ${name} must be ${what}, not ${show(value)}`);
 }
 
 /** @throws TypeError, unless the text can be the value of an assignment. */
@@ -24,6 +33,28 @@ export function checkLine(name: string, text: string): void {
     throw new TypeError(`Cannot notify: ${name} must be one line, but contains ${what}`);
   }
   if (!text.isWellFormed()) throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which has no UTF-8`);
+}
+
+/** @throws TypeError, unless it is an object whose keys are all of these. */
+export function checkOptionNames(doing: string, options: unknown, names: readonly string[]): asserts options is object {
+  if (typeof options !== "object" || options === null) throw mustBe(doing, "the options", "an object", options);
+  for (const name in options) {
+    if (!names.includes(name)) {
+      throw new TypeError(`Cannot ${doing}: no option ${show(name)}: there are ${names.join(", ")}`);
+    }
+  }
+}
+
+/** @throws TypeError, unless it is a function or undefined. */
+export function checkFunction(doing: string, name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") throw mustBe(doing, name, "a function", value);
+}
+
+/** @throws TypeError or RangeError, unless it is a number of milliseconds or undefined. Infinity is one. */
+export function checkTime(doing: string, name: string, value: unknown): void {
+  if (value === undefined) return;
+  if (typeof value !== "number") throw mustBe(doing, name, "a number of milliseconds", value);
+  if (!(value >= 0)) throw new RangeError(`Cannot ${doing}: ${name} must be a number from 0, not ${value}`);
 }
 
 /** Shows a value in a message, in short. */

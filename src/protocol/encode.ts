@@ -70,7 +70,7 @@ function unknownField(name: string): TypeError {
 }
 
 function addExtra(extra: unknown, lines: string[]): void {
-  if (typeof extra !== "object" || extra === null) throw mustBe("extra", "an object", extra);
+  if (typeof extra !== "object" || extra === null) throw mustBe("notify", "extra", "an object", extra);
   for (const [key, value] of Object.entries(extra)) {
     const name = `extra.${key}`;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
@@ -81,7 +81,7 @@ function addExtra(extra: unknown, lines: string[]): void {
     const maker = Object.hasOwn(DERIVED_KEYS, key) ? DERIVED_KEYS[key] : undefined;
     if (maker !== undefined) throw new TypeError(`Cannot notify: ${name} is not for extra: ${maker}`);
     if (typeof value === "string") checkLine(name, value);
-    else if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
+    else if (typeof value !== "number") throw mustBe("notify", name, "a string or a number", value);
     else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
     lines.push(formatAssignment(key, `${value}`));
   }

@@ -96,7 +96,7 @@ function flag(): Kind {
     format(value, name) {
       if (value === true) return "1";
       if (value === false) return undefined;
-      throw mustBe(name, "a boolean", value);
+      throw mustBe("notify", name, "a boolean", value);
     },
     parse: (text) => (text === "1" ? true : undefined),
   };
@@ -105,7 +105,7 @@ function flag(): Kind {
 function line(): Kind {
   return {
     format(value, name) {
-      if (typeof value !== "string") throw mustBe(name, "a string", value);
+      if (typeof value !== "string") throw mustBe("notify", name, "a string", value);
       checkLine(name, value);
       return value;
     },
@@ -116,7 +116,7 @@ function line(): Kind {
 function word(words: readonly string[]): Kind {
   return {
     format(value, name) {
-      if (!words.includes(value as string)) throw mustBe(name, `one of ${words.join(", ")}`, value);
+      if (!words.includes(value as string)) throw mustBe("notify", name, `one of ${words.join(", ")}`, value);
       return value as string;
     },
     parse: (text) => (words.includes(text) ? text : undefined),
@@ -126,7 +126,7 @@ function word(words: readonly string[]): Kind {
 function integer(min: number, max: number): Kind {
   return {
     format(value, name) {
-      checkInteger(name, value, min, max);
+      checkInteger("notify", name, value, min, max);
       return `${value}`;
     },
     parse(text) {
@@ -140,7 +140,7 @@ function integer(min: number, max: number): Kind {
 function time(): Kind {
   return {
     format(value, name) {
-      if (typeof value !== "number") throw mustBe(name, "a number of milliseconds", value);
+      if (typeof value !== "number") throw mustBe("notify", name, "a number of milliseconds", value);
       const usec = Math.round(value * 1000);
       if (!(value >= 0 && Number.isSafeInteger(usec))) {
         throw new RangeError(`Cannot notify: ${name} must be a finite number of milliseconds from 0, not ${value}`);
@@ -160,7 +160,7 @@ function watchdog(): Kind {
       if (value === true) return "1";
       if (value === "trigger") return value;
       if (value === false) return undefined;
-      throw mustBe(name, 'a boolean or "trigger"', value);
+      throw mustBe("notify", name, 'a boolean or "trigger"', value);
     },
     parse: (text) => (text === "1" ? true : text === "trigger" ? text : undefined),
   };

@@ -4,10 +4,9 @@ import { createMemfd } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { notifyRaw } from "../notify-raw.ts";
-import { mustBe, show } from "../protocol/check.ts";
+import { checkOptionNames, mustBe, show } from "../protocol/check.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
 import { formatAssignment } from "../protocol/wire.ts";
-import { checkOptionNames } from "../transport/send.ts";
 import { listenFds } from "./listen-fds.ts";
 
 export interface StoreOptions {
@@ -28,10 +27,11 @@ export interface StoreOptions {
  * storeFds([listener], { name: "http" });
  */
 export function storeFds(fds: readonly number[], options: StoreOptions = {}): boolean {
-  checkOptionNames(options, ["name", "poll"]);
+  checkOptionNames("store file descriptors", options, ["name", "poll"]);
   const { name, poll = true } = options;
-  if (!Array.isArray(fds) || fds.length === 0) throw mustBe("fds", "an array with a file descriptor", fds);
-  if (typeof poll !== "boolean") throw mustBe("poll", "a boolean", poll);
+  if (!Array.isArray(fds) || fds.length === 0)
+    throw mustBe("store file descriptors", "fds", "an array with a file descriptor", fds);
+  if (typeof poll !== "boolean") throw mustBe("store file descriptors", "poll", "a boolean", poll);
   const lines = ["FDSTORE=1"];
   if (name !== undefined) lines.push(formatAssignment("FDNAME", checkedName(name)));
   if (!poll) lines.push("FDPOLL=0");
@@ -63,7 +63,7 @@ export function removeFds(name: string): boolean {
 export function saveState(name: string, state: string | Uint8Array): boolean {
   checkedName(name);
   if (typeof state !== "string" && !(state instanceof Uint8Array))
-    throw mustBe("state", "a string or a Uint8Array", state);
+    throw mustBe("save the state", "state", "a string or a Uint8Array", state);
   if (process.env.NOTIFY_SOCKET === undefined) return false;
   const memfd = createMemfd(name);
   try {
@@ -100,8 +100,9 @@ export function loadState(name: string): Uint8Array | undefined {
 // --- internal ---
 
 function checkedName(name: unknown): string {
-  if (typeof name !== "string") throw mustBe("name", "a string", name);
+  if (typeof name !== "string") throw mustBe("use the fd store", "name", "a string", name);
   const why = whyNoFdName(name);
-  if (why !== undefined) throw new TypeError(`Cannot notify: ${show(name)} is no name for file descriptors: ${why}`);
+  if (why !== undefined)
+    throw new TypeError(`Cannot use the fd store: ${show(name)} is no name for file descriptors: ${why}`);
   return name;
 }

@@ -19,6 +19,7 @@ import { getSocketOption, isOpen, keepOnExec } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { readNumber } from "../environment.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
+import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
 /** What a socket is: what sd_is_socket(3) answers. */
 export interface SocketKind {
@@ -80,9 +81,6 @@ export function kindOf(fd: number): FdKind {
 }
 
 // --- internal ---
-
-/** sd_listen_fds(3): the first passed fd. */
-const SD_LISTEN_FDS_START = 3;
 
 const FAMILIES: Record<number, SocketKind["family"]> = {
   [AF_UNIX]: "unix",

@@ -1,10 +1,9 @@
 /** The life of a server as a unit: ready, reload, stop, watchdog, and what it says of itself meanwhile. */
 
 import { notify } from "../notify.ts";
-import { mustBe } from "../protocol/check.ts";
+import { checkFunction, checkOptionNames, checkTime } from "../protocol/check.ts";
 import type { State } from "../protocol/state.ts";
 import { attempt, firstLine, type OnError, reportToStderr } from "../report.ts";
-import { checkOptionNames } from "../transport/send.ts";
 import { startWatchdog } from "../watchdog.ts";
 
 /** Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http. */
@@ -245,18 +244,13 @@ function checkServer(server: unknown): asserts server is StoppableServer {
   }
 }
 
+/** What a mistake in the options keeps from being done. */
+const DOING = "manage the server";
+
 function checkOptions(options: ManageOptions): void {
   const functions = ["status", "reload", "stop", "healthy", "onError"] as const;
   const times = ["statusIntervalMs", "drainTimeoutMs"] as const;
-  checkOptionNames(options, [...functions, ...times]);
-  for (const name of functions) {
-    if (options[name] !== undefined && typeof options[name] !== "function")
-      throw mustBe(name, "a function", options[name]);
-  }
-  for (const name of times) {
-    const value = options[name];
-    if (value === undefined) continue;
-    if (typeof value !== "number") throw mustBe(name, "a number of milliseconds", value);
-    if (!(value >= 0)) throw new RangeError(`Cannot manage the server: ${name} must be a number from 0, not ${value}`);
-  }
+  checkOptionNames(DOING, options, [...functions, ...times]);
+  for (const name of functions) checkFunction(DOING, name, options[name]);
+  for (const name of times) checkTime(DOING, name, options[name]);
 }

@@ -6,8 +6,7 @@
 import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { listen } from "../../ffi/process.ts";
 import * as sys from "../../ffi/syscalls.ts";
-import { mustBe } from "../protocol/check.ts";
-import { checkOptionNames } from "../transport/send.ts";
+import { checkOptionNames, mustBe } from "../protocol/check.ts";
 import { storeFds } from "./fd-store.ts";
 import { type ListenFd, listenFds } from "./listen-fds.ts";
 
@@ -50,9 +49,9 @@ export interface FetchServer extends Disposable {
  * const server = await serve({ port: 3000, fetch: () => new Response("Hello\n") });
  */
 export async function serve(options: ServeOptions): Promise<FetchServer> {
-  checkOptionNames(options, ["fetch", "name", "port", "hostname", "unix"]);
+  checkOptionNames("serve", options, ["fetch", "name", "port", "hostname", "unix"]);
   const { fetch, name = "http" } = options;
-  if (typeof fetch !== "function") throw mustBe("fetch", "a function", fetch);
+  if (typeof fetch !== "function") throw mustBe("serve", "fetch", "a function", fetch);
   const passed = listenFds().find((candidate) => candidate.name === name && isListener(candidate));
   const fd = passed?.fd ?? openListener(options);
   if (!passed) storeFds([fd], { name });

@@ -5,7 +5,8 @@
 
 import { SystemError } from "../../ffi/errors.ts";
 import { node } from "../bun/node.ts";
-import type { SendOptions } from "./send.ts";
+import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
+import type { SendOptions } from "./options.ts";
 
 /**
  * Writes a message to the passed socket, as this process and without fds. Returns false where there is no such socket, or the
@@ -29,9 +30,6 @@ export function sendByPassedSocket(message: string | Uint8Array, options: SendOp
 }
 
 // --- internal ---
-
-/** sd_listen_fds_with_names(3): the first passed fd. */
-const SD_LISTEN_FDS_START = 3;
 
 /** The passed fd whose name is "notify"; undefined when there is none, or all are meant for another process. */
 function passedSocket(): number | undefined {

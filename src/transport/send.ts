@@ -13,26 +13,11 @@ import {
 } from "../../ffi/constants.ts";
 import { isErrno, systemError } from "../../ffi/errno.ts";
 import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
-import { type Control, SCM_MAX_FD } from "../../ffi/structs.ts";
+import type { Control } from "../../ffi/structs.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { parseAddress } from "../protocol/address.ts";
-import { checkInteger, mustBe, show } from "../protocol/check.ts";
 import { type Connection, connect, finish } from "./connection.ts";
-
-/** How a message is sent. */
-export interface SendOptions {
-  /** The process that is to appear as the sender, where the privilege to say so is there; default: this one. */
-  pid?: number | undefined;
-  /** File descriptors to send along, at most 253. They stay open here. */
-  fds?: readonly number[] | undefined;
-  /** Where to send it; default: $NOTIFY_SOCKET. */
-  socket?: string | undefined;
-}
-
-/** The service manager's address; undefined when this process is not supervised. */
-export function managerAddress(options: SendOptions | undefined): string | undefined {
-  return options?.socket ?? process.env.NOTIFY_SOCKET;
-}
+import type { SendOptions } from "./options.ts";
 
 /**
  * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
@@ -47,40 +32,6 @@ export function send(message: string | Uint8Array, to: string, options?: SendOpt
     if (!(error instanceof FFIUnavailableError)) throw error;
     const { sendByPassedSocket } = require("./passed-socket.ts") as typeof import("./passed-socket.ts");
     if (!sendByPassedSocket(message, options)) throw error;
-  }
-}
-
-/**
- * Checks the options and returns a copy of them, which nobody changes any more.
- *
- * @throws TypeError or RangeError that names the option, when it can't be one.
- */
-export function checkSendOptions<Options extends SendOptions>(
-  options: Options | undefined,
-  names: readonly (keyof Options & string)[],
-): SendOptions | undefined {
-  if (options === undefined) return undefined;
-  if (typeof options !== "object" || options === null) throw mustBe("the options", "an object", options);
-  checkOptionNames(options, names);
-  const { pid, socket, fds: list } = options;
-  if (pid !== undefined) checkInteger("pid", pid, 1, 0x7fffffff);
-  if (socket !== undefined && typeof socket !== "string") throw mustBe("socket", "a string", socket);
-  if (list === undefined) return { pid, socket };
-  if (!Array.isArray(list)) throw mustBe("fds", "an array of file descriptors", list);
-  const fds = [...list];
-  if (fds.length > SCM_MAX_FD) {
-    throw new RangeError(`Cannot notify: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
-  }
-  for (let i = 0; i < fds.length; i++) checkInteger(`fds[${i}]`, fds[i], 0, 0x7fffffff);
-  return { pid, socket, fds };
-}
-
-/** @throws TypeError when there is an option of another name. */
-export function checkOptionNames(options: object | undefined, names: readonly string[]): void {
-  for (const name in options) {
-    if (!names.includes(name)) {
-      throw new TypeError(`Cannot notify: no option ${show(name)}: there are ${names.join(", ")}`);
-    }
   }
 }
 

@@ -6,7 +6,7 @@ import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import type { State } from "../../protocol/state.ts";
 import { attempt, reportToStderr } from "../../report.ts";
-import { managerAddress } from "../../transport/send.ts";
+import { managerAddress } from "../../transport/options.ts";
 import { watchdogTimeoutMs } from "../../watchdog.ts";
 
 /** Tells the manager, if there is one. That it can't be told is no reason to end. */

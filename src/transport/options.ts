@@ -1,0 +1,44 @@
+/** How and where a message is sent: what the callers of the library may choose. */
+
+import { SCM_MAX_FD } from "../../ffi/structs.ts";
+import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";
+
+/** How a message is sent. */
+export interface SendOptions {
+  /** The process that is to appear as the sender, where the privilege to say so is there; default: this one. */
+  pid?: number | undefined;
+  /** File descriptors to send along, at most 253. They stay open here. */
+  fds?: readonly number[] | undefined;
+  /** Where to send it; default: $NOTIFY_SOCKET. */
+  socket?: string | undefined;
+}
+
+/** The service manager's address; undefined when this process is not supervised. */
+export function managerAddress(options: SendOptions | undefined): string | undefined {
+  return options?.socket ?? process.env.NOTIFY_SOCKET;
+}
+
+/**
+ * Checks the options and returns a copy of them, which nobody changes any more.
+ *
+ * @throws TypeError or RangeError that names the option, when it can't be one.
+ */
+export function checkSendOptions<Options extends SendOptions>(
+  doing: string,
+  options: Options | undefined,
+  names: readonly (keyof Options & string)[],
+): SendOptions | undefined {
+  if (options === undefined) return undefined;
+  checkOptionNames(doing, options, names);
+  const { pid, socket, fds: list } = options;
+  if (pid !== undefined) checkInteger(doing, "pid", pid, 1, 0x7fffffff);
+  if (socket !== undefined && typeof socket !== "string") throw mustBe(doing, "socket", "a string", socket);
+  if (list === undefined) return { pid, socket };
+  if (!Array.isArray(list)) throw mustBe(doing, "fds", "an array of file descriptors", list);
+  const fds = [...list];
+  if (fds.length > SCM_MAX_FD) {
+    throw new RangeError(`Cannot ${doing}: fds has ${fds.length} file descriptors, and a message takes ${SCM_MAX_FD}`);
+  }
+  for (let i = 0; i < fds.length; i++) checkInteger(doing, `fds[${i}]`, fds[i], 0, 0x7fffffff);
+  return { pid, socket, fds };
+}
