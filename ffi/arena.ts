@@ -9,8 +9,10 @@ import { type Address, allocate } from "./libc.ts";
 export interface Arena {
   address: Address;
   view: DataView;
-  /** The bytes of the message. */
-  payload: Uint8Array;
+  /** The bytes of the message to send. */
+  outgoing: Uint8Array;
+  /** Those of the message, or the file, that was read last. */
+  incoming: Uint8Array;
 }
 
 /** Where each struct lies in the arena; test/arena.test.ts sees that none reaches into the next. */
@@ -26,18 +28,22 @@ export const at = {
   /** Of what is received, which are always the same. */
   receivedMsghdr: 400,
   receivedIovec: 464,
+  /** Control data is written and read at once, around one call. */
   control: 512,
-  payload: 4096,
+  outgoing: 4096,
 } as const;
 
 /** How many fds one poll(2) takes. */
 export const MAX_POLLFDS = 4;
 
 /**
- * Room for one message. A send buffer of 8 MiB, which Linux doubles, takes less than this. A worker has less room, because its
+ * Room for one message in each direction. A send buffer of 8 MiB, which Linux doubles, takes less than this. A worker has less room, because its
  * mapping stays when it ends.
  */
 export const PAYLOAD_SIZE = Bun.isMainThread ? 16 << 20 : 2 << 20;
+
+/** Where the incoming bytes lie. */
+export const INCOMING = at.outgoing + PAYLOAD_SIZE;
 
 /** Returns the arena; maps it at the first call. */
 export function arena(): Arena {
@@ -50,6 +56,11 @@ export function arena(): Arena {
 let mapped: Arena | undefined;
 
 function map(): Arena {
-  const { address, buffer } = allocate(at.payload + PAYLOAD_SIZE);
-  return { address, view: new DataView(buffer), payload: new Uint8Array(buffer, at.payload) };
+  const { address, buffer } = allocate(INCOMING + PAYLOAD_SIZE);
+  return {
+    address,
+    view: new DataView(buffer),
+    outgoing: new Uint8Array(buffer, at.outgoing, PAYLOAD_SIZE),
+    incoming: new Uint8Array(buffer, INCOMING, PAYLOAD_SIZE),
+  };
 }

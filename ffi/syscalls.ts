@@ -1,9 +1,9 @@
 /**
  * System calls with JavaScript's types. Each throws a SystemError that carries `address`, when one is given, and is
- * called again when a signal interrupted it.
+ * called again when a signal interrupted it; but not close(2), which has closed the fd by then.
  */
 
-import { arena, at, MAX_POLLFDS, PAYLOAD_SIZE } from "./arena.ts";
+import { arena, at, INCOMING, MAX_POLLFDS, PAYLOAD_SIZE } from "./arena.ts";
 import {
   CLOCK_MONOTONIC,
   EAGAIN,
@@ -24,7 +24,7 @@ import {
   SOL_SOCKET,
   SYS_pidfd_open,
 } from "./constants.ts";
-import { check, systemError } from "./errno.ts";
+import { systemError } from "./errno.ts";
 import { errno, libc } from "./libc.ts";
 import {
   CONTROL_SIZE,
@@ -46,7 +46,7 @@ import {
 
 /** socket(2), close-on-exec. */
 export function socket(domain: number, type: number, address?: string): number {
-  return check(libc().socket(domain, type | SOCK_CLOEXEC, 0), "socket", address);
+  return retry(() => libc().socket(domain, type | SOCK_CLOEXEC, 0), "socket", address);
 }
 
 /** connect(2). `address` names what `to` says, for the error. */
@@ -60,62 +60,59 @@ export function connect(fd: number, to: SocketAddress, address?: string): void {
 export function bind(fd: number, to: SocketAddress, address?: string): void {
   const { address: base, view } = arena();
   const length = writeSocketAddress(view, at.socketAddress, to);
-  check(libc().bind(fd, base + at.socketAddress, length), "bind", address);
+  retry(() => libc().bind(fd, base + at.socketAddress, length), "bind", address);
 }
 
 /** setsockopt(2) of an int at SOL_SOCKET. */
 export function setSocketOption(fd: number, option: number, value: number): void {
   const { address, view } = arena();
   view.setInt32(at.ints, value, true);
-  check(libc().setsockopt(fd, SOL_SOCKET, option, address + at.ints, 4), "setsockopt");
+  retry(() => libc().setsockopt(fd, SOL_SOCKET, option, address + at.ints, 4), "setsockopt");
 }
 
 /** getsockopt(2) of an int at SOL_SOCKET. */
 export function getSocketOption(fd: number, option: number): number {
   const { address, view } = arena();
   view.setInt32(at.ints + 4, 4, true);
-  check(libc().getsockopt(fd, SOL_SOCKET, option, address + at.ints, address + at.ints + 4), "getsockopt");
+  retry(() => libc().getsockopt(fd, SOL_SOCKET, option, address + at.ints, address + at.ints + 4), "getsockopt");
   return view.getInt32(at.ints, true);
 }
 
 /** shutdown(2). */
 export function shutdown(fd: number, how: number, address?: string): void {
-  check(libc().shutdown(fd, how), "shutdown", address);
+  retry(() => libc().shutdown(fd, how), "shutdown", address);
 }
 
 // --- messages ---
 
 /**
  * Puts the bytes that the next send() or sendmsg() is to send into the arena, and returns how many they are. A string is
- * encoded as UTF-8, and only when it is another one than the last.
+ * encoded as UTF-8, and only when it is another one than the last: nothing else writes there.
  *
  * @throws RangeError when they are more than PAYLOAD_SIZE.
  */
 export function setPayload(data: string | Uint8Array): number {
   if (data === encoded) return encodedLength;
-  const { payload } = arena();
+  const { outgoing } = arena();
   encoded = undefined;
   if (typeof data === "string") {
-    const { read, written } = encoder.encodeInto(data, payload);
+    const { read, written } = encoder.encodeInto(data, outgoing);
     if (read < data.length) throw tooLong();
     encoded = data;
     encodedLength = written;
     return written;
   }
-  if (data.length > payload.length) throw tooLong();
-  payload.set(data);
+  if (data.length > outgoing.length) throw tooLong();
+  outgoing.set(data);
   return data.length;
 }
 
 /** send(2) of the payload's first `length` bytes. Returns how many were sent. */
 export function send(fd: number, length: number, flags: number, address?: string): number {
-  const base = arena().address + at.payload;
-  for (;;) {
-    const sent = libc().send(fd, base, length, flags);
-    if (sent !== -1) return sent;
-    const error = errno();
-    if (error !== EINTR) throw systemError(error, "send", address);
-  }
+  const base = arena().address + at.outgoing;
+  // The one call that is worth it: a function is made for another only where it is needed.
+  const sent = libc().send(fd, base, length, flags);
+  return sent === -1 ? retry(() => libc().send(fd, base, length, flags), "send", address) : sent;
 }
 
 /** sendmsg(2) of the payload's bytes from `start` to `end`, with fds and credentials. Returns how many were sent. */
@@ -129,7 +126,7 @@ export function sendmsg(
 ): number {
   const { address: base, view } = arena();
   const controlLength = writeControl(view, at.control, control);
-  writeIovec(view, at.iovec, base + at.payload + start, end - start);
+  writeIovec(view, at.iovec, base + at.outgoing + start, end - start);
   writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, controlLength);
   return retry(() => libc().sendmsg(fd, base + at.msghdr, flags), "sendmsg", address);
 }
@@ -156,7 +153,7 @@ export function tryRecvmsg(fd: number): Received | undefined {
 
 /** open(2) with O_PATH: a reference to a file of any kind, without access to it. */
 export function openPath(path: string): number {
-  return check(libc().open(path, O_PATH | O_CLOEXEC), "open", path);
+  return retry(() => libc().open(path, O_PATH | O_CLOEXEC), "open", path);
 }
 
 /**
@@ -164,14 +161,13 @@ export function openPath(path: string): number {
  * because that has to be loaded first.
  */
 export function readFile(path: string): Uint8Array {
-  const { address, payload } = arena();
-  encoded = undefined;
-  const fd = check(libc().open(path, O_RDONLY | O_CLOEXEC), "open", path);
+  const { address, incoming } = arena();
+  const fd = retry(() => libc().open(path, O_RDONLY | O_CLOEXEC), "open", path);
   try {
     let length = 0;
     for (;;) {
-      const read = check(libc().read(fd, address + at.payload + length, PAYLOAD_SIZE - length), "read", path);
-      if (read === 0) return payload.slice(0, length);
+      const read = retry(() => libc().read(fd, address + INCOMING + length, PAYLOAD_SIZE - length), "read", path);
+      if (read === 0) return incoming.slice(0, length);
       length += read;
     }
   } finally {
@@ -181,19 +177,19 @@ export function readFile(path: string): Uint8Array {
 
 /** close(2). */
 export function close(fd: number): void {
-  check(libc().close(fd), "close");
+  if (libc().close(fd) === -1 && errno() !== EINTR) throw systemError(errno(), "close");
 }
 
 /** pipe2(2) with O_CLOEXEC: [read end, write end]. */
 export function pipe(): [number, number] {
   const { address, view } = arena();
-  check(libc().pipe2(address + at.ints, O_CLOEXEC), "pipe2");
+  retry(() => libc().pipe2(address + at.ints, O_CLOEXEC), "pipe2");
   return [view.getInt32(at.ints, true), view.getInt32(at.ints + 4, true)];
 }
 
 /** fcntl(2): another fd for the same open file, close-on-exec. */
 export function duplicate(fd: number): number {
-  return check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl");
+  return retry(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl");
 }
 
 /** fcntl(2): whether the fd is open. */
@@ -203,13 +199,13 @@ export function isOpen(fd: number): boolean {
 
 /** fcntl(2): whether a program that is executed does not have the fd. */
 export function isCloseOnExec(fd: number): boolean {
-  return (check(libc().fcntl(fd, F_GETFD, 0), "fcntl") & FD_CLOEXEC) !== 0;
+  return (retry(() => libc().fcntl(fd, F_GETFD, 0), "fcntl") & FD_CLOEXEC) !== 0;
 }
 
 /** fcntl(2): clears FD_CLOEXEC, or sets it: whether a program that is executed has the fd too. */
 export function keepOnExec(fd: number, keep: boolean): void {
-  const flags = check(libc().fcntl(fd, F_GETFD, 0), "fcntl");
-  check(libc().fcntl(fd, F_SETFD, keep ? flags & ~FD_CLOEXEC : flags | FD_CLOEXEC), "fcntl");
+  const flags = retry(() => libc().fcntl(fd, F_GETFD, 0), "fcntl");
+  retry(() => libc().fcntl(fd, F_SETFD, keep ? flags & ~FD_CLOEXEC : flags | FD_CLOEXEC), "fcntl");
 }
 
 /** poll(2) of one fd until `timeoutMs` (Infinity: for ever). Returns revents, or 0 when the time is up. */
@@ -224,22 +220,19 @@ export function pollAll(fds: readonly number[], events: number, timeoutMs: numbe
   const { address, view } = arena();
   const place = (i: number) => at.pollfds + i * pollfd.size;
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
+  const wait = () => {
     for (let i = 0; i < fds.length; i++) {
       view.setInt32(place(i) + pollfd.fd, fds[i] as number, true);
       view.setInt16(place(i) + pollfd.events, events, true);
       view.setInt16(place(i) + pollfd.revents, 0, true);
     }
-    const left = Math.max(0, Math.ceil(deadline - performance.now()));
-    const ready = libc().poll(address + at.pollfds, fds.length, left > 0x7fffffff ? -1 : left);
-    if (ready !== -1) {
-      const revents: number[] = [];
-      for (let i = 0; i < fds.length; i++) revents.push(view.getInt16(place(i) + pollfd.revents, true));
-      return revents;
-    }
-    const error = errno();
-    if (error !== EINTR) throw systemError(error, "poll");
-  }
+    const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
+    return libc().poll(address + at.pollfds, fds.length, leftMs > MAX_POLL_MS ? -1 : leftMs);
+  };
+  retry(wait, "poll");
+  const revents: number[] = [];
+  for (let i = 0; i < fds.length; i++) revents.push(view.getInt16(place(i) + pollfd.revents, true));
+  return revents;
 }
 
 // --- processes and time ---
@@ -252,7 +245,7 @@ export function getppid(): number {
 /** clock_gettime(2) of CLOCK_MONOTONIC, in microseconds. */
 export function monotonicUsec(): number {
   const { address, view } = arena();
-  check(libc().clock_gettime(CLOCK_MONOTONIC, address + at.timespec), "clock_gettime");
+  retry(() => libc().clock_gettime(CLOCK_MONOTONIC, address + at.timespec), "clock_gettime");
   const seconds = view.getBigInt64(at.timespec + timespec.tv_sec, true);
   const nanoseconds = view.getBigInt64(at.timespec + timespec.tv_nsec, true);
   return Number(seconds * 1_000_000n + nanoseconds / 1000n);
@@ -260,13 +253,13 @@ export function monotonicUsec(): number {
 
 /** pidfd_open(2). */
 export function pidfdOpen(pid: number): number {
-  return check(libc().syscall(SYS_pidfd_open, pid, 0), "pidfd_open", `process ${pid}`);
+  return retry(() => libc().syscall(SYS_pidfd_open, pid, 0), "pidfd_open", `process ${pid}`);
 }
 
 /** The inode number of a pidfd, which identifies a process for ever; undefined before Linux 6.9, which has no pidfs. */
 export function pidfdInode(pidfd: number): bigint | undefined {
   const { address, view } = arena();
-  check(libc().fstatfs(pidfd, address + at.statfs), "fstatfs");
+  retry(() => libc().fstatfs(pidfd, address + at.statfs), "fstatfs");
   if (view.getBigInt64(at.statfs + statfs.f_type, true) !== BigInt(PID_FS_MAGIC)) return undefined;
   // struct stat differs between architectures, and node:fs knows it; loaded here because few messages need it.
   const { fstatSync } = require("node:fs") as typeof import("node:fs");
@@ -282,36 +275,33 @@ let encodedLength = 0;
 
 let readyToReceive = false;
 
+/** INT_MAX of <limits.h>: the longest time that poll(2) takes. */
+const MAX_POLL_MS = 0x7fffffff;
+
 function receive(fd: number, flags: number): Received | undefined {
-  const { address: base, view, payload } = arena();
-  encoded = undefined;
+  const { address: base, view, incoming } = arena();
   if (!readyToReceive) {
-    writeIovec(view, at.receivedIovec, base + at.payload, PAYLOAD_SIZE);
+    writeIovec(view, at.receivedIovec, base + INCOMING, PAYLOAD_SIZE);
     writeMsghdr(view, at.receivedMsghdr, base + at.receivedIovec, base + at.control, CONTROL_SIZE);
     readyToReceive = true;
   }
-  let length: number;
-  do {
-    resetMsghdr(view, at.receivedMsghdr, CONTROL_SIZE);
-    length = libc().recvmsg(fd, base + at.receivedMsghdr, flags | MSG_CMSG_CLOEXEC);
-    const error = length === -1 ? errno() : 0;
-    if (error === EAGAIN) return undefined;
-    if (error !== 0 && error !== EINTR) throw systemError(error, "recvmsg");
-  } while (length === -1);
-  const { fds, credentials } = readControl(
-    view,
-    at.control,
-    view.getUint32(at.receivedMsghdr + msghdr.msg_controllen, true),
-  );
+  resetMsghdr(view, at.receivedMsghdr, CONTROL_SIZE);
+  const call = () => libc().recvmsg(fd, base + at.receivedMsghdr, flags | MSG_CMSG_CLOEXEC);
+  const length = retry(call, "recvmsg", undefined, EAGAIN);
+  if (length === -1) return undefined;
+  const controlLength = view.getUint32(at.receivedMsghdr + msghdr.msg_controllen, true);
+  const { fds, credentials } = readControl(view, at.control, controlLength);
   const received = view.getInt32(at.receivedMsghdr + msghdr.msg_flags, true);
-  return { fds, credentials, data: payload.slice(0, length), truncated: (received & (MSG_TRUNC | MSG_CTRUNC)) !== 0 };
+  return { fds, credentials, data: incoming.slice(0, length), truncated: (received & (MSG_TRUNC | MSG_CTRUNC)) !== 0 };
 }
 
-function retry(call: () => number, syscall: string, address?: string): number {
+/** Calls until no signal interrupts it. Returns the result; -1 for the `expected` error. @throws SystemError for another */
+function retry(call: () => number, syscall: string, address?: string, expected?: number): number {
   for (;;) {
     const result = call();
     if (result !== -1) return result;
     const error = errno();
+    if (error === expected) return -1;
     if (error !== EINTR) throw systemError(error, syscall, address);
   }
 }

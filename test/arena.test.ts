@@ -14,7 +14,7 @@ test("no struct of the arena reaches into the next, and each is aligned", () => 
     receivedMsghdr: msghdr.size,
     receivedIovec: iovec.size,
     control: CONTROL_SIZE,
-    payload: 0,
+    outgoing: 0,
   };
   const places = Object.entries(at).sort(([, a], [, b]) => a - b);
   for (const [i, [name, offset]] of places.entries()) {

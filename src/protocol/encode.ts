@@ -1,7 +1,7 @@
 /** From the object to the text of a message. */
 
 import { checkLine, mustBe, show } from "./check.ts";
-import { type Companion, type Facts, FIELDS, type Field, fieldOf, fieldOfKey } from "./fields.ts";
+import { type Facts, FIELDS, type Field, fieldOf, fieldOfKey } from "./fields.ts";
 import { COMPANION_KEYS } from "./keys.ts";
 import type { State } from "./state.ts";
 import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
@@ -13,32 +13,21 @@ import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
  * @throws TypeError or RangeError that names the field, when a value can't be sent or PID 1 would drop the message.
  */
 export function encode(state: State, facts: Facts): string {
-  const lines: string[] = [];
-  let pending: Pending[] | undefined;
-  for (const { name, key, format, companion } of givenFields(state)) {
-    const value = state[name];
-    const text = format(value, name);
-    if (text === undefined) continue;
-    lines.push(formatAssignment(key, text));
-    if (!companion) continue;
-    pending ??= [];
-    pending.push({ place: lines.push("") - 1, value, companion });
-  }
-  if (state.extra !== undefined) addExtra(state.extra, lines);
-  if (lines.length === 0) throw new TypeError("Cannot notify: nothing to say: no field of the state is set");
-  const text = lines.length === 1 ? (lines[0] as string) : lines.join("\n");
-  checkLength(text, pending);
-  return pending ? withPending(lines, pending, facts) : text;
+  const fields = givenFields(state);
+  const text = write(fields, state, LONGEST);
+  if (text === "") throw new TypeError("Cannot notify: nothing to say: no field of the state is set");
+  checkLength(text);
+  return fields.some(({ companion }) => companion) ? write(fields, state, facts) : text;
 }
 
 // --- internal ---
 
-/** A line that the system is asked for when everything is checked. */
-interface Pending {
-  place: number;
-  value: unknown;
-  companion: Companion;
-}
+/** Stands in for the system until everything is checked: the longest that it can say. */
+const LONGEST: Facts = {
+  monotonicUsec: () => Number.MAX_SAFE_INTEGER,
+  // UINT64_MAX of <stdint.h>
+  pidfdInode: () => 0xffff_ffff_ffff_ffffn,
+};
 
 /** Keys that are not a field's own, and what makes them. */
 const DERIVED_KEYS: Record<string, string> = {
@@ -62,6 +51,21 @@ function givenFields(state: State): Field[] {
   return given.length > 1 ? given.sort((a, b) => a.rank - b.rank) : given;
 }
 
+/** Returns the assignments, a line each. */
+function write(fields: readonly Field[], state: State, facts: Facts): string {
+  let text = "";
+  const add = (line: string | undefined) => {
+    if (line !== undefined) text = text === "" ? line : `${text}\n${line}`;
+  };
+  for (const { name, assign, companion } of fields) {
+    const line = assign(state[name], name);
+    add(line);
+    if (line !== undefined && companion) add(companion(state[name], facts));
+  }
+  if (state.extra !== undefined) for (const line of assignExtra(state.extra)) add(line);
+  return text;
+}
+
 function unknownField(name: string): TypeError {
   const names = [...FIELDS.map(({ name }) => name), "extra"];
   const meant = fieldOfKey(name)?.name ?? names.find((known) => known.toLowerCase() === name.toLowerCase());
@@ -69,9 +73,9 @@ function unknownField(name: string): TypeError {
   return new TypeError(`Cannot notify: the state has no field ${show(name)}: ${hint}`);
 }
 
-function addExtra(extra: unknown, lines: string[]): void {
+function assignExtra(extra: unknown): string[] {
   if (typeof extra !== "object" || extra === null) throw mustBe("notify", "extra", "an object", extra);
-  for (const [key, value] of Object.entries(extra)) {
+  return Object.entries(extra).map(([key, value]) => {
     const name = `extra.${key}`;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
       throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
@@ -83,17 +87,15 @@ function addExtra(extra: unknown, lines: string[]): void {
     if (typeof value === "string") checkLine(name, value);
     else if (typeof value !== "number") throw mustBe("notify", name, "a string or a number", value);
     else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
-    lines.push(formatAssignment(key, `${value}`));
-  }
+    return formatAssignment(key, `${value}`);
+  });
 }
 
-/** @throws RangeError when the message, with what is pending, can be longer than PID 1 reads. */
-function checkLength(text: string, pending: readonly Pending[] = []): void {
-  let more = 0;
-  for (const { companion } of pending) more += companion.key.length + "=".length + companion.maxLength;
+/** @throws RangeError when PID 1 would not read all of it. */
+function checkLength(text: string): void {
   // UTF-8 takes at most three bytes for a UTF-16 unit, so most messages need not be measured.
-  if (text.length * 3 + more <= MAX_MESSAGE_LENGTH) return;
-  const length = Buffer.byteLength(text) + more;
+  if (text.length * 3 <= MAX_MESSAGE_LENGTH) return;
+  const length = Buffer.byteLength(text);
   if (length <= MAX_MESSAGE_LENGTH) return;
   const [longest = ""] = text.split("\n").sort((a, b) => b.length - a.length);
   const key = longest.slice(0, longest.indexOf("="));
@@ -101,13 +103,4 @@ function checkLength(text: string, pending: readonly Pending[] = []): void {
     `Cannot notify: the message is ${length} bytes long, and the service manager drops one of more than ` +
       `${MAX_MESSAGE_LENGTH}; shorten ${fieldOfKey(key)?.name ?? `extra.${key}`}`,
   );
-}
-
-/** Asks the system for what is pending, and returns the whole message. */
-function withPending(lines: string[], pending: readonly Pending[], facts: Facts): string {
-  for (const { place, value, companion } of pending) {
-    const text = companion.format(value, facts);
-    if (text !== undefined) lines[place] = formatAssignment(companion.key, text);
-  }
-  return lines.filter((line) => line !== "").join("\n");
 }

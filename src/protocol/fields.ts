@@ -3,26 +3,19 @@
 import { checkInteger, checkLine, mustBe } from "./check.ts";
 import { COMPANION_KEYS, KEYS } from "./keys.ts";
 import type { FieldName } from "./state.ts";
+import { formatAssignment } from "./wire.ts";
 
 export interface Field {
   name: FieldName;
   key: string;
   /** Its place among the fields of a message. */
   rank: number;
-  /** Returns what stands after the "="; undefined when the field says nothing. @throws TypeError or RangeError */
-  format(value: unknown, name: string): string | undefined;
+  /** Returns the assignment; undefined when the field says nothing. @throws TypeError or RangeError */
+  assign(value: unknown, name: string): string | undefined;
   /** Returns the value of the field; undefined when the text is none. */
   parse(text: string): unknown;
-  companion?: Companion;
-}
-
-/** An assignment that goes with a field, and is the system's to know. */
-export interface Companion {
-  key: string;
-  /** The length of the longest value. */
-  maxLength: number;
-  /** Returns what stands after the "="; undefined when the system doesn't know. */
-  format(value: unknown, facts: Facts): string | undefined;
+  /** Returns the assignment that goes with it, and is the system's to know; undefined when that doesn't. */
+  companion?: ((value: unknown, facts: Facts) => string | undefined) | undefined;
 }
 
 /** What the encoder has to ask the system: it does so for the fields that need it. */
@@ -33,41 +26,38 @@ export interface Facts {
   pidfdInode(pid: number): bigint | undefined;
 }
 
-type Kind = Pick<Field, "format" | "parse">;
+type Kind = Pick<Field, "assign" | "parse">;
 
-const KINDS: Record<FieldName, Kind> = {
-  reloading: flag(),
-  ready: flag(),
-  stopping: flag(),
-  status: line(),
+const KINDS: Record<FieldName, (key: string) => Kind> = {
+  reloading: flag,
+  ready: flag,
+  stopping: flag,
+  status: line,
   mainPid: integer(1, 0x7fffffff),
-  notifyAccess: word(["none", "main", "exec", "all"]),
+  notifyAccess: word("none", "main", "exec", "all"),
   errno: integer(0, 4095),
-  busError: line(),
-  varlinkError: line(),
+  busError: line,
+  varlinkError: line,
   exitStatus: integer(0, 255),
-  watchdog: watchdog(),
-  watchdogTimeoutMs: time(),
-  extendTimeoutMs: time(),
-  restartReset: flag(),
+  watchdog,
+  watchdogTimeoutMs: time,
+  extendTimeoutMs: time,
+  restartReset: flag,
 };
 
-const COMPANIONS: Partial<Record<FieldName, Omit<Companion, "key">>> = {
-  reloading: {
-    maxLength: `${Number.MAX_SAFE_INTEGER}`.length,
-    format: (_, facts) => `${facts.monotonicUsec()}`,
-  },
-  mainPid: {
-    // UINT64_MAX of <stdint.h>
-    maxLength: "18446744073709551615".length,
-    format: (pid, facts) => facts.pidfdInode(pid as number)?.toString(),
+const COMPANIONS: Partial<Record<FieldName, Field["companion"]>> = {
+  reloading: (_, facts) => `${COMPANION_KEYS.reloading}=${facts.monotonicUsec()}`,
+  mainPid(pid, facts) {
+    const inode = facts.pidfdInode(pid as number);
+    return inode === undefined ? undefined : `${COMPANION_KEYS.mainPid}=${inode}`;
   },
 };
 
 /** Every field, in the order in which they are sent. */
-export const FIELDS: readonly Field[] = Object.entries(KEYS).map(([name, key], rank) =>
-  makeField(name as FieldName, key, rank),
-);
+export const FIELDS: readonly Field[] = Object.entries(KEYS).map(([text, key], rank) => {
+  const name = text as FieldName;
+  return { name, key, rank, ...KINDS[name](key), companion: COMPANIONS[name] };
+});
 
 const fieldsByName = new Map<string, Field>(FIELDS.map((field) => [field.name, field]));
 const fieldsByKey = new Map<string, Field>(FIELDS.map((field) => [field.key, field]));
@@ -84,17 +74,11 @@ export function fieldOfKey(key: string): Field | undefined {
 
 // --- internal ---
 
-function makeField(name: FieldName, key: string, rank: number): Field {
-  const companion = COMPANIONS[name];
-  const field: Field = { name, key, rank, ...KINDS[name] };
-  if (companion) field.companion = { key: COMPANION_KEYS[name as keyof typeof COMPANION_KEYS], ...companion };
-  return field;
-}
-
-function flag(): Kind {
+function flag(key: string): Kind {
+  const on = formatAssignment(key, "1");
   return {
-    format(value, name) {
-      if (value === true) return "1";
+    assign(value, name) {
+      if (value === true) return on;
       if (value === false) return undefined;
       throw mustBe("notify", name, "a boolean", value);
     },
@@ -102,50 +86,50 @@ function flag(): Kind {
   };
 }
 
-function line(): Kind {
+function line(key: string): Kind {
   return {
-    format(value, name) {
+    assign(value, name) {
       if (typeof value !== "string") throw mustBe("notify", name, "a string", value);
       checkLine(name, value);
-      return value;
+      return formatAssignment(key, value);
     },
     parse: (text) => text,
   };
 }
 
-function word(words: readonly string[]): Kind {
-  return {
-    format(value, name) {
+function word(...words: string[]): (key: string) => Kind {
+  return (key) => ({
+    assign(value, name) {
       if (!words.includes(value as string)) throw mustBe("notify", name, `one of ${words.join(", ")}`, value);
-      return value as string;
+      return formatAssignment(key, value as string);
     },
     parse: (text) => (words.includes(text) ? text : undefined),
-  };
+  });
 }
 
-function integer(min: number, max: number): Kind {
-  return {
-    format(value, name) {
+function integer(min: number, max: number): (key: string) => Kind {
+  return (key) => ({
+    assign(value, name) {
       checkInteger("notify", name, value, min, max);
-      return `${value}`;
+      return formatAssignment(key, `${value}`);
     },
     parse(text) {
       const value = parseNumber(text);
       return value !== undefined && value >= min && value <= max ? value : undefined;
     },
-  };
+  });
 }
 
 /** Milliseconds here, microseconds on the wire. */
-function time(): Kind {
+function time(key: string): Kind {
   return {
-    format(value, name) {
+    assign(value, name) {
       if (typeof value !== "number") throw mustBe("notify", name, "a number of milliseconds", value);
       const usec = Math.round(value * 1000);
       if (!(value >= 0 && Number.isSafeInteger(usec))) {
         throw new RangeError(`Cannot notify: ${name} must be a finite number of milliseconds from 0, not ${value}`);
       }
-      return `${usec}`;
+      return formatAssignment(key, `${usec}`);
     },
     parse(text) {
       const usec = parseNumber(text);
@@ -154,12 +138,12 @@ function time(): Kind {
   };
 }
 
-function watchdog(): Kind {
+function watchdog(key: string): Kind {
+  const { assign } = flag(key);
   return {
-    format(value, name) {
-      if (value === true) return "1";
-      if (value === "trigger") return value;
-      if (value === false) return undefined;
+    assign(value, name) {
+      if (value === "trigger") return formatAssignment(key, value);
+      if (typeof value === "boolean") return assign(value, name);
       throw mustBe("notify", name, 'a boolean or "trigger"', value);
     },
     parse: (text) => (text === "1" ? true : text === "trigger" ? text : undefined),
