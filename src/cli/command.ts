@@ -1,0 +1,64 @@
+/** Everything that the command does beyond a plain notification. */
+
+import { booted } from "../booted.ts";
+import type { Arguments } from "../bun/arguments.ts";
+import { execCommand } from "../bun/exec.ts";
+import { inheritedFds } from "../bun/inherited-fds.ts";
+import { programName } from "../bun/runtime.ts";
+import { complain } from "../console/output.ts";
+import { UsageError } from "../console/usage-error.ts";
+import { callTool } from "./call-tool.ts";
+import { checkFds } from "./fds.ts";
+import { forkCommand } from "./fork.ts";
+import { describe } from "./help.ts";
+import { parseRequest } from "./parse-request.ts";
+import { isSubcommand, type Request } from "./request.ts";
+import { composeMessage, sendAndWait, toBytes } from "./send.ts";
+import { findSender } from "./sender.ts";
+import { becomeUser } from "./user.ts";
+
+export { complain } from "../console/output.ts";
+export { fail } from "./fail.ts";
+
+/** Does what the arguments say. Returns the exit status; only what takes time returns a promise. */
+export function runCommand({ args, encoding }: Arguments): number | Promise<number> {
+  const [word] = args;
+  // Called by the other's name, they are messages, as they are for that.
+  if (isSubcommand(word) && programName() === "sd-notify") return callTool(word, args.slice(1), encoding);
+  const request = parseRequest(args);
+  const { action } = request;
+  if (action === "notify") return notifyManager(request, encoding);
+  if (action === "booted") return booted() ? 0 : 1;
+  if (action === "fork") {
+    return forkCommand(allToBytes(request.args, encoding), inheritedFds(), request.given.includes("quiet"));
+  }
+  return describe(action);
+}
+
+// --- internal ---
+
+function notifyManager(request: Request, encoding: Arguments["encoding"]): number {
+  const { fds, user, command } = request;
+  if (process.env.NOTIFY_SOCKET === undefined) {
+    throw new UsageError(
+      "$NOTIFY_SOCKET is not set: only a service that systemd started has it, with Type=notify or NotifyAccess=all in its unit",
+    );
+  }
+  // Looked at before anything is opened here.
+  const inherited = fds.length + command.length > 0 ? inheritedFds() : [];
+  if (fds.length > 0) {
+    const surplus = checkFds(fds, inherited);
+    if (surplus.length > 0) complain(`not sending the open file descriptors ${surplus.join(", ")}: no --fd names them`);
+  }
+  const sender = findSender(request.pid, complain);
+  const message = composeMessage(request, sender);
+  if (user) becomeUser(user);
+  sendAndWait(message, request, { pid: sender, fds }, encoding);
+  if (command.length === 0) return 0;
+  // With --fd, the fds are the manager's now, and not the command's.
+  return execCommand(allToBytes(command, encoding), inherited, fds.length === 0);
+}
+
+function allToBytes(args: readonly string[], encoding: Arguments["encoding"]): Uint8Array[] {
+  return args.map((arg) => toBytes(arg, encoding));
+}
