@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { ROOT, runModule } from "./support/run.ts";
+import { runModule } from "./support/run.ts";
 
 const attempt = `
   import { FFIUnavailableError, notify } from "../src/index.ts";
@@ -34,59 +32,6 @@ test("importing the package loads no libc and maps no arena", async () => {
   // Without the JIT, whatever calls dlopen throws.
   const source = `import * as api from "../src/index.ts"; console.log(Object.keys(api).length > 0);`;
   expect(await runModule(source, { env: { BUN_JSC_useJIT: "0" } })).toMatchObject({ stdout: "true\n", stderr: "" });
-});
-
-describe("the layers", () => {
-  const sources = ["ffi", "src"].flatMap((directory) =>
-    readdirSync(join(ROOT, directory), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
-      .map((name) => join(directory, name)),
-  );
-  const imports = (file: string) => {
-    const text = readFileSync(join(ROOT, file), "utf8");
-    return [...text.matchAll(/(?:from|import|require)\s*\(?\s*"([^"]+)"/g)].map(([, module]) => module as string);
-  };
-
-  test("only ffi/libc.ts imports bun:ffi", () => {
-    expect(sources.filter((file) => imports(file).includes("bun:ffi"))).toEqual(["ffi/libc.ts"]);
-  });
-
-  test("ffi/ imports nothing of src/, and src/ nothing of the command but to build it", () => {
-    for (const file of sources) {
-      for (const module of imports(file).filter((module) => module.startsWith("."))) {
-        const target = join(file, "..", module);
-        if (file.startsWith("ffi/")) expect(`${file}: ${target}`).toStartWith(`${file}: ffi/`);
-        const isCommand = /^src\/(cli[./]|tools[./]|build\/)/.test(file);
-        if (!isCommand) expect(`${file}: ${target}`).not.toMatch(/: src\/(cli|tools)[./]/);
-      }
-    }
-  });
-
-  test("pure code imports no system calls", () => {
-    const pure = [
-      "ffi/structs.ts",
-      "ffi/constants.ts",
-      "src/protocol/state.ts",
-      "src/protocol/keys.ts",
-      "src/protocol/wire.ts",
-      "src/protocol/encode.ts",
-      "src/protocol/decode.ts",
-      "src/protocol/fields.ts",
-      "src/protocol/check.ts",
-      "src/protocol/address.ts",
-      "src/protocol/numbers.ts",
-      "src/protocol/fd-name.ts",
-      "src/verdict/judge.ts",
-      "src/verdict/rules.ts",
-      "src/protocol/durations.ts",
-    ];
-    for (const file of pure) {
-      for (const module of imports(file)) {
-        const target = join(file, "..", module);
-        expect([file, [...pure, "ffi/structs.ts"].includes(target)]).toEqual([file, true]);
-      }
-    }
-  });
 });
 
 function dynamic(source: string): string {
