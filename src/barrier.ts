@@ -3,6 +3,7 @@
 import { EAGAIN, ETIMEDOUT, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
 import * as sys from "../ffi/syscalls.ts";
+import { startTimer } from "./bun/timers.ts";
 import { checkTime } from "./protocol/check.ts";
 import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
 import { send } from "./transport/send.ts";
@@ -110,10 +111,8 @@ function begin(options: BarrierOptions | undefined): Waiting | undefined {
 async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
   // A stream of Bun's waits for the pipe in the event loop, on a duplicate of the fd that Bun itself closes.
   const reader = Bun.file(fd).stream().getReader();
-  let timer: Timer | undefined;
-  const timeUp = new Promise<undefined>((resolve) => {
-    if (timeoutMs < 0x7fffffff) timer = setTimeout(resolve, Math.max(0, timeoutMs));
-  });
+  const { promise: timeUp, resolve } = Promise.withResolvers<undefined>();
+  using _ = startTimer(timeoutMs, () => resolve(undefined));
   try {
     for (;;) {
       const chunk = await Promise.race([reader.read(), timeUp]);
@@ -121,7 +120,6 @@ async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
       if (chunk.done) return true;
     }
   } finally {
-    clearTimeout(timer);
     await reader.cancel();
   }
 }

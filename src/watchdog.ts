@@ -1,5 +1,6 @@
 /** The watchdog: telling the service manager, again and again, that the service is alive. */
 
+import { MAX_TIMER_MS } from "./bun/timers.ts";
 import { readNumber } from "./environment.ts";
 import { checkFunction, checkOptionNames } from "./protocol/check.ts";
 import { attempt, type OnError, reportToStderr } from "./report.ts";
@@ -66,9 +67,6 @@ export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefin
 }
 
 // --- internal ---
-
-/** The longest time that a timer takes, 2^31 - 1 ms: a longer one would fire at once. */
-const MAX_TIMER_MS = 0x7fffffff;
 
 let running: Watchdog | undefined;
 

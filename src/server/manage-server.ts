@@ -1,5 +1,6 @@
 /** The life of a server as a unit: ready, reload, stop, watchdog, and what it says of itself meanwhile. */
 
+import { startTimer } from "../bun/timers.ts";
 import { notify } from "../notify.ts";
 import { checkFunction, checkOptionNames, checkTime } from "../protocol/check.ts";
 import type { State } from "../protocol/state.ts";
@@ -172,9 +173,9 @@ async function drain(
   );
   try {
     const timeUp = Promise.withResolvers<void>();
-    const deadline = setTimeout(timeUp.resolve, Math.min(drainTimeoutMs, 0x7fffffff));
+    const deadline = startTimer(drainTimeoutMs, timeUp.resolve);
     await Promise.race([stopServer(server), timeUp.promise]);
-    clearTimeout(deadline);
+    deadline[Symbol.dispose]();
     // Only requests ask for more time: a `stop()` that hangs is ended by TimeoutStopSec= of the unit.
     clearInterval(timer);
     closeNow(server);

@@ -4,12 +4,13 @@ import { complain } from "../../console/output.ts";
 import { firstLine } from "../../report.ts";
 import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
+import { abortAfter, sleep } from "../abort.ts";
 import { becameProgram, startProgram } from "../program.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";
 import type { Plan } from "./options.ts";
 import { type Output, openOutput } from "./output.ts";
 import { endBy, isOfTerminal, onSignals } from "./signals.ts";
-import { type Awaited, inSeconds, passWithin, sleep, untilPasses, waitForAll } from "./wait.ts";
+import { type Awaited, inSeconds, passWithin, untilPasses, waitForAll } from "./wait.ts";
 
 /**
  * Starts the program, and tells the service manager of it until it ends.
@@ -181,10 +182,7 @@ class Life {
   async #waitFor(all: readonly Awaited[], signal: AbortSignal): Promise<void> {
     const extend = () => this.#say({ extendTimeoutMs: EXTENSION_MS });
     const extending = setInterval(extend, EXTENSION_INTERVAL_MS);
-    const time = new AbortController();
-    const timer = setTimeout(() => time.abort(TIME_IS_UP), Math.min(this.#plan.timeoutMs, MAX_TIMER_MS));
-    const forward = () => time.abort(signal.reason);
-    signal.addEventListener("abort", forward);
+    using time = abortAfter(this.#plan.timeoutMs, () => TIME_IS_UP, signal);
     try {
       signal.throwIfAborted();
       await waitForAll(all, time.signal, (line) => {
@@ -192,9 +190,7 @@ class Life {
         this.#say({ status: `waiting for ${line}`, extendTimeoutMs: EXTENSION_MS });
       });
     } finally {
-      signal.removeEventListener("abort", forward);
       clearInterval(extending);
-      clearTimeout(timer);
     }
   }
 
@@ -229,9 +225,6 @@ class Life {
 // --- internal ---
 
 const TIME_IS_UP = new Error("the time is up");
-
-/** The longest time that a timer takes. */
-const MAX_TIMER_MS = 0x7fffffff;
 
 /** sd_notify(3), EXTEND_TIMEOUT_USEC=: how often to ask for more time, and for how much. */
 const EXTENSION_INTERVAL_MS = 2000;

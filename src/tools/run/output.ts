@@ -3,6 +3,7 @@
 import { POLLIN } from "../../../ffi/constants.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
+import { onAbort } from "../abort.ts";
 import type { Awaited } from "./wait.ts";
 
 export interface Output {
@@ -49,13 +50,10 @@ export function openOutput(): Output {
         name: `${pattern} in its output`,
         wait: async (signal) => {
           const aborted = Promise.withResolvers<never>();
-          const abort = () => aborted.reject(signal.reason);
-          signal.addEventListener("abort", abort);
+          using _ = onAbort(signal, () => aborted.reject(signal.reason));
           try {
-            signal.throwIfAborted();
             await Promise.race([promise, aborted.promise]);
           } finally {
-            signal.removeEventListener("abort", abort);
             listeners.delete(listener);
           }
         },

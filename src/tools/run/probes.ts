@@ -12,10 +12,12 @@ import {
 import { isErrno } from "../../../ffi/errno.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
+import { startTimer } from "../../bun/timers.ts";
 import { UsageError } from "../../console/usage-error.ts";
 import { childEnv } from "../../environment.ts";
 import { type Address, parseAddress } from "../../protocol/address.ts";
 import { firstLine } from "../../report.ts";
+import { onAbort } from "../abort.ts";
 import { startProgram } from "../program.ts";
 
 export interface Probe {
@@ -60,13 +62,11 @@ export function tcpProbe(text: string): Probe {
     async attempt(signal) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const socket = node.net.connect({ host, port });
-      const abort = () => reject(signal.reason);
-      signal.addEventListener("abort", abort);
+      using _ = onAbort(signal, () => reject(signal.reason));
       socket.on("connect", () => resolve()).on("error", reject);
       try {
         await promise;
       } finally {
-        signal.removeEventListener("abort", abort);
         socket.destroy();
       }
     },
@@ -122,19 +122,15 @@ export function execProbe(line: string): Probe {
         group: true,
       });
       const kill = () => killGroup(child.pid);
-      signal.addEventListener("abort", kill);
-      try {
-        const [stderr] = await Promise.all([
-          lastLine(child.stderr as ReadableStream<Uint8Array>),
-          child.exited.then(kill),
-        ]);
-        signal.throwIfAborted();
-        if (child.exitCode === 0) return;
-        const how = child.signalCode === null ? `exit status ${child.exitCode}` : `killed by ${child.signalCode}`;
-        throw new Error(stderr === "" ? how : `${how}: ${stderr}`);
-      } finally {
-        signal.removeEventListener("abort", kill);
-      }
+      using _ = onAbort(signal, kill);
+      const [stderr] = await Promise.all([
+        lastLine(child.stderr as ReadableStream<Uint8Array>),
+        child.exited.then(kill),
+      ]);
+      signal.throwIfAborted();
+      if (child.exitCode === 0) return;
+      const how = child.signalCode === null ? `exit status ${child.exitCode}` : `killed by ${child.signalCode}`;
+      throw new Error(stderr === "" ? how : `${how}: ${stderr}`);
     },
   };
 }
@@ -178,8 +174,8 @@ async function readSome({ body }: Response, signal: AbortSignal): Promise<void> 
   if (body === null) return;
   const reader = body.getReader();
   const end = () => void reader.cancel().catch(() => {});
-  const timer = setTimeout(end, MAX_BODY_MS);
-  signal.addEventListener("abort", end);
+  using _time = startTimer(MAX_BODY_MS, end);
+  using _aborting = onAbort(signal, end);
   try {
     for (let length = 0; length < MAX_BODY_LENGTH; ) {
       const { done, value } = await reader.read();
@@ -189,8 +185,6 @@ async function readSome({ body }: Response, signal: AbortSignal): Promise<void> 
   } catch {
     // It has answered: what counts is the status.
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", end);
     end();
   }
 }

@@ -1,5 +1,6 @@
 /** Trying probes again and again, until they pass. */
 
+import { abortAfter, sleep } from "../abort.ts";
 import { type Probe, whyNot } from "./probes.ts";
 
 /** Something to wait for. */
@@ -79,21 +80,6 @@ export async function passWithin(
   );
 }
 
-/** Resolves after a time. @throws the signal's reason, when it is aborted before. */
-export async function sleep(timeMs: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, timeMs);
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-  }
-}
-
 /** "5 s", "1.2 s". */
 export function inSeconds(timeMs: number): string {
   return `${Number((timeMs / 1000).toPrecision(2))} s`;
@@ -111,20 +97,14 @@ const ATTEMPT_TIMEOUT_MS = 5000;
 /** Returns why the probe does not pass; undefined when it does. @throws the signal's reason, when it is aborted. */
 async function attempt(probe: Probe, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
   signal.throwIfAborted();
-  const controller = new AbortController();
-  const abort = () => controller.abort(signal.reason);
-  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${inSeconds(timeoutMs)}`)), timeoutMs);
-  signal.addEventListener("abort", abort);
+  using time = abortAfter(timeoutMs, () => new Error(`no answer in ${inSeconds(timeoutMs)}`), signal);
   try {
-    await probe.attempt(controller.signal);
+    await probe.attempt(time.signal);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
     // What fetch() throws then says less.
-    return whyNot(controller.signal.aborted ? controller.signal.reason : error);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    return whyNot(time.signal.aborted ? time.signal.reason : error);
   }
 }
 
