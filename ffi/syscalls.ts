@@ -29,6 +29,7 @@ import { errno, libc } from "./libc.ts";
 import {
   CONTROL_SIZE,
   type Control,
+  CREDENTIALS_SIZE,
   msghdr,
   pollfd,
   readControl,
@@ -138,18 +139,21 @@ export function sendmsg(
 export interface Received extends Control {
   /** A copy of the bytes. */
   data: Uint8Array;
-  /** The message was longer than the arena, or its control data than CONTROL_SIZE. */
+  /** The message was longer than the arena, or its control data than there was room for. */
   truncated: boolean;
 }
 
-/** recvmsg(2), with close-on-exec on the fds it receives. Waits until there is a message. */
+/**
+ * recvmsg(2), without the fds that come with the message: there is no room for them, and the kernel lets go of them. That is as
+ * good as closing them for a barrier; but close(2) may fail, or wait, for a file of somebody else's. Waits until there is a message.
+ */
 export function recvmsg(fd: number): Received {
-  return receive(fd, 0) as Received;
+  return receive(fd, 0, CREDENTIALS_SIZE) as Received;
 }
 
-/** recvmsg(2), as recvmsg() does, but returns undefined where there is no message yet. */
+/** recvmsg(2), with the fds, as close-on-exec. Returns undefined where there is no message yet. */
 export function tryRecvmsg(fd: number): Received | undefined {
-  return receive(fd, MSG_DONTWAIT);
+  return receive(fd, MSG_DONTWAIT, CONTROL_SIZE);
 }
 
 // --- file descriptors ---
@@ -282,7 +286,7 @@ let encodedLength = 0;
 
 let readyToReceive = false;
 
-function receive(fd: number, flags: number): Received | undefined {
+function receive(fd: number, flags: number, controlSize: number): Received | undefined {
   const { address: base, view, payload } = arena();
   encoded = undefined;
   if (!readyToReceive) {
@@ -292,7 +296,7 @@ function receive(fd: number, flags: number): Received | undefined {
   }
   let length: number;
   do {
-    resetMsghdr(view, at.receivedMsghdr, CONTROL_SIZE);
+    resetMsghdr(view, at.receivedMsghdr, controlSize);
     length = libc().recvmsg(fd, base + at.receivedMsghdr, flags | MSG_CMSG_CLOEXEC);
     const error = length === -1 ? errno() : 0;
     if (error === EAGAIN) return undefined;
