@@ -109,7 +109,7 @@ describe("libc is the one that Bun runs on", () => {
     expect(stdout).toMatch(/^\s*libc\.so\.6 => |ld-musl-/m);
   });
 
-  const noGlibc = existsSync("/lib/ld-musl-x86_64.so.1") && !libcPath() ? "no glibc here" : undefined;
+  const noGlibc = libcPath() === undefined ? "no glibc here" : undefined;
 
   test.skipIf(noGlibc !== undefined)(titled("also when its file was replaced", noGlibc), async () => {
     using copy = temporaryDirectory();
