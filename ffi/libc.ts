@@ -123,7 +123,13 @@ type Arguments<Types extends readonly unknown[]> = {
       : number;
 };
 
-const MUSL_ARCH: Partial<Record<NodeJS.Architecture, string>> = { x64: "x86_64", arm64: "aarch64" };
+/**
+ * The one name for which no loader looks for a file. glibc finds it among what is loaded, because Bun's own ELF header needs it, and
+ * musl takes every "libc." for itself. So it is the libc that Bun runs on, even where its file was replaced or lies outside of a
+ * chroot. For a name that the loader does not know, bun:ffi executes what is called so in the working directory. (The path
+ * in /proc/self/maps would do too, but to load node:fs and read it takes a quarter of the command's time.)
+ */
+const LIBC = "libc.so.6";
 
 let loaded: Functions<ReturnType<typeof symbols>> | undefined;
 let processLoaded: Functions<ReturnType<typeof processSymbols>> | undefined;
@@ -135,26 +141,19 @@ function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Fu
       `Cannot notify a service manager: systemd runs on Linux, this is ${process.platform}`,
     );
   }
-  const sonames = ["libc.so.6", `libc.musl-${MUSL_ARCH[process.arch] ?? process.arch}.so.1`];
-  const failures: unknown[] = [];
-  for (const soname of sonames) {
-    try {
-      return dlopen(soname, symbols).symbols as unknown as Functions<Symbols>;
-    } catch (error) {
-      failures.push(error);
-    }
+  try {
+    return dlopen(LIBC, symbols).symbols as unknown as Functions<Symbols>;
+  } catch (error) {
+    throw unavailable(error);
   }
-  throw unavailable(sonames, failures);
 }
 
-function unavailable(sonames: string[], failures: unknown[]): FFIUnavailableError {
-  const [first] = failures;
-  const cause = new AggregateError(failures);
-  if (first instanceof Error && first.message.includes("JIT")) {
+function unavailable(cause: unknown): FFIUnavailableError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  if (why.includes("JIT")) {
     const cure =
       "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, Environment=BUN_JSC_jitMemoryReservationSize=16777216";
     return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
   }
-  const why = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("; ");
-  return new FFIUnavailableError(`Cannot load libc (tried ${sonames.join(", ")}): ${why}`, { cause });
+  return new FFIUnavailableError(`Cannot load libc (${LIBC}): ${why}`, { cause });
 }

@@ -72,6 +72,9 @@ export const CMSG_SPACE = (length: number): number => cmsghdr.size + Math.ceil(l
 /** The room that the largest control data needs. */
 export const CONTROL_SIZE = CMSG_SPACE(SCM_MAX_FD * 4) + CMSG_SPACE(ucred.size);
 
+/** The room for credentials alone, which the kernel writes before the fds. */
+export const CREDENTIALS_SIZE = CMSG_SPACE(ucred.size);
+
 /** Writes a sockaddr_un or sockaddr_vm and returns its length, socklen_t. */
 export function writeSocketAddress(view: DataView, at: number, address: SocketAddress): number {
   if (address.family === "vsock") {

@@ -29,6 +29,7 @@ import { errno, libc } from "./libc.ts";
 import {
   CONTROL_SIZE,
   type Control,
+  CREDENTIALS_SIZE,
   msghdr,
   pollfd,
   readControl,
@@ -135,18 +136,21 @@ export function sendmsg(
 export interface Received extends Control {
   /** A copy of the bytes. */
   data: Uint8Array;
-  /** The message was longer than the arena, or its control data than CONTROL_SIZE. */
+  /** The message was longer than the arena, or its control data than there was room for. */
   truncated: boolean;
 }
 
-/** recvmsg(2), with close-on-exec on the fds it receives. Waits until there is a message. */
+/**
+ * recvmsg(2), without the fds that come with the message: there is no room for them, and the kernel lets go of them. That is as
+ * good as closing them for a barrier; but close(2) may fail, or wait, for a file of somebody else's. Waits until there is a message.
+ */
 export function recvmsg(fd: number): Received {
-  return receive(fd, 0) as Received;
+  return receive(fd, 0, CREDENTIALS_SIZE) as Received;
 }
 
-/** recvmsg(2), as recvmsg() does, but returns undefined where there is no message yet. */
+/** recvmsg(2), with the fds, as close-on-exec. Returns undefined where there is no message yet. */
 export function tryRecvmsg(fd: number): Received | undefined {
-  return receive(fd, MSG_DONTWAIT);
+  return receive(fd, MSG_DONTWAIT, CONTROL_SIZE);
 }
 
 // --- file descriptors ---
@@ -278,14 +282,14 @@ let readyToReceive = false;
 /** INT_MAX of <limits.h>: the longest time that poll(2) takes. */
 const MAX_POLL_MS = 0x7fffffff;
 
-function receive(fd: number, flags: number): Received | undefined {
+function receive(fd: number, flags: number, controlSize: number): Received | undefined {
   const { address: base, view, incoming } = arena();
   if (!readyToReceive) {
     writeIovec(view, at.receivedIovec, base + INCOMING, PAYLOAD_SIZE);
     writeMsghdr(view, at.receivedMsghdr, base + at.receivedIovec, base + at.control, CONTROL_SIZE);
     readyToReceive = true;
   }
-  resetMsghdr(view, at.receivedMsghdr, CONTROL_SIZE);
+  resetMsghdr(view, at.receivedMsghdr, controlSize);
   const call = () => libc().recvmsg(fd, base + at.receivedMsghdr, flags | MSG_CMSG_CLOEXEC);
   const length = retry(call, "recvmsg", undefined, EAGAIN);
   if (length === -1) return undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../package.json";
 import { OPTIONS } from "../src/cli/options.ts";
@@ -273,6 +273,35 @@ describe.each(COMMANDS)("%s", (_, command) => {
     });
   });
 
+  describe("a mistyped subcommand", () => {
+    test.each([
+      [["montor", "--", "x"], "montor is no subcommand: did you mean monitor?"],
+      [["Monitor"], "Monitor is no subcommand: did you mean monitor?"],
+      [["docotr", "x.service"], "docotr is no subcommand: did you mean doctor?"],
+      [["runn", "--ready-tcp=80", "--", "x"], "runn is no subcommand: did you mean run?"],
+      [["run=", "--", "x"], "$NOTIFY_SOCKET is not set"],
+      [["montor=1"], "$NOTIFY_SOCKET is not set"],
+      [["start"], "$NOTIFY_SOCKET is not set"],
+      [["--ready", "montor"], "$NOTIFY_SOCKET is not set"],
+      [["--", "montor"], "$NOTIFY_SOCKET is not set"],
+    ])("is asked about where there is nobody to send it to: %j", async (args, message) => {
+      expect(complaint(await run([...command, ...args]))).toStartWith(message);
+    });
+
+    test("is sent as it is where there is somebody, as systemd-notify(1) does", async () => {
+      await using receiver = await openReceiver();
+      expect(await notify(receiver, "montor", "--", "x")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+      expect((await receive(receiver)).text).toBe("montor\nx");
+    });
+
+    test("is asked about there where its options are mistaken for a message's", async () => {
+      await using receiver = await openReceiver();
+      expect(complaint(await notify(receiver, "montor", "--json", "--", "x"))).toBe(
+        "unknown option --json: see --help; or did you mean sd-notify monitor?",
+      );
+    });
+  });
+
   describe("without a message", () => {
     // No FFI is needed for any of these, so they work without the JIT.
     const env = { BUN_JSC_useJIT: "0" };
@@ -323,4 +352,12 @@ describe.each(COMMANDS)("%s", (_, command) => {
       }
     });
   });
+});
+
+test("under the name systemd-notify a mistyped subcommand is a message like any other", async () => {
+  using directory = temporaryDirectory();
+  const command = join(directory.path, "systemd-notify");
+  symlinkSync(COMMANDS[0]?.[1][0] ?? "", command);
+  const { stderr } = await run([command, "montor", "--", "x"]);
+  expect(stderr).toStartWith("systemd-notify: $NOTIFY_SOCKET is not set");
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { openSync, readFileSync } from "node:fs";
+import { openSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { within } from "./support/receiver.ts";
 import { BUN, COMMANDS, ROOT, run, runModule, temporaryDirectory } from "./support/run.ts";
 
@@ -87,6 +88,69 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
     expect(stderr).toMatch(
       /^sd-notify: process \d+ sent a message, ignoring it: it is not the program that was started\n$/,
     );
+  });
+
+  test("tells of many messages of others in two lines", async () => {
+    const stranger = program(`for (let i = 0; i < 2000; i++) notify({ ready: true })`);
+    const source = `Bun.spawnSync(${JSON.stringify(stranger)}, { stdio: ["ignore", "ignore", "inherit"] }); process.exit(4)`;
+    const { code, stderr } = await run([...command, "--fork", "--", BUN, "-e", source]);
+    expect(code).toBe(4);
+    expect(stderr).toMatch(
+      /^sd-notify: process \d+ sent a message, .*\nsd-notify: ignored 1999 more messages that are not from the program .*\n$/,
+    );
+  });
+
+  /**
+   * Runs a script while others send as much as they can, with fds, until nobody listens any more. When the script says that it is
+   * armed, `armed` is called.
+   */
+  async function underFlood(script: string, armed: (child: Bun.Subprocess) => void = () => {}) {
+    using directory = temporaryDirectory();
+    const flood = program(`
+      const { openSync, writeFileSync } = require("node:fs");
+      const fds = Array.from({ length: 50 }, () => openSync("/dev/null"));
+      for (let i = 0, end = Date.now() + 8000; Date.now() < end; i++) {
+        try { notify({ ready: true, extra: { X: i } }, { fds }) } catch { break }
+        if (i === 1000) writeFileSync(process.env.FIFO, "flooding\\n");
+      }`);
+    const fifo = join(directory.path, "fifo");
+    await run(["mkfifo", fifo]);
+    // The flood is not to hold the pipes of the test.
+    const start = `"$@" </dev/null >/dev/null 2>&1 & read -r line <${fifo}; ${script}`;
+    const child = Bun.spawn([...command, "--fork", "-q", "--", "sh", "-c", start, "sh", ...flood], {
+      env: { PATH: process.env.PATH ?? "", FIFO: fifo },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stderr) {
+      stderr += decoder.decode(chunk, { stream: true });
+      if (/^armed$/m.test(stderr)) armed(child);
+    }
+    const lines = stderr.split("\n").filter((line) => line.startsWith("sd-notify: ")).length;
+    return { code: await child.exited, lines };
+  }
+
+  test("notices the end of the program while others flood it", async () => {
+    expect(await underFlood("exit 7")).toEqual({ code: 7, lines: 2 });
+  });
+
+  test("hears that the program is ready while others flood it", async () => {
+    const ready = program("notify({ ready: true })").map((arg) => `'${arg}'`);
+    expect(await underFlood(`exec ${ready.join(" ")}`)).toEqual({ code: 0, lines: 2 });
+  });
+
+  test("passes a signal on, and keeps no file of theirs, while others flood it", async () => {
+    let fds = Number.NaN;
+    const { code, lines } = await underFlood(
+      "trap 'exit 9' TERM; echo armed >&2; while :; do sleep 0.01; done",
+      (child) => {
+        fds = readdirSync(`/proc/${child.pid}/fd`).length;
+        child.kill("SIGTERM");
+      },
+    );
+    expect({ code, lines }).toEqual({ code: 9, lines: 2 });
+    expect(fds).toBeLessThan(20);
   });
 
   test.each<[string[], number, string]>([

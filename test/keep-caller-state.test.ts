@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { replaceImports } from "../src/build/keep-caller-state.ts";
+import { checkCallerState, replaceImports } from "../src/build/keep-caller-state.ts";
 import { noCompiler } from "./support/c.ts";
-import { ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 describe("replaceImports()", () => {
   test.skipIf(Boolean(noCompiler))(titled("lets a program call another function of libc", noCompiler), async () => {
@@ -40,6 +40,48 @@ describe("replaceImports()", () => {
     const bytes = await Bun.file(process.execPath).bytes();
     expect(() => replaceImports(bytes, { nosuch: "getpid" })).toThrow("nosuch() is not imported");
     expect(() => replaceImports(bytes, { getpid: "nosuch" })).toThrow("nosuch() is not imported");
+  });
+});
+
+describe("checkCallerState()", () => {
+  test("is content with what the build has made", () => {
+    checkCallerState(`${ROOT}dist/sd-notify`);
+  });
+
+  test("is not with a standalone executable that was left as Bun makes it", async () => {
+    using directory = temporaryDirectory();
+    const executable = join(directory.path, "sd-notify");
+    const command = [BUN, "build", "src/cli/main.ts", "--compile", "--define", "CALLER_STATE_KEPT=true", "--outfile"];
+    expect(await run([...command, executable])).toMatchObject({ code: 0 });
+    expect(() => checkCallerState(executable)).toThrow(
+      /sd-notify does not hand on what its caller has \(no signal ignored, 123 open files\) but SIGPIPE and SIGXFSZ ignored, \d+ open/,
+    );
+  });
+
+  const wrong = (signals: string, limit: string) =>
+    `#!/bin/sh\n${signals}\n${limit}\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"`;
+  test.each([
+    ["trap '' PIPE", "", /no signal ignored, 123 open files\) but SIGPIPE ignored, 123 open files/],
+    ["trap '' XFSZ", "", /no signal ignored, 123 open files\) but SIGXFSZ ignored, 123 open files/],
+    ["", "ulimit -Sn 124", /no signal ignored, 123 open files\) but no signal ignored, 124 open files/],
+    ["echo 'is broken' >&2; exit 1", "", /^Cannot tell what .* hands on: is broken$/],
+  ])("fails where an executable does %j %j", async (signals, limit, why) => {
+    using directory = temporaryDirectory();
+    const executable = join(directory.path, "executable");
+    await Bun.write(executable, wrong(signals, limit));
+    await run(["chmod", "+x", executable]);
+    expect(() => checkCallerState(executable)).toThrow(why);
+  });
+
+  test("the build ends with one line where it can't be kept", async () => {
+    using directory = temporaryDirectory();
+    const executable = join(directory.path, "executable");
+    await Bun.write(executable, "no executable".repeat(10));
+    const { code, stderr } = await run([BUN, "src/build/keep-caller-state.ts", executable]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "Cannot replace imports: this is no 64-bit little-endian ELF file\n",
+    });
   });
 });
 

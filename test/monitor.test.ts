@@ -222,6 +222,7 @@ describe("monitor exits with", () => {
     [["--"], "nothing to start"],
     [["true"], "true is no option: give the command after --"],
     [["--bogus", "--", "true"], "unknown option --bogus: see sd-notify monitor --help"],
+    [["--notify-access=x", "--", "true"], "--notify-access=x: it must be none, main, exec, all"],
     [["--type=simple", "--", "true"], "--type=simple: it must be notify, notify-reload"],
     [["--watchdog=soon", "--", "true"], "--watchdog=soon is no time: give seconds, or a number with ms, s, min or h"],
     [["--fdstore=x", "--", "true"], "--fdstore=x is no number from 0 on"],
@@ -233,6 +234,18 @@ describe("monitor exits with", () => {
     expect(stderr).toStartWith("sd-notify: monitor: ");
     expect(stderr).toContain(message);
     expect(stderr.split("\n")).toHaveLength(2);
+  });
+});
+
+test("--help of the monitor names every value of --notify-access, and none takes no message", async () => {
+  const { stdout } = await run([`${ROOT}dist/sd-notify`, "monitor", "--help"]);
+  expect(stdout).toMatch(/--notify-access=<WHO> +NotifyAccess=: none, main \[default\], exec or all$/m);
+  const { code, events } = await monitor(["--notify-access=none"], "$N --ready");
+  expect(code).toBe(3);
+  const [message] = select(events, "message");
+  expect(message?.verdict).toMatchObject({
+    effects: [],
+    problems: [{ what: "", why: "NotifyAccess=none: the unit takes no messages", cure: "NotifyAccess=main" }],
   });
 });
 

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openReceiver } from "./support/receiver.ts";
-import { COMMANDS, missing, run, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What the working directory and the environment could make another program of Bun's do. */
 const directory = temporaryDirectory();
@@ -20,10 +20,7 @@ const FILES: Record<string, string> = {
   "node_modules/citty/index.js": 'require("../../evil.js")',
   "libc.so.6": "no library",
 };
-for (const [name, text] of Object.entries(FILES)) {
-  mkdirSync(join(directory.path, name, ".."), { recursive: true });
-  writeFileSync(join(directory.path, name), text);
-}
+write(directory.path, FILES);
 
 const VARIABLES: [name: string, value: string][] = [
   ["HOME", directory.path],
@@ -105,6 +102,72 @@ describe("the binary does the same, whatever surrounds it:", () => {
   });
 });
 
+describe("the package's command, run by Bun,", () => {
+  /** Without what Bun itself obeys before it runs a script, see below. */
+  const surroundings = temporaryDirectory();
+  afterAll(() => surroundings[Symbol.dispose]());
+  const OTHERS: Record<string, string> = {
+    "evil.js": FILES["evil.js"] ?? "",
+    "package.json": FILES["package.json"] ?? "",
+    "tsconfig.json": '{ "compilerOptions": { "paths": { "citty": ["./evil.js"], "bun:ffi": ["./evil.js"] } } }',
+    ...Object.fromEntries(
+      ["citty", "srvx", "bun:ffi", "node:fs", "sd-notify", "bun"].map((name) => [
+        `node_modules/${name}/index.js`,
+        'require("../../evil.js")',
+      ]),
+    ),
+  };
+  write(surroundings.path, OTHERS);
+  const command = [BUN, `${ROOT}dist/cli/main.js`];
+  const ran = () => {
+    const executed = existsSync(marker);
+    rmSync(marker, { force: true });
+    return executed;
+  };
+
+  test.each([
+    [["--ready"], 0],
+    [["--help"], 0],
+    [["--bogus"], 1],
+    [["--exec", "A=1", ";", "true"], 0],
+    [["--fork", "-q", "--", "true"], 0],
+    [["run", "--help"], 0],
+    [["run", "--", "true"], 0],
+    [["monitor", "--", "true"], 3],
+    [["doctor"], 0],
+  ])("executes nothing from its working directory: %j", async (args, code) => {
+    await using receiver = await openReceiver();
+    const result = await run([...command, ...args], {
+      env: { NOTIFY_SOCKET: receiver.address },
+      cwd: surroundings.path,
+    });
+    expect({ code: result.code, executed: ran() }).toEqual({ code, executed: false });
+  });
+
+  // Bun does so before the first line of the package. The README says it.
+  test.each<[string, Record<string, string>]>([
+    ["bunfig.toml", { "bunfig.toml": 'preload = ["./evil.js"]' }],
+    ["tsconfig.json", { "tsconfig.json": '{ "compilerOptions": { "paths": { "*": ["./evil.js"] } } }' }],
+  ])("is at the mercy of %s there, as any script is", async (_, files) => {
+    using there = temporaryDirectory();
+    write(there.path, { "evil.js": FILES["evil.js"] ?? "", ...files });
+    await run([...command, "--ready"], { cwd: there.path });
+    expect(ran()).toBe(true);
+    await run([binary, "--ready"], { cwd: there.path });
+    expect(ran()).toBe(false);
+  });
+
+  test("takes the variables of .env there, but for those that it has", async () => {
+    await using receiver = await openReceiver();
+    using there = temporaryDirectory();
+    write(there.path, { ".env": "NOTIFY_SOCKET=@sd-notify-wrong" });
+    const given = { NOTIFY_SOCKET: receiver.address };
+    expect((await run([...command, "--ready"], { env: given, cwd: there.path })).stderr).toBe("");
+    expect((await run([...command, "--ready"], { cwd: there.path })).stderr).toContain("connect @sd-notify-wrong");
+    expect((await run([binary, "--ready"], { cwd: there.path })).stderr).toContain("$NOTIFY_SOCKET is not set");
+  });
+});
+
 const noPrlimit = missing("prlimit");
 const limited = (megabytes: number, command: string[]) => ["prlimit", `--as=${megabytes * 2 ** 20}`, ...command];
 
@@ -167,3 +230,10 @@ describe("with little room", () => {
     },
   );
 });
+
+function write(directory: string, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(directory, name, ".."), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+}

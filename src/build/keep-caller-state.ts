@@ -5,12 +5,14 @@
  *
  * So two of the functions that the executable imports from libc become others, which do nothing and take the same arguments:
  * setrlimit() becomes getrlimit(), signal() becomes getpid(). That is a change to the names in its table of dynamic symbols, elf(5),
- * and to no code. Nothing in the command needs either.
+ * and to no code. Nothing in the command needs either. Then the executable is run, to see that it keeps both: another Bun may
+ * change them by other functions.
  *
  *     bun src/build/keep-caller-state.ts EXECUTABLE
  */
 
 import { closeSync, openSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
 
 const REPLACEMENTS = { setrlimit: "getrlimit", signal: "getpid" };
 
@@ -58,7 +60,56 @@ export function replaceImports(file: Uint8Array, replacements: Record<string, st
   return patches;
 }
 
+/**
+ * Has the executable start a program, and looks at what that has.
+ *
+ * @throws Error unless it is what the caller had.
+ */
+export function checkCallerState(executable: string): void {
+  for (const ignored of [[], ["PIPE"], ["XFSZ"], ["PIPE", "XFSZ"]]) {
+    // In reach of no systemd-notify, which would keep it all.
+    const { stderr } = Bun.spawnSync(["/bin/sh", "-c", CALL, resolve(executable), LOOK, ...ignored], {
+      env: { PATH: "/nowhere" },
+      stdin: "ignore",
+      stdout: "ignore",
+    });
+    const [, mask, limit] = /^([0-9a-f]{16})\n(\d+)\n$/.exec(stderr.toString()) ?? [];
+    if (mask === undefined) throw new Error(`Cannot tell what ${executable} hands on: ${stderr.toString().trim()}`);
+    const found = Object.entries(SIGNALS).filter(([, bit]) => (BigInt(`0x${mask}`) & bit) !== 0n);
+    const [before, after] = [
+      describe(ignored, SOFT_LIMIT),
+      describe(
+        found.map(([name]) => name),
+        `${limit}`,
+      ),
+    ];
+    if (before !== after) {
+      throw new Error(
+        `${executable} does not hand on what its caller has (${before}) but ${after}: Bun ${Bun.version} sets it otherwise`,
+      );
+    }
+  }
+}
+
 // --- internal ---
+
+/** A soft limit that nobody has by chance. */
+const SOFT_LIMIT = "123";
+
+/** Calls the executable, $0, with some signals ignored. */
+const CALL = `look=$1; shift; for signal; do trap '' $signal; done
+  ulimit -Sn ${SOFT_LIMIT}; exec "$0" --fork -q -- /bin/sh -c "$look"`;
+
+/** Without cat(1) and its likes: there is no $PATH. */
+const LOOK = `while read -r name value; do [ $name = SigIgn: ] && echo $value >&2; done </proc/self/status; ulimit -Sn >&2`;
+
+/** Their bits in SigIgn, proc_pid_status(5). */
+const SIGNALS = { PIPE: 1n << 12n, XFSZ: 1n << 24n };
+
+function describe(ignored: string[], limit: string): string {
+  const signals = ignored.map((name) => `SIG${name}`).join(" and ") || "no signal";
+  return `${signals} ignored, ${limit} open files`;
+}
 
 // <elf.h>
 const ELF_MAGIC = 0x7f454c46;
@@ -115,9 +166,15 @@ function readName(file: Uint8Array, start: number): string {
 
 if (import.meta.main) {
   const [, , path = ""] = process.argv;
-  const patches = replaceImports(await Bun.file(path).bytes(), REPLACEMENTS);
-  // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out worse in the page cache.
-  const fd = openSync(path, "r+");
-  for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
-  closeSync(fd);
+  try {
+    const patches = replaceImports(await Bun.file(path).bytes(), REPLACEMENTS);
+    // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out worse in the page cache.
+    const fd = openSync(path, "r+");
+    for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
+    closeSync(fd);
+    checkCallerState(path);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
 }

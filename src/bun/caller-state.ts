@@ -5,6 +5,7 @@
 
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { getNofileLimit, setIgnored, setSoftNofileLimit } from "../../ffi/process.ts";
+import { findProgram } from "../linux/find-program.ts";
 import { isManager } from "../linux/manager.ts";
 import { callerPid } from "./caller.ts";
 import { node } from "./node.ts";
@@ -81,9 +82,11 @@ function askManager(user: boolean): string {
     const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
     const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
     if (unit === undefined) return "";
+    const systemctl = findProgram("systemctl");
+    if (systemctl === undefined) return "";
     const scope = user ? ["--user"] : [];
     // With names, because systemctl has an order of its own.
-    const command = ["systemctl", ...scope, "show", "-p", "IgnoreSIGPIPE", "-p", "LimitNOFILESoft", "--", unit];
+    const command = [systemctl, ...scope, "show", "-p", "IgnoreSIGPIPE", "-p", "LimitNOFILESoft", "--", unit];
     const { exitCode, stdout } = Bun.spawnSync(command, { stderr: "ignore", timeout: 2000 });
     return exitCode === 0 ? stdout.toString() : "";
   } catch {

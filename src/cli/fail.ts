@@ -4,6 +4,8 @@ import { FFIUnavailableError } from "../../ffi/errors.ts";
 import type { Arguments } from "../bun/arguments.ts";
 import { explain } from "../console/explain.ts";
 import { complain } from "../console/output.ts";
+import { UsageError } from "../console/usage-error.ts";
+import { meantTool } from "./call-tool.ts";
 import { handOver } from "./fallback.ts";
 
 /** Says what is wrong, and returns the exit status. Where libc can't be called, systemd's own command takes over. */
@@ -12,7 +14,20 @@ export function fail(error: unknown, commandLine: Arguments): number {
     const obstacle = handOver(commandLine);
     complain(`${explain(error)}; ${obstacle}`);
   } else {
-    complain(explain(error));
+    complain(error instanceof UsageError ? explainUsage(error, commandLine.args) : explain(error));
   }
   return 1;
+}
+
+// --- internal ---
+
+/**
+ * A mistyped subcommand is a message, and is sent as one where that is possible, because systemd-notify(1) sends it. But where
+ * there is nobody to send it to, it was hardly meant for one.
+ */
+function explainUsage(error: UsageError, args: readonly string[]): string {
+  const tool = meantTool(args);
+  if (tool === undefined) return explain(error);
+  if (process.env.NOTIFY_SOCKET === undefined) return `${args[0]} is no subcommand: did you mean ${tool}?`;
+  return `${explain(error)}; or did you mean sd-notify ${tool}?`;
 }

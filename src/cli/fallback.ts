@@ -3,6 +3,7 @@
 import type { Arguments } from "../bun/arguments.ts";
 import { callerEnvironment, reserveLess } from "../bun/jit-reservation.ts";
 import { node } from "../bun/node.ts";
+import { findProgram } from "../linux/find-program.ts";
 import { getopt } from "./getopt.ts";
 import { OPTIONS } from "./options.ts";
 
@@ -58,14 +59,10 @@ function inheritedFds(): string[] {
   });
 }
 
-/** Finds systemd's command in $PATH. This one may be there by the same name, a copy of it, or a script that calls it: none will do. */
+/** Finds systemd's command. This one may be there by the same name, a copy of it, or a script that calls it: none will do. */
 function findSystemdNotify(): string | undefined {
   const self = node.fs.statSync("/proc/self/exe");
-  for (const directory of (process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":")) {
-    const path = `${directory}/systemd-notify`;
-    if (directory.startsWith("/") && isOtherExecutable(path, self)) return path;
-  }
-  return undefined;
+  return findProgram("systemd-notify", (path) => isOtherExecutable(path, self));
 }
 
 function isOtherExecutable(path: string, self: { size: number }): boolean {

@@ -56,20 +56,11 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
     return EXIT_EXEC;
   }
   if (!quiet) printPid(pid);
-  const pidfd = sys.pidfdOpen(pid);
-  for (;;) {
-    const [message = 0, end = 0, signal = 0] = sys.pollAll([socket, pidfd, signals], POLLIN, Number.POSITIVE_INFINITY);
-    if (signal !== 0) passOn(readSignal(signals), pid);
-    // What the program sent before it ended counts.
-    if (message !== 0) {
-      if (receive(socket, pid)) return 0;
-    } else if (end !== 0) {
-      const status = exitStatus(pid, command);
-      if (failure === undefined || !NOT_EXECUTED.includes(status)) return status;
-      complain(explain(failure));
-      return EXIT_EXEC;
-    }
-  }
+  if (isReady(pid, socket, signals)) return 0;
+  const status = exitStatus(pid, command);
+  if (failure === undefined) return status;
+  complain(explain(failure));
+  return EXIT_EXEC;
 }
 
 // --- internal ---
@@ -80,8 +71,8 @@ const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, 
 /** systemd.exec(5), table "Process Exit Codes": the program could not be executed. */
 const EXIT_EXEC = 203;
 
-/** nice(1): the program can't be executed, or is not there. */
-const NOT_EXECUTED = [126, 127];
+/** Where the kernel tells no sender. */
+const NOBODY = { pid: 0 };
 
 /** Set where the signals are blocked. */
 const STAGE = "SD_NOTIFY_SIGNALS_BLOCKED";
@@ -108,7 +99,7 @@ function openSocket(name: string): number {
 interface Started {
   /** undefined: nothing was started. */
   pid: number | undefined;
-  /** Why the program can't be executed, where another process tries it once more. */
+  /** Why the program can't be executed; the process then is one that ends at once. */
   failure: SystemError | undefined;
 }
 
@@ -120,19 +111,18 @@ function start(command: readonly Uint8Array[], address: string): Started {
     return { pid: spawn(command, environment), failure: undefined };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return startAgain(command, environment, error);
+    return startShell(command, environment, error);
   }
 }
 
-function startAgain(command: readonly Uint8Array[], environment: readonly Uint8Array[], failure: SystemError): Started {
+function startShell(command: readonly Uint8Array[], environment: readonly Uint8Array[], failure: SystemError): Started {
   const shell = (...args: string[]) => ["/bin/sh", ...args].map((arg) => Buffer.from(arg));
   try {
     // execvp(3) takes a file without "#!" for a script of the shell; posix_spawn(3) does not.
     if (isErrno(failure, ENOEXEC)) return { pid: spawn([...shell(), ...command], environment), failure: undefined };
-    // Nor does that tell the pid of a process that failed to execute its program, which systemd-notify(1) prints all the
-    // same. So let a process try that has a pid to tell.
-    const attempt = shell("-c", 'exec nice -n 0 -- "$@" 2>/dev/null', "sh");
-    return { pid: spawn([...attempt, ...command], environment), failure };
+    // Nor does that tell the pid of the process that failed to execute its program, which systemd-notify(1) prints all the
+    // same. So let there be one that has a pid to tell.
+    return { pid: spawn(shell("-c", "exit 127"), environment), failure };
   } catch {
     return { pid: undefined, failure };
   }
@@ -144,6 +134,50 @@ function printPid(pid: number): void {
     print(`${pid}\n`);
   } catch (error) {
     complain(`the pid ${pid} can't be printed: ${explain(error)}`);
+  }
+}
+
+/**
+ * Waits until the program has said that it is ready, or has ended, whoever else sends messages, and however many. (Everybody in the
+ * network namespace can: abstract sockets have no permissions, unix(7).)
+ */
+function isReady(pid: number, socket: number, signals: number): boolean {
+  const pidfd = sys.pidfdOpen(pid);
+  let ignored = 0;
+  let left = Number.POSITIVE_INFINITY;
+  try {
+    for (;;) {
+      const fds = [socket, pidfd, signals];
+      const [message = 0, end = 0, signal = 0] = sys.pollAll(fds, POLLIN, Number.POSITIVE_INFINITY);
+      if (signal !== 0) passOn(readSignal(signals), pid);
+      // What the program sent before it ended counts, and is in the queue by then: what comes later is from others.
+      if (end !== 0 && left === Number.POSITIVE_INFINITY) left = queueLength();
+      if (message !== 0 && left-- > 0) {
+        const { data, credentials: { pid: sender } = NOBODY } = sys.recvmsg(socket);
+        if (sender === pid) {
+          if (saysReady(data)) return true;
+        } else if (ignored++ === 0) {
+          complain(`process ${sender} sent a message, ignoring it: it is not the program that was started`);
+        }
+      } else if (end !== 0) {
+        return false;
+      }
+    }
+  } finally {
+    if (ignored > 1) {
+      const messages = ignored === 2 ? "one more message that is" : `${ignored - 1} more messages that are`;
+      complain(`ignored ${messages} not from the program that was started`);
+    }
+  }
+}
+
+/** How many messages a socket holds, unix(7), and the one beyond that which the kernel takes. */
+function queueLength(): number {
+  try {
+    return Number(node.fs.readFileSync("/proc/sys/net/unix/max_dgram_qlen", "latin1")) + 1;
+  } catch {
+    // ProcSubset=pid: more than anybody has.
+    return 65_536;
   }
 }
 
@@ -174,16 +208,8 @@ function readStrings(file: string): Buffer[] {
   return strings.map((string) => Buffer.from(string, "latin1"));
 }
 
-/** Receives one message. Returns whether it says that the program is ready. */
-function receive(socket: number, pid: number): boolean {
-  const { data, credentials, fds } = sys.recvmsg(socket);
-  // To close them acknowledges a barrier.
-  for (const fd of fds) sys.close(fd);
-  if (credentials?.pid !== pid) {
-    complain(`process ${credentials?.pid ?? 0} sent a message, ignoring it: it is not the program that was started`);
-    return false;
-  }
-  return Buffer.from(data).toString("latin1").split("\n").includes("READY=1");
+function saysReady(message: Uint8Array): boolean {
+  return Buffer.from(message).toString("latin1").split("\n").includes("READY=1");
 }
 
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {

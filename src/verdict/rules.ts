@@ -2,6 +2,7 @@
 
 import { formatUsec } from "../protocol/durations.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
+import { isNear } from "../protocol/near.ts";
 import type { MessageFacts, Phase, Problem, UnitFacts } from "./types.ts";
 
 export interface Surroundings {
@@ -202,15 +203,4 @@ function isUtf8(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-/** Whether one letter is wrong, missing or too many, or some are in another order. */
-function isNear(known: string, key: string): boolean {
-  const letters = (text: string) => [...text].sort().join("");
-  if (letters(known) === letters(key)) return true;
-  if (Math.abs(known.length - key.length) > 1) return false;
-  let i = 0;
-  while (i < key.length && known[i] === key[i]) i++;
-  const [rest, other] = [known.slice(i), key.slice(i)];
-  return rest.slice(1) === other.slice(1) || rest.slice(1) === other || rest === other.slice(1);
 }

@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import { findProgram } from "../../linux/find-program.ts";
 import type { Fact, JournalLine, Process, Unit } from "./facts.ts";
 import { parseSetting, parseShow, parseSpan } from "./parse.ts";
 import { gatherProcess } from "./process.ts";
@@ -98,17 +99,19 @@ const NOTHING: Shown = {
 
 /** Runs a program of systemd's. What keeps it from answering is the reason why the facts are not known. */
 async function ask(manager: Manager, program: string, ...args: string[]): Promise<Fact<string>> {
-  const command = [program, ...(manager === "user" ? ["--user"] : []), "--no-pager", ...args];
-  const { code, stdout, stderr } = await runProgram(command);
+  const options = [...(manager === "user" ? ["--user"] : []), "--no-pager"];
+  const { code, stdout, stderr } = await runProgram(program, ...options, ...args);
   if (code === 0) return { value: stdout };
   const [line = ""] = stderr.trim().split("\n");
   return { unknown: `${program} ${code === undefined ? "is not here" : `says: ${line || `exit status ${code}`}`}` };
 }
 
-async function runProgram(command: string[]): Promise<{ code?: number; stdout: string; stderr: string }> {
+async function runProgram(name: string, ...args: string[]): Promise<{ code?: number; stdout: string; stderr: string }> {
+  const path = findProgram(name);
+  if (path === undefined) return { stdout: "", stderr: "" };
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
-    child = Bun.spawn(command, {
+    child = Bun.spawn([path, ...args], {
       env: { ...process.env, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0" },
       stdin: "ignore",
       stdout: "pipe",
@@ -154,13 +157,14 @@ function pidsOf(cgroup: string): number[] {
 /** The manager's own lines since the unit was started. */
 async function gatherJournal(manager: Manager, show: Shown, startingUsec?: number): Promise<Fact<JournalLine[]>> {
   // Else what was said a moment ago may not be there yet.
-  if (process.getuid?.() === 0) await runProgram(["journalctl", "--sync"]);
+  if (process.getuid?.() === 0) await runProgram("journalctl", "--sync");
   const since = startingUsec === undefined ? [] : [`--since=@${sinceEpoch(startingUsec)}`];
-  const { code, stdout, stderr } = await runProgram([
-    ...["journalctl", "--no-pager", "--boot", "--output=json", `--lines=${MAX_LINES}`, ...since],
+  const { code, stdout, stderr } = await runProgram(
+    "journalctl",
+    ...["--no-pager", "--boot", "--output=json", `--lines=${MAX_LINES}`, ...since],
     "--output-fields=MESSAGE,UNIT,USER_UNIT,INVOCATION_ID,USER_INVOCATION_ID",
     ...(manager === "user" ? ["_COMM=systemd", `_UID=${process.getuid?.()}`] : ["_PID=1"]),
-  ]);
+  );
   if (code === undefined) return { unknown: "journalctl is not here" };
   if (/insufficient permissions|not seeing messages/.test(stderr)) {
     return { unknown: "no right to read the journal: run this as root, or as a member of the group systemd-journal" };

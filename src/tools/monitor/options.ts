@@ -8,7 +8,7 @@ export const tool = {
   operand: "-- CMD [ARG…]",
   options: {
     type: { type: "string", hint: "TYPE", help: "Type=: notify [default] or notify-reload" },
-    "notify-access": { type: "string", hint: "WHO", help: "NotifyAccess=: main [default], exec or all" },
+    "notify-access": { type: "string", hint: "WHO", help: "NotifyAccess=: none, main [default], exec or all" },
     watchdog: { type: "string", hint: "TIME", help: "WatchdogSec=: the time between two pings at most" },
     "timeout-start": { type: "string", hint: "TIME", help: "TimeoutStartSec= [default: 90 s]; 0: none" },
     "timeout-stop": { type: "string", hint: "TIME", help: "TimeoutStopSec= [default: 90 s]; 0: none" },

@@ -2,6 +2,7 @@
 
 import { node } from "../../bun/node.ts";
 import { childEnv } from "../../environment.ts";
+import { findProgram } from "../../linux/find-program.ts";
 import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import type { State } from "../../protocol/state.ts";
@@ -48,8 +49,10 @@ export async function hasSignalledAll(): Promise<boolean> {
     // "0::" is cgroup v2; with v1 the manager has a hierarchy of its own. Both may be there, one of them not in use.
     const [, path = "", unit] = /^(?:0:|\d+:name=systemd):(.*\/([^/\n]+\.service))$/m.exec(cgroup) ?? [];
     if (unit === undefined) return false;
+    const systemctl = findProgram("systemctl");
+    if (systemctl === undefined) return false;
     const scope = path.includes("/user@") ? ["--user"] : [];
-    const child = Bun.spawn(["systemctl", ...scope, "show", "-p", "KillMode", "-p", "SubState", "--", unit], {
+    const child = Bun.spawn([systemctl, ...scope, "show", "-p", "KillMode", "-p", "SubState", "--", unit], {
       stdin: "ignore",
       stderr: "ignore",
       timeout: ASK_TIMEOUT_MS,
@@ -60,7 +63,7 @@ export async function hasSignalledAll(): Promise<boolean> {
     if (child.signalCode !== null && child.signalCode !== "SIGKILL") return true;
     return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-(sigterm|watchdog)$/m.test(answer);
   } catch {
-    // There is no systemctl here, or it may not ask.
+    // It may not ask.
     return false;
   }
 }
