@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
-import { minimalUnit, quote } from "../src/tools/doctor/minimal-unit.ts";
+import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
 import {
   parseCgroup,
   parseSetting,
@@ -630,8 +630,35 @@ WorkingDirectory=/srv
     );
   });
 
-  test("quote() leaves what needs none", () => {
-    expect(quote("--port=3000")).toBe("--port=3000");
+  test.each([
+    [["bun", "server.ts"], "/usr/bin/bun server.ts"],
+    [["/opt/bun", "server.ts"], "/opt/bun server.ts"],
+    [["-bun", "x"], "/usr/bin/bun x"],
+    [["node", "x"], "@/usr/bin/bun node x"],
+    [["bun: worker process"], "/usr/bin/bun"],
+    [["/opt/$x/bun"], "@/opt/$x/bun /opt/$$x/bun"],
+  ])("of a process that was called %p starts %s", (command, line) => {
+    const text = minimalUnit({ subject: "x", process: { value: aProcess({ command }) } });
+    expect(text).toContain(`\nExecStart=${line}\n`);
+  });
+
+  test("says in a comment what it can't say", () => {
+    const named = aProcess({ name: "a\nb", command: ["/bin/a\nb"] });
+    expect(minimalUnit({ subject: "x", process: { value: named } })).toContain(`[Unit]
+# Description= is left out: it has \\x0a, and this setting knows no escapes
+
+[Service]
+Type=notify
+# ExecStart= is left out: systemd executes no path that has \\x0a
+`);
+  });
+
+  test("has the settings of the unit escaped, and the directory as a unit file has it", () => {
+    const unit = aUnit({ description: "100%", workingDirectory: "!/srv/50%", execStart: ["/bin/x\ta '\x1b'"] });
+    const text = minimalUnit({ subject: "x", unit: { value: unit } });
+    expect(text).toContain("Description=100%%\n");
+    expect(text).toContain("ExecStart=/bin/x a '\\x1b'\n");
+    expect(text).toContain("WorkingDirectory=-/srv/50%%\n");
   });
 });
 

@@ -1,5 +1,7 @@
 /** The caller's mistakes: a TypeError for what is not a value of the kind, a RangeError for one that is out of range. */
 
+import { shorten } from "./shorten.ts";
+
 /** @throws TypeError or RangeError, unless the value is an integer between the two. */
 export function checkInteger(name: string, value: unknown, min: number, max: number): asserts value is number {
   if (typeof value !== "number") throw mustBe(name, "an integer", value);
@@ -27,7 +29,7 @@ export function checkLine(name: string, text: string): void {
 /** Shows a value in a message, in short. */
 export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : isObject(value) ? nameOf(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return shorten(text, 60);
 }
 
 // --- internal ---

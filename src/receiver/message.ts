@@ -91,7 +91,8 @@ export class Message implements Disposable {
 
 // --- internal ---
 
-const decoder = new TextDecoder();
+/** What begins with a byte order mark does not begin with a key. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function readFields(text: string): Record<string, string> {
   const fields = new Map<string, string>();

@@ -3,7 +3,7 @@
 import { notify } from "../notify.ts";
 import { mustBe } from "../protocol/check.ts";
 import type { State } from "../protocol/message.ts";
-import { attempt, firstLine, type OnError, reportToStderr } from "../report.ts";
+import { attempt, errorLine, firstLine, type OnError, reportToStderr } from "../report.ts";
 import { checkOptionNames } from "../transport/send.ts";
 import { startWatchdog } from "../watchdog.ts";
 
@@ -98,7 +98,7 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
         await reload?.();
         status = (options.status && (await statusNow())) || describe(server);
       } catch (error) {
-        status = `Reload failed, the old configuration stays: ${firstLine(error)}`;
+        status = `Reload failed, the old configuration stays: ${errorLine(error)}`;
       }
       if (!stopping) say({ ready: true, status });
       lastStatus = undefined;
@@ -112,7 +112,7 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
     end({ keepSignals: true });
     void drain(server, options, say, onError).then((code) => process.exit(code));
   };
-  const onUncaught = (error: unknown) => say({ status: `Failed: ${firstLine(error)}`, ...failure(error) });
+  const onUncaught = (error: unknown) => say({ status: `Failed: ${errorLine(error)}`, ...failure(error) });
   const onRejection = (error: unknown) => {
     // Thrown again, it ends the process as it would have without a handler here.
     queueMicrotask(() => {
@@ -182,7 +182,7 @@ async function drain(
     await stop?.();
     return 0;
   } catch (error) {
-    say({ status: `Failed to stop: ${firstLine(error)}`, ...failure(error) });
+    say({ status: `Failed to stop: ${errorLine(error)}`, ...failure(error) });
     attempt(onError, () => {
       throw error;
     });

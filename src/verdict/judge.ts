@@ -6,6 +6,7 @@
  */
 
 import { MAX_MESSAGE_LENGTH } from "../protocol/message.ts";
+import { shorten } from "../protocol/shorten.ts";
 import { type Assignment, judgeAssignment } from "./rules.ts";
 
 /** The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined decides nothing. */
@@ -80,7 +81,7 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
     const { effect, problem, phase } = judgeAssignment(assignment, { assignments, keys, message, unit });
     if (effect !== undefined) verdict.effects.push(effect);
     if (problem !== undefined)
-      verdict.problems.push({ what: `${assignment.key}=${shorten(assignment.value)}`, ...problem });
+      verdict.problems.push({ what: `${assignment.key}=${shorten(assignment.value, MAX_SHOWN)}`, ...problem });
     // service_notify_message(): STOPPING beats READY beats RELOADING.
     if (phase !== undefined && rank(phase) > rank(verdict.phase)) verdict.phase = phase;
   }
@@ -91,6 +92,9 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
 }
 
 // --- internal ---
+
+/** How much of an assignment names it. */
+const MAX_SHOWN = 40;
 
 type Refusal = Omit<Problem, "what">;
 
@@ -166,12 +170,15 @@ function readAssignments(text: string, problems: Problem[]): Assignment[] {
     if (line === "") continue;
     const equals = line.indexOf("=");
     if (equals < 1) {
-      problems.push({ what: shorten(line), why: "it is no assignment", cure: "NAME=value, one on a line" });
+      problems.push({ what: shorten(line, MAX_SHOWN), why: "it is no assignment", cure: "NAME=value, one on a line" });
       continue;
     }
     const [key, value] = [line.slice(0, equals), line.slice(equals + 1)];
     if (assignments.some((other) => other.key === key)) {
-      problems.push({ what: shorten(line), why: `${key}= stands before it already, and the first one counts` });
+      problems.push({
+        what: shorten(line, MAX_SHOWN),
+        why: `${key}= stands before it already, and the first one counts`,
+      });
     } else {
       assignments.push({ key, value });
     }
@@ -181,8 +188,4 @@ function readAssignments(text: string, problems: Problem[]): Assignment[] {
 
 function rank(phase: Phase | undefined): number {
   return phase === undefined ? 0 : { reloading: 1, activating: 1, active: 2, deactivating: 3 }[phase];
-}
-
-function shorten(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }
