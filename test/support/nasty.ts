@@ -57,6 +57,9 @@ export const NASTY_WORDS = [
   "--",
 ];
 
+/** What neither a terminal nor a line is to have of others: all that is not printable, but for the two joiners. */
+export const STRANGE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
 const PIECES = [...NASTY_WORDS.filter((word) => word !== "").flatMap((word) => [word, ...word]), "a", "b", "c"];
 
 /** The same word for the same number. */
