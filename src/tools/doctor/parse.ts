@@ -78,7 +78,7 @@ export function parseSetting(text: string, name: string): string[] {
   let section = "";
   for (const line of text.replace(/\\\n\s*/g, " ").split("\n")) {
     section = /^\[(.+)\]$/.exec(line.trim())?.[1] ?? section;
-    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/s.exec(line) ?? [];
     if (section !== "Service" || key !== name || value === undefined) continue;
     values = value === "" ? [] : [...values, value];
   }
