@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { errorLine } from "../src/report.ts";
+import { gatherProcess } from "../src/tools/doctor/process.ts";
 import { select, startMonitor } from "./support/monitor.ts";
 import { NASTY_WORDS, STRANGE } from "./support/nasty.ts";
 import { BUN, COMMANDS, ROOT, run, temporaryDirectory } from "./support/run.ts";
@@ -181,6 +182,30 @@ describe.each(COMMANDS)("an error is one printable line, %s", (_, command) => {
     expect(fork.code).toBe(1);
     expect(linesOf(fork.stderr)).toEqual([expect.stringMatching(/\\x1b\[31m.*killed by SIGKILL before it was ready$/)]);
   });
+});
+
+test("an error quotes arguments that are not UTF-8 byte by byte", async () => {
+  for (const [, command] of COMMANDS) {
+    const script = `"$@" "$(printf -- '--bog\\303\\251\\377\\033\\n.')"`;
+    const { stderr } = await run(["sh", "-c", script, "sh", ...command]);
+    expect(stderr).toBe("sd-notify: unknown option --bogé\\xff\\x1b\\x0a.: see --help\n");
+  }
+});
+
+test("gatherProcess() knows no working directory that was removed, but one that is called so", async () => {
+  for (const [script, name] of [
+    ['mkdir "$1"; cd "$1"; rmdir "$1"; echo; read line', undefined],
+    ['mkdir "$1 (deleted)"; cd "$1 (deleted)"; echo; read line', "x (deleted)"],
+  ] as const) {
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "x");
+    const child = Bun.spawn(["sh", "-c", script, "sh", path], { stdin: "pipe", stdout: "pipe" });
+    await child.stdout.getReader().read();
+    const fact = gatherProcess(child.pid);
+    child.stdin.end();
+    await child.exited;
+    expect("value" in fact && fact.value.directory).toBe(name && join(directory.path, name));
+  }
 });
 
 test("a subcommand quotes all of an option that it does not know", async () => {

@@ -22,9 +22,13 @@ export function printableLines(text: string): string {
   return text.split(linesAndColours()).map(printableUnlessOurs).join("");
 }
 
-/** JSON, on one line, with escapes for what printable() would not leave as it is: what is read from it is the value itself. */
+/**
+ * JSON, on one line, with escapes for what printable() would not leave as it is: what is read from it is the value itself. But for a
+ * lone surrogate in a string: many readers would refuse all of the line.
+ */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replace(unprintable(), (character) =>
+  const wellFormed = (_: string, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value);
+  return JSON.stringify(value, wellFormed).replace(unprintable(), (character) =>
     character
       .split("")
       .map((unit) => `\\u${hex(unit.charCodeAt(0), 4)}`)

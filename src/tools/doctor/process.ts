@@ -35,7 +35,7 @@ export function gatherProcess(pid: number): Fact<Process> {
       filtered: status.Seccomp === "2",
       caught: BigInt(`0x${status.SigCgt ?? "0"}`) | BigInt(`0x${status.SigBlk ?? "0"}`),
       openFds: openFdsOf(pid),
-      directory: linkOf(pid, "cwd"),
+      directory: directoryOf(pid),
       cgroup,
     },
   };
@@ -70,6 +70,16 @@ export function nameOf(pid: number): string {
 function readBytes(pid: number, file: string): string | undefined {
   try {
     return decodeBytes(readFileSync(`/proc/${pid}/${file}`));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One that was removed has " (deleted)" after its path, as another may be called. */
+function directoryOf(pid: number): string | undefined {
+  const path = linkOf(pid, "cwd");
+  try {
+    return path?.endsWith(" (deleted)") && statSync(`/proc/${pid}/cwd`).nlink === 0 ? undefined : path;
   } catch {
     return undefined;
   }
