@@ -75,6 +75,11 @@ describe("the layers", () => {
       "src/verdict/judge.ts",
       "src/verdict/rules.ts",
       "src/protocol/durations.ts",
+      "src/protocol/shorten.ts",
+      "src/console/printable.ts",
+      "src/linux/bytes.ts",
+      "src/tools/doctor/shell-word.ts",
+      "src/tools/doctor/unit-syntax.ts",
     ];
     for (const file of pure) {
       for (const module of imports(file)) {

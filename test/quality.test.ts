@@ -21,10 +21,11 @@ test("nothing is written but by the functions that make it printable", async () 
     if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
       writers.push(file);
   }
-  // The last two write to a socket, and nothing to a terminal.
+  // The last two write to a memfd and to a socket, and nothing to a terminal.
   expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
     "src/console/output.ts",
     "src/report.ts",
+    "src/server/fd-store.ts",
     "src/transport/passed-socket.ts",
   ]);
 });
