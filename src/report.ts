@@ -1,5 +1,7 @@
 /** Where errors go that nobody waits for. */
 
+import { printable } from "./console/printable.ts";
+
 /** What to do with an error. */
 export type OnError = (error: unknown) => void;
 
@@ -10,7 +12,7 @@ export function reportToStderr(): OnError {
     const now = performance.now();
     if (now - last < 60_000) return;
     last = now;
-    console.error(`sd-notify: ${firstLine(error)}`);
+    console.error(`sd-notify: ${errorLine(error)}`);
   };
 }
 
@@ -27,8 +29,13 @@ export function attempt(onError: OnError, action: () => void): void {
   }
 }
 
-/** The first line of what an error says, fit for a status. */
-export function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
+/** The first line of what an error says, which may quote anything: fit for a status, and for whoever prints that. */
+export function errorLine(error: unknown): string {
+  return printable(firstLine(error instanceof Error ? error.message || error.name : error));
+}
+
+/** The first line of a text, fit for a status. */
+export function firstLine(value: unknown): string {
+  const text = String(value);
   return (text.split("\n", 1)[0] ?? "").replaceAll("\0", "").toWellFormed();
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
-import { minimalUnit, quote } from "../src/tools/doctor/minimal-unit.ts";
+import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
 import {
   parseCgroup,
   parseSetting,
@@ -34,6 +34,7 @@ import {
   checkSystemCalls,
   checkType,
 } from "../src/tools/doctor/unit-checks.ts";
+import { nastyWord, STRANGE } from "./support/nasty.ts";
 import { temporaryDirectory } from "./support/run.ts";
 
 /** A process of a unit where nothing is wrong. */
@@ -572,6 +573,22 @@ describe("reads", () => {
       uid: 1000,
     });
     expect(unitOfCgroup("/user.slice/user-1000.slice/session-1.scope")).toBeUndefined();
+    expect(unitOfCgroup("/system.slice/x\\x2dy@1.service")).toEqual({ id: "x\\x2dy@1.service" });
+  });
+
+  test("names that somebody chose to be taken for something else", () => {
+    expect(unitOfCgroup("/user.slice/$(reboot).service")).toBeUndefined();
+    expect(parseCgroup("0::/a\r0::/x.service\n")).toBe("/a\r0::/x.service");
+    expect(parseCgroup("1:name=systemd:/b\n0::/\n5:x:/a\u2028" + "0::/x.service\n")).toBe("/b");
+    expect(parseStatus("Name:\ta\rSeccomp:\t2\nUid:\t1\n")).toEqual({ Name: "a\rSeccomp:\t2", Uid: "1" });
+    expect(parseSetting("[Service]\nExecStart=a \u2028b\n", "ExecStart")).toEqual(["a \u2028b"]);
+    const named = aUnit({ id: "a\\x2db.service", loadState: "masked" });
+    const [check] = checkAll({ subject: "x", unit: { value: named } });
+    expect(check?.cure).toBe("systemctl unmask 'a\\x2db.service'");
+    const there = (path: string) =>
+      checkSocket(aProcess({}, { NOTIFY_SOCKET: path }, { found: "nothing", elsewhere: true }))[0]?.cure;
+    expect(there("/run/a 100%")).toBe('BindReadOnlyPaths="/run/a 100%%"');
+    expect(there("/run/a\nUser=root")).toBe("leave the variable as systemd sets it");
   });
 
   test("settings of unit files, with drop-ins and lines that go on", () => {
@@ -630,8 +647,35 @@ WorkingDirectory=/srv
     );
   });
 
-  test("quote() leaves what needs none", () => {
-    expect(quote("--port=3000")).toBe("--port=3000");
+  test.each([
+    [["bun", "server.ts"], "/usr/bin/bun server.ts"],
+    [["/opt/bun", "server.ts"], "/opt/bun server.ts"],
+    [["-bun", "x"], "/usr/bin/bun x"],
+    [["node", "x"], "@/usr/bin/bun node x"],
+    [["bun: worker process"], "/usr/bin/bun"],
+    [["/opt/$x/bun"], "@/opt/$x/bun /opt/$$x/bun"],
+  ])("of a process that was called %p starts %s", (command, line) => {
+    const text = minimalUnit({ subject: "x", process: { value: aProcess({ command }) } });
+    expect(text).toContain(`\nExecStart=${line}\n`);
+  });
+
+  test("says in a comment what it can't say", () => {
+    const named = aProcess({ name: "a\nb", command: ["/bin/a\nb"] });
+    expect(minimalUnit({ subject: "x", process: { value: named } })).toContain(`[Unit]
+# Description= is left out: it has \\x0a, and this setting knows no escapes
+
+[Service]
+Type=notify
+# ExecStart= is left out: systemd executes no path that has \\x0a
+`);
+  });
+
+  test("has the settings of the unit escaped, and the directory as a unit file has it", () => {
+    const unit = aUnit({ description: "100%", workingDirectory: "!/srv/50%", execStart: ["/bin/x\ta '\x1b'"] });
+    const text = minimalUnit({ subject: "x", unit: { value: unit } });
+    expect(text).toContain("Description=100%%\n");
+    expect(text).toContain("ExecStart=/bin/x a '\\x1b'\n");
+    expect(text).toContain("WorkingDirectory=-/srv/50%%\n");
   });
 });
 
@@ -644,6 +688,72 @@ test("names of other processes do nothing to a terminal", () => {
     "FAILED  a\\x1b[31m: b\\x07",
     "        cure: c\\x0d",
   ]);
+});
+
+describe("whatever a process, a unit or the journal has in it", () => {
+  /** The facts with a text in place of each that may be somebody else's. */
+  const factsWith = (text: string): Facts => {
+    const environment = {
+      NOTIFY_SOCKET: text,
+      WATCHDOG_USEC: text,
+      WATCHDOG_PID: text,
+      LISTEN_FDS: text,
+      container: text,
+    };
+    const named = { name: text, command: [text, text], program: `/${text}`, directory: `/${text}`, container: text };
+    const main = aProcess({ ...named, command: ["/bin/sh", text] }, environment);
+    const worker = aProcess({ ...named, pid: 11, parent: 10 }, environment);
+    const settings = { description: text, user: text, group: text, workingDirectory: text, execStart: [text, text] };
+    const states = { type: "notify", activeState: text, result: text, logLevel: text, restrictAddressFamilies: text };
+    const journal = {
+      value: [{ text: `Got notification message from PID 9${text}, but reception is disabled`, ours: true }],
+    };
+    const unit = aUnit({ id: text, ...settings, ...states, systemCallFilter: text, journal }, [main, worker]);
+    const self = {
+      pid: 5,
+      parent: 4,
+      caller: 3,
+      callerName: text,
+      privileged: true,
+      ffi: text,
+      connection: { unknown: text },
+    };
+    return { subject: text, unit: { value: unit }, process: { value: main }, self };
+  };
+  const behind = (text: string): Facts => {
+    const directory = text === "" ? "/" : `/${text}`;
+    return {
+      subject: text,
+      unit: {
+        value: aUnit({ description: text }, [shell, { ...child, command: ["bun", "server.ts", text], directory }]),
+      },
+    };
+  };
+  const report = (facts: Facts, colours: boolean) =>
+    formatReport({ subject: facts.subject, checks: checkAll(facts), unit: minimalUnit(facts) }, colours);
+
+  test("the report has its own lines and colours, and else what is printable", () => {
+    for (let i = 0; i < 300; i++) {
+      for (const facts of [factsWith(nastyWord(i)), behind(nastyWord(i))]) {
+        const text = report(facts, false);
+        expect(Bun.stripANSI(report(facts, true))).toBe(text);
+        for (const line of text.split("\n")) expect(line).not.toMatch(STRANGE);
+      }
+    }
+  });
+
+  test("the minimal unit has the lines that it has of what is harmless", () => {
+    const names = (facts: Facts) =>
+      minimalUnit(facts)
+        .split("\n")
+        .map((line) => /^(?:# )?(\w+=)|.*/.exec(line)?.slice(0, 2).findLast(Boolean));
+    for (let i = 0; i < 1000; i++) {
+      // "/bin/sh" would be a shell.
+      const word = nastyWord(i).replaceAll("/", "");
+      expect(names(factsWith(`x${word}`))).toEqual(names(factsWith("x")));
+      expect(names(behind(`x${word}`))).toEqual(names(behind("x")));
+    }
+  });
 });
 
 test("walk() follows links inside the root, and minds the rights", () => {

@@ -13,6 +13,23 @@ test("the code is formatted, and the linter finds nothing", async () => {
   expect({ code, output: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, output: "" });
 }, 30_000);
 
+test("nothing is written but by the functions that make it printable", async () => {
+  const writers: string[] = [];
+  for await (const file of new Bun.Glob("{src,ffi}/**/*.ts").scan(ROOT)) {
+    const text = await Bun.file(`${ROOT}${file}`).text();
+    const code = text.replaceAll(/^\s*(\*|\/\/).*$/gm, "");
+    if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
+      writers.push(file);
+  }
+  // The last two write to a memfd and to a socket, and nothing to a terminal.
+  expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
+    "src/console/output.ts",
+    "src/report.ts",
+    "src/server/fd-store.ts",
+    "src/transport/passed-socket.ts",
+  ]);
+});
+
 const noGit =
   missing("git") ?? ((await run(["git", "rev-parse", "--git-dir"])).code === 0 ? undefined : "no git checkout");
 test.skipIf(Boolean(noGit))(

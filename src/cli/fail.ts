@@ -5,6 +5,7 @@ import type { Arguments } from "../bun/arguments.ts";
 import { explain } from "../console/explain.ts";
 import { complain } from "../console/output.ts";
 import { UsageError } from "../console/usage-error.ts";
+import { decodeBytes } from "../linux/bytes.ts";
 import { meantTool } from "./call-tool.ts";
 import { handOver } from "./fallback.ts";
 
@@ -14,7 +15,8 @@ export function fail(error: unknown, commandLine: Arguments): number {
     const obstacle = handOver(commandLine);
     complain(`${explain(error)}; ${obstacle}`);
   } else {
-    complain(error instanceof UsageError ? explainUsage(error, commandLine.args) : explain(error));
+    const message = error instanceof UsageError ? explainUsage(error, commandLine.args) : explain(error);
+    complain(asGiven(message, commandLine));
   }
   return 1;
 }
@@ -30,4 +32,10 @@ function explainUsage(error: UsageError, args: readonly string[]): string {
   if (tool === undefined) return explain(error);
   if (process.env.NOTIFY_SOCKET === undefined) return `${args[0]} is no subcommand: did you mean ${tool}?`;
   return `${explain(error)}; or did you mean sd-notify ${tool}?`;
+}
+
+/** Where a character of the arguments stands for a byte, those of the message do. */
+function asGiven(message: string, { encoding }: Arguments): string {
+  const bytes = Buffer.from(message, "latin1");
+  return encoding === "latin1" && bytes.toString("latin1") === message ? decodeBytes(bytes) : message;
 }

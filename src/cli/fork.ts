@@ -35,6 +35,7 @@ import { RESERVATION } from "../bun/jit-reservation.ts";
 import { node } from "../bun/node.ts";
 import { explain } from "../console/explain.ts";
 import { complain, print } from "../console/output.ts";
+import { decodeBytes } from "../linux/bytes.ts";
 import { signalName } from "../linux/signals.ts";
 
 /**
@@ -215,6 +216,6 @@ function saysReady(message: Uint8Array): boolean {
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {
   const end = waitForExit(pid);
   if ("code" in end) return end.code;
-  complain(`${new TextDecoder().decode(program)}: killed by ${signalName(end.signal)} before it was ready`);
+  complain(`${decodeBytes(program ?? new Uint8Array())}: killed by ${signalName(end.signal)} before it was ready`);
   return 1;
 }

@@ -5,16 +5,22 @@
 
 import { node } from "../bun/node.ts";
 import { programName } from "../bun/runtime.ts";
+import { printable, printableJson, printableLines } from "./printable.ts";
 
-/** Writes to standard output. */
+/** Writes text that was composed here to standard output. What is neither printable nor a newline or a colour is made so. */
 export function print(text: string): void {
-  writeAll(1, text);
+  writeAll(1, printableLines(text));
 }
 
-/** Writes one line to standard error, after the name of the command. */
+/** Writes a value to standard output as one line of JSON. */
+export function printJson(value: unknown): void {
+  writeAll(1, `${printableJson(value)}\n`);
+}
+
+/** Writes one line to standard error, after the name of the command: whatever the message quotes, it is made printable. */
 export function complain(message: string): void {
   try {
-    writeAll(2, `${programName()}: ${message}\n`);
+    writeAll(2, `${programName()}: ${printable(message)}\n`);
   } catch {
     // There is nobody left to tell.
   }

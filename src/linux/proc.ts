@@ -1,4 +1,5 @@
 import { node } from "../bun/node.ts";
+import { decodeBytes } from "./bytes.ts";
 
 /** What proc_pid_stat(5) says of a process. */
 export interface Stat {
@@ -13,7 +14,10 @@ export function readStat(pid: number | "self"): Stat | undefined {
     const text = node.fs.readFileSync(`/proc/${pid}/stat`, "latin1");
     // The name, in parentheses, may contain anything.
     const end = text.lastIndexOf(")");
-    return { name: text.slice(text.indexOf("(") + 1, end), fields: text.slice(end + 2).split(" ") };
+    return {
+      name: decodeBytes(Buffer.from(text.slice(text.indexOf("(") + 1, end), "latin1")),
+      fields: text.slice(end + 2).split(" "),
+    };
   } catch {
     return undefined;
   }

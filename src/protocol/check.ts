@@ -3,6 +3,8 @@
  * done then: "notify", "serve".
  */
 
+import { shorten } from "./shorten.ts";
+
 /** @throws TypeError or RangeError, unless the value is an integer between the two. */
 export function checkInteger(
   doing: string,
@@ -60,7 +62,7 @@ export function checkTime(doing: string, name: string, value: unknown): void {
 /** Shows a value in a message, in short. */
 export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : isObject(value) ? nameOf(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return shorten(text, 60);
 }
 
 // --- internal ---

@@ -4,7 +4,7 @@ import { startTimer } from "../bun/timers.ts";
 import { notify } from "../notify.ts";
 import { checkFunction, checkOptionNames, checkTime } from "../protocol/check.ts";
 import type { State } from "../protocol/state.ts";
-import { attempt, firstLine, type OnError, reportToStderr } from "../report.ts";
+import { attempt, errorLine, firstLine, type OnError, reportToStderr } from "../report.ts";
 import { startWatchdog } from "../watchdog.ts";
 
 /** Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http. */
@@ -98,7 +98,7 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
         await reload?.();
         status = (options.status && (await statusNow())) || describe(server);
       } catch (error) {
-        status = `Reload failed, the old configuration stays: ${firstLine(error)}`;
+        status = `Reload failed, the old configuration stays: ${errorLine(error)}`;
       }
       if (!stopping) say({ ready: true, status });
       lastStatus = undefined;
@@ -112,7 +112,7 @@ export function manageServer(server: StoppableServer, options: ManageOptions = {
     end({ keepSignals: true });
     void drain(server, options, say, onError).then((code) => process.exit(code));
   };
-  const onUncaught = (error: unknown) => say({ status: `Failed: ${firstLine(error)}`, ...failure(error) });
+  const onUncaught = (error: unknown) => say({ status: `Failed: ${errorLine(error)}`, ...failure(error) });
   const onRejection = (error: unknown) => {
     // Thrown again, it ends the process as it would have without a handler here.
     queueMicrotask(() => {
@@ -182,7 +182,7 @@ async function drain(
     await stop?.();
     return 0;
   } catch (error) {
-    say({ status: `Failed to stop: ${firstLine(error)}`, ...failure(error) });
+    say({ status: `Failed to stop: ${errorLine(error)}`, ...failure(error) });
     attempt(onError, () => {
       throw error;
     });

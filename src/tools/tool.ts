@@ -59,7 +59,8 @@ export function parse<Options extends Record<string, ToolOption>>(
     return { values: { ...values } as Values<Options>, operands: positionals, command };
   } catch (error) {
     // "Unknown option '--x'. To specify a positional …": the first sentence, in this command's words.
-    const [why = ""] = (error as Error).message.replaceAll("'", "").split(/\. |\n/);
+    const [sentence = ""] = (error as Error).message.split(/(?<=')\. To specify a positional|\.\n/);
+    const why = sentence.replace(/'(.*)'/s, "$1");
     throw new UsageError(`${why.charAt(0).toLowerCase()}${why.slice(1)}: see sd-notify ${name} --help`);
   }
 }

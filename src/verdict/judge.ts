@@ -5,6 +5,7 @@
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
 
+import { shorten } from "../protocol/shorten.ts";
 import { decodeText, MAX_MESSAGE_LENGTH, parseAssignment, splitLines } from "../protocol/wire.ts";
 import { judgeAssignment } from "./rules.ts";
 import type { MessageFacts, Phase, Problem, Sender, UnitFacts, Verdict } from "./types.ts";
@@ -22,7 +23,7 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
   for (const [key, value] of values) {
     const { effect, problem, phase } = judgeAssignment(key, value, { values, message, unit });
     if (effect !== undefined) verdict.effects.push(effect);
-    if (problem !== undefined) verdict.problems.push({ what: `${key}=${shorten(value)}`, ...problem });
+    if (problem !== undefined) verdict.problems.push({ what: `${key}=${shorten(value, MAX_SHOWN)}`, ...problem });
     // service_notify_message(): STOPPING beats READY beats RELOADING.
     if (phase !== undefined && rank(phase) > rank(verdict.phase)) verdict.phase = phase;
   }
@@ -33,6 +34,9 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
 }
 
 // --- internal ---
+
+/** How much of an assignment names it. */
+const MAX_SHOWN = 40;
 
 type Refusal = Omit<Problem, "what">;
 
@@ -110,18 +114,21 @@ function readValues(lines: readonly string[], problems: Problem[]): Map<string, 
   for (const line of lines) {
     const assignment = parseAssignment(line);
     if (assignment === undefined) {
-      problems.push({ what: shorten(line), why: "it is no assignment", cure: "NAME=value, one on a line" });
+      problems.push({ what: shorten(line, MAX_SHOWN), why: "it is no assignment", cure: "NAME=value, one on a line" });
       continue;
     }
     const { key, value } = assignment;
     if (values.has(key)) {
-      problems.push({ what: shorten(line), why: `${key}= stands before it already, and the first one counts` });
+      problems.push({
+        what: shorten(line, MAX_SHOWN),
+        why: `${key}= stands before it already, and the first one counts`,
+      });
       continue;
     }
     values.set(key, value);
     if (/[\n\r]/.test(value)) {
       problems.push({
-        what: shorten(line),
+        what: shorten(line, MAX_SHOWN),
         why: "a backslash before the end of the line makes the next line part of this one",
         cure: "double each backslash in a value, as notify() does",
       });
@@ -132,8 +139,4 @@ function readValues(lines: readonly string[], problems: Problem[]): Map<string, 
 
 function rank(phase: Phase | undefined): number {
   return phase === undefined ? 0 : { reloading: 1, activating: 1, active: 2, deactivating: 3 }[phase];
-}
-
-function shorten(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }

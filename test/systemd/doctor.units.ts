@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { readFileSync, readlinkSync } from "node:fs";
 import type { Check } from "../../src/tools/doctor/facts.ts";
+import { quoteArgument } from "../../src/tools/doctor/unit-syntax.ts";
+import { NASTY_WORDS } from "../support/nasty.ts";
 import { titled } from "../support/run.ts";
 import { describeEach, exec, type Machine, type Section, UNPRIVILEGED, type Unit } from "./machine.ts";
 
@@ -57,6 +60,35 @@ describeEach("doctor", (machine) => {
     machine.write(`${machine.directory}/minimal.service`, report.unit);
     const verified = await machine.run(["systemd-analyze", "verify", `${machine.directory}/minimal.service`]);
     expect(verified.stderr).not.toContain("minimal.service:");
+  });
+
+  scenario("the minimal unit starts what was behind a shell, whatever its arguments and directory are", async () => {
+    const directory = `${machine.directory}/50% $HOME "x" ${crypto.randomUUID()}`;
+    const words = NASTY_WORDS.filter((word) => word.isWellFormed() && !word.startsWith("-"));
+    const script = 'mkdir "$1"; cd "$1"; shift; BUN_BE_BUN=1 "$0" -e "$@"; exit 0';
+    const unit = await started({
+      ExecStart: exec(
+        "/bin/sh",
+        "-c",
+        script,
+        machine.command,
+        directory,
+        `${library} notify({ ready: true }); ${idle}`,
+      ).concat(...words.map((word) => ` ${quoteArgument(word)}`)),
+      NotifyAccess: "all",
+    });
+    await unit.until({ ActiveState: "active" });
+    const { unit: text } = await doctor(machine, unit.name);
+    const minimal = machine.service({});
+    const more = "Type=exec\nSlice=sdnotifytest.slice\nEnvironment=BUN_BE_BUN=1\n";
+    machine.write(`/run/systemd/system/${minimal.name}`, text.replace("Type=notify\n", more));
+    expect((await minimal.start()).code).toBe(0);
+    const { MainPID } = await minimal.until({ MainPID: /^[1-9]/ });
+    const argv = readFileSync(machine.outside(`/proc/${MainPID}/cmdline`), "utf8")
+      .split("\0")
+      .slice(0, -1);
+    expect(argv.slice(3)).toEqual(words);
+    expect(readlinkSync(machine.outside(`/proc/${MainPID}/cwd`))).toBe(directory);
   });
 
   scenario("the checklist as text has a line for each check, and the line to change", async () => {

@@ -5,6 +5,7 @@ import { checkJournal } from "./journal.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
+import { shellWord } from "./shell-word.ts";
 import {
   checkFamilies,
   checkFdStore,
@@ -63,12 +64,13 @@ function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
 
 function notLoaded({ id, loadState, manager }: Unit): Check {
   const other = manager === "system" ? " --user" : "";
+  const word = shellWord(id);
   const cures: Record<string, string> = {
-    "not-found": `systemctl daemon-reload, where its file is new; sd-notify doctor${other} ${id}, where it is of ${
+    "not-found": `systemctl daemon-reload, where its file is new; sd-notify doctor${other} ${word}, where it is of ${
       manager === "system" ? "the user's manager" : "the system's"
     }; systemctl list-units "*NAME*" finds names`,
-    masked: `systemctl unmask ${id}`,
+    masked: `systemctl unmask ${word}`,
   };
   const why = loadState === "not-found" ? "there is no such unit" : `its LoadState is ${loadState}`;
-  return { name: "unit", result: "failed", what: id, why, cure: cures[loadState] ?? `systemctl status ${id}` };
+  return { name: "unit", result: "failed", what: id, why, cure: cures[loadState] ?? `systemctl status ${word}` };
 }

@@ -1,15 +1,16 @@
 /** `sd-notify doctor`: why a service is stuck in "activating". Facts are gathered, checked, and told as a checklist. */
 
-import { inColour, print } from "../../console/output.ts";
+import { inColour, print, printJson } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
 import { parse, parseCount, type Tool } from "../tool.ts";
 import { checkAll } from "./checks.ts";
 import type { Fact, Facts, Process, Unit } from "./facts.ts";
 import { minimalUnit } from "./minimal-unit.ts";
 import { unitOfCgroup } from "./parse.ts";
-import { exitStatus, formatJson, formatReport } from "./print.ts";
+import { exitStatus, formatReport } from "./print.ts";
 import { gatherProcess } from "./process.ts";
 import { gatherSelf } from "./self.ts";
+import { shellWord } from "./shell-word.ts";
 import { gatherUnit, type Manager } from "./systemctl.ts";
 
 export const tool = {
@@ -43,7 +44,8 @@ export async function main(args: readonly string[]): Promise<number> {
         ? await factsOfProcess(pid)
         : await factsOfSelf();
   const report = { subject: facts.subject, checks: checkAll(facts), unit: minimalUnit(facts) };
-  print(values.json ? formatJson(report) : formatReport(report, inColour()));
+  if (values.json) printJson(report);
+  else print(formatReport(report, inColour()));
   return exitStatus(report.checks);
 }
 
@@ -74,9 +76,8 @@ async function unitAround(found: Fact<Process>): Promise<{ unit?: Fact<Unit> }> 
   if (!around) return {};
   const { id, uid } = around;
   if (uid !== undefined && uid !== process.getuid?.()) {
-    return {
-      unit: { unknown: `it is ${id} of user ${uid}'s service manager: as that user, sd-notify doctor --user ${id}` },
-    };
+    const command = `sd-notify doctor --user ${shellWord(id)}`;
+    return { unit: { unknown: `it is ${id} of user ${uid}'s service manager: as that user, ${command}` } };
   }
   return { unit: await gatherUnit(id, uid === undefined ? "system" : "user") };
 }

@@ -1,8 +1,10 @@
 /** A unit file that has what is needed, and no more. */
 
+import { basename } from "node:path";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Facts, Process, Unit } from "./facts.ts";
 import { type Cast, cast } from "./sender-checks.ts";
+import { plainValue, quoteCommand, type Said, setting, shownCommand } from "./unit-syntax.ts";
 
 /** Returns the text of a unit file that fits what was found. */
 export function minimalUnit({ unit, process, self }: Facts): string {
@@ -21,11 +23,11 @@ export function minimalUnit({ unit, process, self }: Facts): string {
   const service = [`Type=notify${reloads}`];
   if (behind) service.push(`# Without ${launcher}, which was the main process.`);
   else if (launcher !== undefined) service.push("NotifyAccess=all");
-  service.push(...startLines(behind ? undefined : known, program).map((line) => `ExecStart=${line}`));
+  service.push(...startCommands(behind ? undefined : known, program).map((command) => setting("ExecStart", command)));
   service.push(...settings(known, behind), "Restart=on-failure");
   return [
     "[Unit]",
-    `Description=${(known?.description || main?.name) ?? "A server"}`,
+    setting("Description", plainValue(known?.description || main?.name || "A server")),
     "",
     "[Service]",
     ...service,
@@ -36,28 +38,19 @@ export function minimalUnit({ unit, process, self }: Facts): string {
   ].join("\n");
 }
 
-/** Quotes an argument of ExecStart=: systemd.service(5), "Command lines", and systemd.syntax(7), "Quoting". */
-export function quote(arg: string): string {
-  const escaped = arg
-    .replaceAll("\\", "\\\\")
-    .replaceAll("%", "%%")
-    .replaceAll("$", "$$$$")
-    .replaceAll('"', '\\"')
-    .replaceAll("\n", "\\n")
-    .replaceAll("\t", "\\t");
-  return arg === "" || arg === ";" || /[\s'"\\;]/.test(arg) ? `"${escaped}"` : escaped;
-}
-
 // --- internal ---
 
 const NOBODY: Cast = { main: undefined, launcher: undefined, workers: [] };
 
-function startLines(unit: Unit | undefined, main: Process | undefined): readonly string[] {
-  if (unit?.execStart && unit.execStart.length > 0) return unit.execStart;
-  const [first = "", ...args] = main?.command ?? [];
-  const program = first.startsWith("/") ? first : main?.program;
-  if (program === undefined) return ["/usr/local/bin/bun /path/to/server.ts"];
-  return [[program, ...args].map(quote).join(" ")];
+function startCommands(unit: Unit | undefined, main: Process | undefined): readonly Said[] {
+  if (unit?.execStart && unit.execStart.length > 0) return unit.execStart.map(shownCommand);
+  const command = main?.command ?? [];
+  const [first = "", ...args] = command;
+  if (first.startsWith("/")) return [quoteCommand(first, command)];
+  if (main?.program === undefined) return [{ text: "/usr/local/bin/bun /path/to/server.ts" }];
+  // What it was called by matters where it is another's name, as with busybox; a title such as "nginx: master" is no name.
+  const isName = /^-?[\w.+-]+$/.test(first) && first.replace(/^-/, "") !== basename(main.program);
+  return [quoteCommand(main.program, isName ? command : [main.program, ...args])];
 }
 
 function settings(unit: Unit | undefined, behind: Process | undefined): string[] {
@@ -66,9 +59,10 @@ function settings(unit: Unit | undefined, behind: Process | undefined): string[]
   const values = {
     User: unit.user,
     Group: unit.group,
-    WorkingDirectory: unit.workingDirectory || (directory ?? ""),
+    // systemctl has "!" for the "-" of a directory that need not be there.
+    WorkingDirectory: unit.workingDirectory.replace(/^!/, "-") || (directory ?? ""),
     WatchdogSec: unit.watchdogUsec === 0 ? "" : formatUsec(unit.watchdogUsec).replaceAll(/(\d) /g, "$1"),
     FileDescriptorStoreMax: unit.fdStoreMax === 0 ? "" : `${unit.fdStoreMax}`,
   };
-  return Object.entries(values).flatMap(([name, value]) => (value === "" ? [] : [`${name}=${value}`]));
+  return Object.entries(values).flatMap(([name, value]) => (value === "" ? [] : [setting(name, plainValue(value))]));
 }

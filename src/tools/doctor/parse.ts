@@ -25,7 +25,15 @@ export function parseSpan(text: string): number | undefined {
 
 /** The lines of /proc/PID/status, by name. */
 export function parseStatus(text: string): Record<string, string> {
-  return Object.fromEntries([...text.matchAll(/^(\w+):\s*(.*)$/gm)].map(([, name, value]) => [name, value?.trim()]));
+  return Object.fromEntries(
+    text
+      .trimEnd()
+      .split("\n")
+      .map((line) => {
+        const [name = ""] = line.split(":", 1);
+        return [name, line.slice(name.length + 1).trim()];
+      }),
+  );
 }
 
 export interface UnixSocket {
@@ -47,8 +55,11 @@ export function parseUnixSockets(text: string): UnixSocket[] {
 
 /** The cgroup that systemd counts by: that of cgroup2, or of the hierarchy "systemd" in version 1. */
 export function parseCgroup(text: string): string {
-  const version1 = /^\d+:name=systemd:(.*)$/m.exec(text)?.[1];
-  const version2 = /^0::(.*)$/m.exec(text)?.[1];
+  // "^" and "$" with the flag m would also be at a carriage return, which a cgroup's name may have.
+  const lines = text.split("\n");
+  const pathAfter = (start: RegExp) => lines.find((line) => start.test(line))?.replace(start, "");
+  const version1 = pathAfter(/^\d+:name=systemd:/);
+  const version2 = pathAfter(/^0::/);
   return [version2, version1].find((path) => path !== undefined && path !== "/") ?? version2 ?? version1 ?? "";
 }
 
@@ -56,7 +67,8 @@ export function parseCgroup(text: string): string {
 export function unitOfCgroup(cgroup: string): { id: string; uid?: number } | undefined {
   const [, uid, rest = ""] = /\/user@(\d+)\.service\/(.+)$/.exec(cgroup) ?? [];
   const parts = (uid === undefined ? cgroup : rest).split("/");
-  const id = parts.find((part) => part.endsWith(".service"));
+  // Whoever may make cgroups may name one "$(reboot).service": no unit is called so, systemd.unit(5).
+  const id = parts.find((part) => /^[\w:.\\@-]+\.service$/.test(part));
   return id === undefined ? undefined : { id, ...(uid !== undefined && { uid: Number(uid) }) };
 }
 
@@ -66,7 +78,7 @@ export function parseSetting(text: string, name: string): string[] {
   let section = "";
   for (const line of text.replace(/\\\n\s*/g, " ").split("\n")) {
     section = /^\[(.+)\]$/.exec(line.trim())?.[1] ?? section;
-    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/s.exec(line) ?? [];
     if (section !== "Service" || key !== name || value === undefined) continue;
     values = value === "" ? [] : [...values, value];
   }

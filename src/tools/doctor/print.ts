@@ -1,7 +1,6 @@
-/** The checklist as text, or as JSON. */
+/** The checklist as text, and what it amounts to. */
 
-import { styleText } from "node:util";
-import { printable } from "../../console/printable.ts";
+import { type Format, type Line, line, styled } from "../../console/line.ts";
 import type { Check } from "./facts.ts";
 
 export interface Report {
@@ -13,20 +12,15 @@ export interface Report {
 
 /** Returns the report as lines; in colours where it is for a terminal. */
 export function formatReport({ subject, checks, unit }: Report, colours: boolean): string {
-  const style = (format: Parameters<typeof styleText>[0], text: string) =>
-    colours ? styleText(format, text, { validateStream: false }) : text;
-  const lines = checks.flatMap(({ result, what, why, cure }) => [
-    `${style(COLOURS[result], WORDS[result].padEnd(WIDTH))}${printable(why === undefined ? what : `${what}: ${why}`)}`,
-    ...(cure === undefined || result === "passed"
-      ? []
-      : [`${" ".repeat(WIDTH)}cure: ${style("bold", printable(cure))}`]),
-  ]);
-  return [printable(subject), "", ...lines, "", style("dim", "# A minimal unit for it:"), unit].join("\n");
-}
-
-/** Returns the report as one line of JSON. */
-export function formatJson({ subject, checks, unit }: Report): string {
-  return `${JSON.stringify({ subject, checks, unit })}\n`;
+  const lines = [
+    line`${subject}`,
+    line``,
+    ...checks.flatMap(formatCheck),
+    line``,
+    styled("dim", "# A minimal unit for it:"),
+    ...unit.split("\n").map((text) => line`${text}`),
+  ];
+  return lines.map((line) => line.render(colours)).join("\n");
 }
 
 /** 0 when nothing failed. */
@@ -36,9 +30,15 @@ export function exitStatus(checks: readonly Check[]): number {
 
 // --- internal ---
 
+function formatCheck({ result, what, why, cure }: Check): Line[] {
+  const told = line`${styled(COLOURS[result], WORDS[result].padEnd(WIDTH))}${why === undefined ? what : `${what}: ${why}`}`;
+  if (cure === undefined || result === "passed") return [told];
+  return [told, line`${" ".repeat(WIDTH)}cure: ${styled("bold", cure)}`];
+}
+
 const WORDS = { passed: "ok", failed: "FAILED", unknown: "unknown", note: "note" } as const;
 const COLOURS = { passed: "green", failed: ["red", "bold"], unknown: "yellow", note: "cyan" } as const satisfies Record<
   Check["result"],
-  Parameters<typeof styleText>[0]
+  Format
 >;
 const WIDTH = 8;

@@ -4,6 +4,7 @@ import { parseAddress } from "../../protocol/address.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Check, Process, Self, SocketFacts, Unit } from "./facts.ts";
 import { titleOf } from "./sender-checks.ts";
+import { bindPath, setting } from "./unit-syntax.ts";
 
 /** Where the socket is, whether it is one, and whether the process can reach it. */
 export function checkSocket(process: Process, unit?: Unit): Check[] {
@@ -159,8 +160,12 @@ function socketProblem(
   unit: Unit | undefined,
 ): [why: string, cure: string] | undefined {
   if (found === "nothing") {
+    const path = bindPath(address);
     return elsewhere
-      ? ["there is no such file in its mount namespace, though there is outside", `BindReadOnlyPaths=${address}`]
+      ? [
+          "there is no such file in its mount namespace, though there is outside",
+          "text" in path ? setting("BindReadOnlyPaths", path) : remove,
+        ]
       : ["there is no such file", remove];
   }
   if (found === "other") return ["it is no socket", remove];

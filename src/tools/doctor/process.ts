@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { decodeBytes } from "../../linux/bytes.ts";
 import { type Environment, type Fact, type Process, VARIABLES } from "./facts.ts";
 import { parseCgroup, parseStatus } from "./parse.ts";
 import { lookAtSocket } from "./socket.ts";
@@ -22,10 +23,10 @@ export function gatherProcess(pid: number): Fact<Process> {
   return {
     value: {
       pid,
-      name: status.Name ?? "",
+      name: nameOf(pid),
       parent: Number(status.PPid ?? 0),
       uid,
-      command: (readText(pid, "cmdline") ?? "").replace(/\0$/, "").split("\0"),
+      command: (readBytes(pid, "cmdline") ?? "").replace(/\0$/, "").split("\0"),
       program,
       isBun: isBun(pid, program),
       environment,
@@ -34,7 +35,7 @@ export function gatherProcess(pid: number): Fact<Process> {
       filtered: status.Seccomp === "2",
       caught: BigInt(`0x${status.SigCgt ?? "0"}`) | BigInt(`0x${status.SigBlk ?? "0"}`),
       openFds: openFdsOf(pid),
-      directory: linkOf(pid, "cwd"),
+      directory: directoryOf(pid),
       cgroup,
     },
   };
@@ -52,13 +53,37 @@ export function readText(pid: number | string, file: string): string | undefined
 /** Returns what a link of /proc/PID is to; undefined where it can't be read. */
 export function linkOf(pid: number | string, file: string): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/${file}`);
+    return decodeBytes(readlinkSync(`/proc/${pid}/${file}`, "buffer"));
   } catch {
     return undefined;
   }
 }
 
+/** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
+export function nameOf(pid: number): string {
+  return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
+}
+
 // --- internal ---
+
+/** As readText(), where it need not be UTF-8. */
+function readBytes(pid: number, file: string): string | undefined {
+  try {
+    return decodeBytes(readFileSync(`/proc/${pid}/${file}`));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One that was removed has " (deleted)" after its path, as another may be called. */
+function directoryOf(pid: number): string | undefined {
+  const path = linkOf(pid, "cwd");
+  try {
+    return path?.endsWith(" (deleted)") && statSync(`/proc/${pid}/cwd`).nlink === 0 ? undefined : path;
+  } catch {
+    return undefined;
+  }
+}
 
 function openFdsOf(pid: number): number[] | undefined {
   try {

@@ -9,7 +9,7 @@ import { type Address, parseAddress } from "../../protocol/address.ts";
 import { connect } from "../../transport/connection.ts";
 import type { Fact, Self } from "./facts.ts";
 import { parseStatus } from "./parse.ts";
-import { readText } from "./process.ts";
+import { nameOf, readText } from "./process.ts";
 
 /** Looks at this process. Nothing is sent. */
 export function gatherSelf(): Self {
@@ -23,7 +23,7 @@ export function gatherSelf(): Self {
     pid: process.pid,
     parent,
     caller,
-    callerName: readText(caller, "comm")?.trimEnd() ?? "",
+    callerName: nameOf(caller),
     privileged: (capabilities & CAP_SYS_ADMIN) !== 0n,
   };
 }

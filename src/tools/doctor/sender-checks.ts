@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
+import { shellWord } from "./shell-word.ts";
 import { isNotify, problemOf } from "./unit-checks.ts";
 
 /** Who is who among the processes of a unit. */
@@ -86,7 +87,7 @@ export function checkWatchdog(unit: Unit): Check[] {
   if (!main) return [];
   if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
     const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: the setting is newer than that`;
-    return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${unit.id}` }];
+    return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${shellWord(unit.id)}` }];
   }
   const misled = workers.filter(({ pid, isBun, environment }) => {
     const meant = "value" in environment ? environment.value.WATCHDOG_PID : undefined;

@@ -27,7 +27,7 @@ export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, 
     ...(counts("WATCHDOG_USEC") && { watchdogUsec: Number(fields.WATCHDOG_USEC) }),
     ...(isRemoval && { removeFds: fields.FDNAME ?? "" }),
     // Those that there is room for are kept, where there is none for all.
-    ...(!isRemoval && fields.FDSTORE === "1" && { storeFds: fields.FDNAME ?? "stored" }),
+    ...(!isRemoval && fields.FDSTORE === "1" && { storeFds: counts("FDNAME") ? (fields.FDNAME ?? "") : "stored" }),
     ...(counts("EXTEND_TIMEOUT_USEC") && { extendTimeoutMs: Number(fields.EXTEND_TIMEOUT_USEC) / 1000 }),
     ...(counts("WATCHDOG") && state.watchdog === true && { ping: true }),
     ...(counts("WATCHDOG") && state.watchdog === "trigger" && { watchdogIsOver: true }),

@@ -1,6 +1,6 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
-import { inColour, isTerminal, print } from "../../console/output.ts";
+import { inColour, isTerminal, print, printJson } from "../../console/output.ts";
 import type { MonitorEvent } from "./events.ts";
 import { readKeys } from "./keys.ts";
 import { Limiter } from "./limiter.ts";
@@ -16,9 +16,9 @@ export async function main(args: readonly string[]): Promise<number> {
   const colour = inColour();
   const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
   let failure: unknown;
-  const tell = (line: string) => {
+  const tell = (write: () => void) => {
     try {
-      if (failure === undefined) print(line);
+      if (failure === undefined) write();
     } catch (error) {
       // Nobody reads any more, or there is no room: the command is stopped all the same.
       failure = error;
@@ -26,9 +26,9 @@ export async function main(args: readonly string[]): Promise<number> {
       setImmediate(() => supervisor.stop("what the monitor prints can't be written"));
     }
   };
-  const limiter = new Limiter((event) => tell(text(event)));
+  const limiter = new Limiter((event) => tell(() => print(text(event))));
   using supervisor = new Supervisor(options, (event) => {
-    if (options.json) tell(`${JSON.stringify(event)}\n`);
+    if (options.json) tell(() => printJson(event));
     else limiter.emit(event);
   });
   const stop = (why: string) => supervisor.stop(why);

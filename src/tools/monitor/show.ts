@@ -1,8 +1,8 @@
 /** Events as text: for people, in the width of their terminal. Pure. */
 
-import { styleText } from "node:util";
-import { printable } from "../../console/printable.ts";
+import { type Line, line, styled } from "../../console/line.ts";
 import { formatUsec } from "../../protocol/durations.ts";
+import { shorten } from "../../protocol/shorten.ts";
 import type { Sender, Verdict } from "../../verdict/types.ts";
 import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
@@ -16,18 +16,13 @@ export interface Look {
 
 /** Returns the lines that tell of an event, each with its newline. */
 export function show(event: MonitorEvent, look: Look): string {
-  const style = (format: Format, text: string) =>
-    look.colour ? styleText(format, text, { validateStream: false }) : text;
-  const [first = "", ...others] = describe(event, style);
-  const time = `${style("dim", formatTime(event.timeUsec))}  `;
-  const rows = [first, ...others].flatMap((line) => wrap(line, look.columns));
+  const [first = line``, ...others] = describe(event);
+  const time = `${styled("dim", formatTime(event.timeUsec)).render(look.colour)}  `;
+  const rows = [first, ...others].flatMap((line) => wrap(line.render(look.colour), look.columns));
   return rows.map((row, i) => `${i === 0 ? time : " ".repeat(INDENT)}${row}\n`).join("");
 }
 
 // --- internal ---
-
-type Format = "dim" | "bold" | "red" | "green" | "yellow" | "cyan";
-type Style = (format: Format, text: string) => string;
 
 /** The columns of the time, and two blanks. */
 const INDENT = 11;
@@ -35,76 +30,78 @@ const INDENT = 11;
 /** A message of more lines is garbage most often. */
 const MAX_LINES = 12;
 
-function describe(event: MonitorEvent, style: Style): string[] {
+/** How much of a line is shown. */
+const MAX_LINE_LENGTH = 400;
+
+function describe(event: MonitorEvent): Line[] {
   switch (event.event) {
     case "started": {
       const fds = event.fds.length > 0 ? `, with the stored fds ${event.fds.join(", ")}` : "";
-      const command = event.command.map(printable).join(" ");
-      return [`started ${style("bold", command)}, pid ${event.pid}${fds}`, `NOTIFY_SOCKET=${event.socket}`];
+      return [
+        line`started ${styled("bold", event.command.join(" "))}, pid ${event.pid}${fds}`,
+        line`NOTIFY_SOCKET=${event.socket}`,
+      ];
     }
     case "message": {
       if (event.ping && event.text === "WATCHDOG=1" && event.verdict.problems.length === 0) {
-        return [`${showSender(event.sender, style)}  ${style("bold", "WATCHDOG=1")} ${showPing(event.ping, style)}`];
+        return [line`${showSender(event.sender)}  ${styled("bold", "WATCHDOG=1")} ${showPing(event.ping)}`];
       }
-      const lines = event.text.split("\n").map((line) => {
-        const meaning = decodeLine(line, event.receivedUsec);
-        return `${style("bold", shorten(printable(line)))}${meaning === undefined ? "" : style("dim", ` (${meaning})`)}`;
+      const lines = event.text.split("\n").map((text) => {
+        const meaning = decodeLine(text, event.receivedUsec);
+        const shown = styled("bold", shorten(text, MAX_LINE_LENGTH));
+        return meaning === undefined ? shown : line`${shown}${styled("dim", ` (${meaning})`)}`;
       });
       const shown = lines.slice(0, MAX_LINES);
-      if (lines.length > MAX_LINES) shown.push(`… and ${lines.length - MAX_LINES} lines more`);
-      const fds = event.fds.map((fd) => `fd: ${fd.name === "" ? "" : `${printable(fd.name)}, `}${fdKind(fd)}`);
-      const counted = fds.length > 4 ? [...fds.slice(0, 3), `… and ${fds.length - 3} fds more`] : fds;
-      return [showSender(event.sender, style), ...shown, ...counted, ...showVerdict(event.verdict, style)];
+      if (lines.length > MAX_LINES) shown.push(line`… and ${lines.length - MAX_LINES} lines more`);
+      const fds = event.fds.map((fd) => line`fd: ${fd.name === "" ? "" : `${fd.name}, `}${fdKind(fd)}`);
+      const counted = fds.length > 4 ? [...fds.slice(0, 3), line`… and ${fds.length - 3} fds more`] : fds;
+      return [showSender(event.sender), ...shown, ...counted, ...showVerdict(event.verdict)];
     }
-    case "barrier":
+    case "barrier": {
+      const answered = formatUsec(event.answeredUsec);
       return [
-        `${showSender(event.sender, style)}  ${style("bold", "BARRIER=1")}, answered after ${formatUsec(event.answeredUsec)}`,
-        ...event.verdict.problems.flatMap((problem) => showProblem(problem, style)),
+        line`${showSender(event.sender)}  ${styled("bold", "BARRIER=1")}, answered after ${answered}`,
+        ...event.verdict.problems.flatMap(showProblem),
       ];
+    }
     case "phase": {
       const format = { active: "green", failed: "red", inactive: "dim" } as const;
-      const to = style(event.to in format ? format[event.to as keyof typeof format] : "cyan", event.to);
+      const to = styled(event.to in format ? format[event.to as keyof typeof format] : "cyan", event.to);
       const why = event.why === undefined ? "" : `: ${event.why}`;
       const after = event.afterUsec === undefined ? "" : ` after ${formatUsec(event.afterUsec)}`;
-      return [`${event.from} → ${to}${after}${why}`];
+      return [line`${event.from} → ${to}${after}${why}`];
     }
-    case "watchdog":
-      return [
-        style(
-          "red",
-          `no ping for ${formatUsec(event.timeoutUsec)}: systemd would abort the unit (SIGABRT, Result=watchdog)`,
-        ),
-      ];
-    case "signal":
-      return [
-        `${event.signal} to ${event.pids.length === 1 ? "process" : "processes"} ${event.pids.join(", ")}: ${event.why}`,
-      ];
+    case "watchdog": {
+      const time = formatUsec(event.timeoutUsec);
+      return [styled("red", `no ping for ${time}: systemd would abort the unit (SIGABRT, Result=watchdog)`)];
+    }
+    case "signal": {
+      const processes = `${event.pids.length === 1 ? "process" : "processes"} ${event.pids.join(", ")}`;
+      return [line`${event.signal} to ${processes}: ${event.why}`];
+    }
     case "fd":
-      return [`fd store: ${printable(event.name)} ${event.what}`];
+      return [line`fd store: ${event.name} ${event.what}`];
     case "exit": {
       const status = event.code === null ? "nobody can tell how" : `exit status ${event.code}`;
       const how = event.signal === null ? status : `killed by ${event.signal}`;
-      return [`process ${event.pid} has ended: ${style(event.code === 0 ? "green" : "yellow", how)}`];
+      return [line`process ${event.pid} has ended: ${styled(event.code === 0 ? "green" : "yellow", how)}`];
     }
-    case "suppressed":
-      return [
-        style(
-          "dim",
-          `… and ${event.messages} messages more in this second, ${event.ignored} of them ignored in part or whole`,
-        ),
-      ];
+    case "suppressed": {
+      const ignored = `${event.ignored} of them ignored in part or whole`;
+      return [styled("dim", `… and ${event.messages} messages more in this second, ${ignored}`)];
+    }
     case "end": {
       const messages = `${event.messages} ${event.messages === 1 ? "message" : "messages"}`;
       return [
-        style("bold", "timeline"),
+        styled("bold", "timeline"),
         ...event.timeline.map(showSpan),
-        `${messages}, ${event.ignored} ignored in part or whole; ${event.why}`,
+        line`${messages}, ${event.ignored} ignored in part or whole; ${event.why}`,
       ];
     }
   }
 }
 
-function showSender({ pid, name, role }: Sender & { name: string }, style: Style): string {
+function showSender({ pid, name, role }: Sender & { name: string }): Line {
   const what = {
     main: "main process",
     control: "control process",
@@ -112,28 +109,28 @@ function showSender({ pid, name, role }: Sender & { name: string }, style: Style
     stranger: "stranger",
     gone: "gone",
   };
-  return `${style("cyan", `${name === "" ? "?" : printable(name)}[${pid}]`)} ${what[role]}`;
+  return line`${styled("cyan", `${name === "" ? "?" : name}[${pid}]`)} ${what[role]}`;
 }
 
-function showPing({ afterUsec, timeoutUsec, late }: Ping, style: Style): string {
+function showPing({ afterUsec, timeoutUsec, late }: Ping): Line {
   const margin = timeoutUsec - afterUsec;
   const text = `${formatUsec(afterUsec)} after the last, ${margin >= 0 ? `${formatUsec(margin)} before the time is up` : `${formatUsec(-margin)} too late`}`;
-  return late ? style("yellow", `late: ${text}; sd_watchdog_enabled(3): ping at half the time`) : text;
+  return late ? styled("yellow", `late: ${text}; sd_watchdog_enabled(3): ping at half the time`) : line`${text}`;
 }
 
-function showVerdict({ effects, problems }: Verdict, style: Style): string[] {
-  const shown = problems.slice(0, 4).flatMap((problem) => showProblem(problem, style));
-  const more = problems.length > 4 ? [style("red", `… and ${problems.length - 4} more are ignored`)] : [];
-  return [...effects.map((effect) => style("green", `→ ${printable(effect)}`)), ...shown, ...more];
+function showVerdict({ effects, problems }: Verdict): Line[] {
+  const shown = problems.slice(0, 4).flatMap(showProblem);
+  const more = problems.length > 4 ? [styled("red", `… and ${problems.length - 4} more are ignored`)] : [];
+  return [...effects.map((effect) => styled("green", `→ ${effect}`)), ...shown, ...more];
 }
 
-function showProblem({ what, why, cure }: Verdict["problems"][number], style: Style): string[] {
-  const ignored = style("red", `ignored${what === "" ? "" : ` ${printable(what)}`}, because ${printable(why)}`);
-  return cure === undefined ? [ignored] : [ignored, `  cure: ${style("bold", printable(cure))}`];
+function showProblem({ what, why, cure }: Verdict["problems"][number]): Line[] {
+  const ignored = styled("red", `ignored${what === "" ? "" : ` ${what}`}, because ${why}`);
+  return cure === undefined ? [ignored] : [ignored, line`  cure: ${styled("bold", cure)}`];
 }
 
-function showSpan({ phase, startUsec, durationUsec }: Span): string {
-  return `${formatTime(startUsec)}  ${phase.padEnd(12)}  ${durationUsec === undefined ? "" : formatUsec(durationUsec)}`.trimEnd();
+function showSpan({ phase, startUsec, durationUsec }: Span): Line {
+  return line`${`${formatTime(startUsec)}  ${phase.padEnd(12)}  ${durationUsec === undefined ? "" : formatUsec(durationUsec)}`.trimEnd()}`;
 }
 
 function fdKind(fd: { kind: string; family?: string; type?: string; listening?: boolean }): string {
@@ -143,10 +140,6 @@ function fdKind(fd: { kind: string; family?: string; type?: string; listening?: 
 
 function formatTime(usec: number): string {
   return `${(usec / 1e6).toFixed(3).padStart(7)} s`;
-}
-
-function shorten(text: string): string {
-  return text.length > 400 ? `${text.slice(0, 399)}…` : text;
 }
 
 /** Wraps a line; what follows is indented. */

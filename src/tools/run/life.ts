@@ -1,7 +1,7 @@
 /** The life of the unit: starting, ready, reloading, stopping. */
 
 import { complain } from "../../console/output.ts";
-import { firstLine } from "../../report.ts";
+import { errorLine } from "../../report.ts";
 import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
 import { abortAfter, sleep } from "../abort.ts";
@@ -217,7 +217,7 @@ class Life {
     };
     return startWatchdog({
       ...(healthy.length > 0 && { check }),
-      onError: (error) => complainOf(firstLine(error)),
+      onError: (error) => complainOf(errorLine(error)),
     });
   }
 }

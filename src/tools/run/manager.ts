@@ -1,6 +1,7 @@
 /** What this process and its service manager tell each other. */
 
 import { node } from "../../bun/node.ts";
+import { printable } from "../../console/printable.ts";
 import { childEnv } from "../../environment.ts";
 import { findProgram } from "../../linux/find-program.ts";
 import { notify } from "../../notify.ts";
@@ -19,7 +20,7 @@ export function speaker(): Say {
   if (address !== undefined) parseAddress(address, "$NOTIFY_SOCKET");
   const onError = reportToStderr();
   return (state) => {
-    const status = state.status?.replace(CONTROL, " ").toWellFormed();
+    const status = state.status === undefined ? undefined : printable(state.status.replace(/[\t-\r]+/g, " "));
     attempt(onError, () => void notify(status === undefined ? state : { ...state, status }));
   };
 }
@@ -71,6 +72,3 @@ export async function hasSignalledAll(): Promise<boolean> {
 // --- internal ---
 
 const ASK_TIMEOUT_MS = 1000;
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are meant
-const CONTROL = /[\x00-\x1f\x7f]+/g;

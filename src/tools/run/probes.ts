@@ -16,7 +16,8 @@ import { startTimer } from "../../bun/timers.ts";
 import { UsageError } from "../../console/usage-error.ts";
 import { childEnv } from "../../environment.ts";
 import { type Address, parseAddress } from "../../protocol/address.ts";
-import { firstLine } from "../../report.ts";
+import { shorten } from "../../protocol/shorten.ts";
+import { errorLine } from "../../report.ts";
 import { onAbort } from "../abort.ts";
 import { startProgram } from "../program.ts";
 
@@ -138,8 +139,7 @@ export function execProbe(line: string): Probe {
 /** Says in a few words, on one line, why an attempt failed. */
 export function whyNot(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown };
-  const why = (typeof code === "string" && WORDS[code]) || firstLine(error);
-  return why.length > MAX_WHY_LENGTH ? `${why.slice(0, MAX_WHY_LENGTH)}…` : why;
+  return shorten((typeof code === "string" && WORDS[code]) || errorLine(error), MAX_WHY_LENGTH);
 }
 
 // --- internal ---

@@ -1,0 +1,59 @@
+/** Lines of output that are composed of parts. Whatever is put into one is made printable there: none of it can colour or end the line. */
+
+import { styleText } from "node:util";
+import { printable } from "./printable.ts";
+
+export type Format = Parameters<typeof styleText>[0];
+
+/** One line, whose parts are fit for a terminal. */
+export class Line {
+  readonly #pieces: readonly Piece[];
+
+  constructor(pieces: readonly Piece[]) {
+    this.#pieces = pieces;
+  }
+
+  /** Returns the text. */
+  render(colour: boolean): string {
+    return this.#pieces
+      .map(({ text, format }) =>
+        colour && format !== undefined ? styleText(format, text, { validateStream: false }) : text,
+      )
+      .join("");
+  }
+
+  /** The line in a format; its parts that have one keep that. */
+  styled(format: Format): Line {
+    return new Line(this.#pieces.map((piece) => ({ format, ...piece })));
+  }
+
+  /** The lines as one. */
+  static join(lines: readonly Line[]): Line {
+    return new Line(lines.flatMap((line) => line.#pieces));
+  }
+}
+
+/** Makes a line: line`started ${command}, pid ${pid}`. */
+export function line(strings: TemplateStringsArray, ...values: readonly (Line | string | number)[]): Line {
+  return Line.join(strings.flatMap((own, i) => [plain(own), ...values.slice(i, i + 1).map(toLine)]));
+}
+
+/** A part of a line that is in a format. */
+export function styled(format: Format, value: Line | string | number): Line {
+  return toLine(value).styled(format);
+}
+
+// --- internal ---
+
+interface Piece {
+  text: string;
+  format?: Format;
+}
+
+function toLine(value: Line | string | number): Line {
+  return value instanceof Line ? value : plain(`${value}`);
+}
+
+function plain(text: string): Line {
+  return new Line(text === "" ? [] : [{ text: printable(text) }]);
+}
