@@ -96,9 +96,10 @@ describe("the monitor, of a command that sends", () => {
   };
 
   test("what is hostile, and is called so", async () => {
-    const hostile = latin1(HOSTILE.replace("\n", ""));
+    // Not at the end of a line: PID 1 drops a backslash, and what it is the last character of.
+    const hostile = latin1(`${HOSTILE.replace("\n", "")}.`);
     const lines = await monitor(`STATUS=${hostile}\n${hostile}=1\n${hostile}\nERRNO=${hostile}`, hostile, HOSTILE);
-    const shown = `\\x1b[31m\\x1b]0;t\\x07\\x0d\\x85\\u202e%n$HOME"'\\`;
+    const shown = `\\x1b[31m\\x1b]0;t\\x07\\x0d\\x85\\u202e%n$HOME"'\\.`;
     expect(lines.find((line) => line.includes("started"))).toEndWith(
       `\\x1b[31m\\x1b]0;t\\x07\\x0d\\x0a\\x85\\u202e%n$HOME"'\\, pid ${/pid (\d+)$/.exec(lines[0] ?? "")?.[1]}`,
     );
@@ -120,11 +121,11 @@ describe("the monitor, of a command that sends", () => {
   }, 30_000);
 
   test("JSON has what was sent, a byte order mark too, and escapes for what is not printable", async () => {
-    const message = latin1(`\ufeffREADY=1\nSTATUS=${HOSTILE.replace("\n", "")}`);
+    const message = latin1(`\ufeffREADY=1\nSTATUS=${HOSTILE.replace("\n", "")}.`);
     const { child, until, end } = startMonitor([], [BUN, "-e", program(message, "x")]);
     const { text, verdict } = await until("message");
     expect(Buffer.from(text).toString("latin1")).toBe(message);
-    expect(verdict.problems[0]?.what).toBe("\ufeffREADY=1");
+    expect(verdict.problems.map(({ what }) => what)).toContain("\ufeffREADY=1");
     child.kill("SIGTERM");
     expect(select((await end()).events, "started")[0]?.command).toEqual([BUN, "-e", program(message, "x")]);
     const { stdout } = await run([binary, "monitor", "--json", "--", "true", HOSTILE]);

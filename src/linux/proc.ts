@@ -1,3 +1,5 @@
+/** What /proc tells of processes: proc(5). */
+
 import { node } from "../bun/node.ts";
 import { decodeBytes } from "./bytes.ts";
 
@@ -21,4 +23,46 @@ export function readStat(pid: number | "self"): Stat | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Returns a file of /proc/PID as text; undefined where it can't be read. */
+export function readText(pid: number | string, file: string): string | undefined {
+  try {
+    return node.fs.readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns what a link of /proc/PID is to; undefined where it can't be read. */
+export function linkOf(pid: number | string, file: string): string | undefined {
+  try {
+    return decodeBytes(node.fs.readlinkSync(`/proc/${pid}/${file}`, "buffer"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** As readText(), where it need not be UTF-8. */
+export function readBytes(pid: number, file: string): string | undefined {
+  try {
+    return decodeBytes(node.fs.readFileSync(`/proc/${pid}/${file}`));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One that was removed has " (deleted)" after its path, as another may be called. */
+export function directoryOf(pid: number): string | undefined {
+  const path = linkOf(pid, "cwd");
+  try {
+    return path?.endsWith(" (deleted)") && node.fs.statSync(`/proc/${pid}/cwd`).nlink === 0 ? undefined : path;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
+export function nameOf(pid: number): string {
+  return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
 }

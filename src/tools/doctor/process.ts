@@ -1,8 +1,8 @@
 /** Gathers what /proc tells of a process: proc(5). */
 
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { decodeBytes } from "../../linux/bytes.ts";
+import { directoryOf, linkOf, nameOf, readBytes, readText } from "../../linux/proc.ts";
 import { type Environment, type Fact, type Process, VARIABLES } from "./facts.ts";
 import { parseCgroup, parseStatus } from "./parse.ts";
 import { lookAtSocket } from "./socket.ts";
@@ -41,49 +41,7 @@ export function gatherProcess(pid: number): Fact<Process> {
   };
 }
 
-/** Returns a file of /proc/PID as text; undefined where it can't be read. */
-export function readText(pid: number | string, file: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-/** Returns what a link of /proc/PID is to; undefined where it can't be read. */
-export function linkOf(pid: number | string, file: string): string | undefined {
-  try {
-    return decodeBytes(readlinkSync(`/proc/${pid}/${file}`, "buffer"));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
-export function nameOf(pid: number): string {
-  return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
-}
-
 // --- internal ---
-
-/** As readText(), where it need not be UTF-8. */
-function readBytes(pid: number, file: string): string | undefined {
-  try {
-    return decodeBytes(readFileSync(`/proc/${pid}/${file}`));
-  } catch {
-    return undefined;
-  }
-}
-
-/** One that was removed has " (deleted)" after its path, as another may be called. */
-function directoryOf(pid: number): string | undefined {
-  const path = linkOf(pid, "cwd");
-  try {
-    return path?.endsWith(" (deleted)") && statSync(`/proc/${pid}/cwd`).nlink === 0 ? undefined : path;
-  } catch {
-    return undefined;
-  }
-}
 
 function openFdsOf(pid: number): number[] | undefined {
   try {

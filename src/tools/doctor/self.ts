@@ -5,11 +5,11 @@ import { libc } from "../../../ffi/libc.ts";
 import { close } from "../../../ffi/syscalls.ts";
 import { callerPid } from "../../bun/caller.ts";
 import { explain } from "../../console/explain.ts";
+import { nameOf, readText } from "../../linux/proc.ts";
 import { type Address, parseAddress } from "../../protocol/address.ts";
 import { connect } from "../../transport/connection.ts";
 import type { Fact, Self } from "./facts.ts";
 import { parseStatus } from "./parse.ts";
-import { nameOf, readText } from "./process.ts";
 
 /** Looks at this process. Nothing is sent. */
 export function gatherSelf(): Self {

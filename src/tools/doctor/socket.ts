@@ -1,10 +1,10 @@
 /** Looks where a process would send to, from where that process stands: its root, its network namespace, its rights. */
 
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
+import { linkOf, readText } from "../../linux/proc.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import type { Fact, SocketFacts } from "./facts.ts";
 import { parseUnixSockets, type UnixSocket } from "./parse.ts";
-import { linkOf, readText } from "./process.ts";
 
 /** What decides whether a process may write. */
 export interface Rights {
