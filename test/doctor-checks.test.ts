@@ -1,19 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
-import {
-  parseCgroup,
-  parseSetting,
-  parseShow,
-  parseSpan,
-  parseStatus,
-  parseUnixSockets,
-  unitOfCgroup,
-} from "../src/tools/doctor/parse.ts";
+import { parseSetting, parseShow, parseSpan, parseStatus, parseUnixSockets } from "../src/tools/doctor/parse.ts";
 import { formatReport } from "../src/tools/doctor/print.ts";
 import {
   checkContainer,

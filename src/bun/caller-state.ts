@@ -5,8 +5,9 @@
 
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { getNofileLimit, setIgnored, setSoftNofileLimit } from "../../ffi/process.ts";
-import { findProgram } from "../linux/find-program.ts";
+import { ownUnit } from "../linux/cgroup.ts";
 import { isManager } from "../linux/manager.ts";
+import { showCommand } from "../linux/systemctl.ts";
 import { callerPid } from "./caller.ts";
 import { node } from "./node.ts";
 import { callerStateKept } from "./runtime.ts";
@@ -78,15 +79,15 @@ function stateOfUnit(user: boolean): CallerState {
 
 /** Returns `NAME=value` lines; none where the manager can't be asked. */
 function askManager(user: boolean): string {
+  const unit = ownUnit(["service", "scope", "socket", "mount", "swap"]);
+  if (unit === undefined) return "";
+  const { id, uid } = unit;
+  const command = showCommand({ id, ...(user && { uid: uid ?? process.getuid?.() ?? 0 }) }, [
+    "IgnoreSIGPIPE",
+    "LimitNOFILESoft",
+  ]);
+  if (command === undefined) return "";
   try {
-    const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
-    const unit = /^0::.*\/([^/\n]+\.(?:service|scope|socket|mount|swap))/m.exec(cgroup)?.[1];
-    if (unit === undefined) return "";
-    const systemctl = findProgram("systemctl");
-    if (systemctl === undefined) return "";
-    const scope = user ? ["--user"] : [];
-    // With names, because systemctl has an order of its own.
-    const command = [systemctl, ...scope, "show", "-p", "IgnoreSIGPIPE", "-p", "LimitNOFILESoft", "--", unit];
     const { exitCode, stdout } = Bun.spawnSync(command, { stderr: "ignore", timeout: 2000 });
     return exitCode === 0 ? stdout.toString() : "";
   } catch {

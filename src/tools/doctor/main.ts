@@ -2,11 +2,12 @@
 
 import { inColour, print, printJson } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
+import { unitOfCgroup } from "../../linux/cgroup.ts";
 import { parse, parseCount, type Tool } from "../tool.ts";
 import { checkAll } from "./checks.ts";
 import type { Fact, Facts, Process, Unit } from "./facts.ts";
 import { minimalUnit } from "./minimal-unit.ts";
-import { unitOfCgroup } from "./parse.ts";
+
 import { exitStatus, formatReport } from "./print.ts";
 import { gatherProcess } from "./process.ts";
 import { gatherSelf } from "./self.ts";

@@ -53,25 +53,6 @@ export function parseUnixSockets(text: string): UnixSocket[] {
   return sockets;
 }
 
-/** The cgroup that systemd counts by: that of cgroup2, or of the hierarchy "systemd" in version 1. */
-export function parseCgroup(text: string): string {
-  // "^" and "$" with the flag m would also be at a carriage return, which a cgroup's name may have.
-  const lines = text.split("\n");
-  const pathAfter = (start: RegExp) => lines.find((line) => start.test(line))?.replace(start, "");
-  const version1 = pathAfter(/^\d+:name=systemd:/);
-  const version2 = pathAfter(/^0::/);
-  return [version2, version1].find((path) => path !== undefined && path !== "/") ?? version2 ?? version1 ?? "";
-}
-
-/** The unit whose cgroup it is, and the user whose manager it is of, where that is not the system's. */
-export function unitOfCgroup(cgroup: string): { id: string; uid?: number } | undefined {
-  const [, uid, rest = ""] = /\/user@(\d+)\.service\/(.+)$/.exec(cgroup) ?? [];
-  const parts = (uid === undefined ? cgroup : rest).split("/");
-  // Whoever may make cgroups may name one "$(reboot).service": no unit is called so, systemd.unit(5).
-  const id = parts.find((part) => /^[\w:.\\@-]+\.service$/.test(part));
-  return id === undefined ? undefined : { id, ...(uid !== undefined && { uid: Number(uid) }) };
-}
-
 /** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
 export function parseSetting(text: string, name: string): string[] {
   let values: string[] = [];

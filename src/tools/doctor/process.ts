@@ -2,9 +2,10 @@
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { parseCgroup } from "../../linux/cgroup.ts";
 import { directoryOf, linkOf, nameOf, readBytes, readText } from "../../linux/proc.ts";
 import { type Environment, type Fact, type Process, VARIABLES } from "./facts.ts";
-import { parseCgroup, parseStatus } from "./parse.ts";
+import { parseStatus } from "./parse.ts";
 import { lookAtSocket } from "./socket.ts";
 
 /** Looks at a process. */

@@ -1,9 +1,9 @@
 /** What this process and its service manager tell each other. */
 
-import { node } from "../../bun/node.ts";
 import { printable } from "../../console/printable.ts";
 import { childEnv } from "../../environment.ts";
-import { findProgram } from "../../linux/find-program.ts";
+import { ownUnit } from "../../linux/cgroup.ts";
+import { showCommand } from "../../linux/systemctl.ts";
 import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import type { State } from "../../protocol/state.ts";
@@ -45,15 +45,11 @@ export function environmentFor(share: boolean): Record<string, string | undefine
  */
 export async function hasSignalledAll(): Promise<boolean> {
   if (process.env.NOTIFY_SOCKET === undefined) return false;
+  const unit = ownUnit();
+  const command = unit && showCommand(unit, ["KillMode", "SubState"]);
+  if (command === undefined) return false;
   try {
-    const cgroup = node.fs.readFileSync("/proc/self/cgroup", "latin1");
-    // "0::" is cgroup v2; with v1 the manager has a hierarchy of its own. Both may be there, one of them not in use.
-    const [, path = "", unit] = /^(?:0:|\d+:name=systemd):(.*\/([^/\n]+\.service))$/m.exec(cgroup) ?? [];
-    if (unit === undefined) return false;
-    const systemctl = findProgram("systemctl");
-    if (systemctl === undefined) return false;
-    const scope = path.includes("/user@") ? ["--user"] : [];
-    const child = Bun.spawn([systemctl, ...scope, "show", "-p", "KillMode", "-p", "SubState", "--", unit], {
+    const child = Bun.spawn(command, {
       stdin: "ignore",
       stderr: "ignore",
       timeout: ASK_TIMEOUT_MS,
