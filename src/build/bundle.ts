@@ -5,7 +5,7 @@
  *     bun src/build/bundle.ts
  */
 
-import { readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
 
@@ -14,6 +14,7 @@ const DIST = join(ROOT, "dist");
 const BINARY = "sd-notify";
 
 async function bundle(): Promise<void> {
+  mkdirSync(DIST, { recursive: true });
   // What an older build has left would be packed.
   for (const name of readdirSync(DIST)) if (name !== BINARY) rmSync(join(DIST, name), { recursive: true });
 
@@ -33,6 +34,7 @@ async function bundle(): Promise<void> {
     define: { TOOLS_FILE: '"../tools/main.js"' },
     footer: commandFooter,
   });
+  await Bun.write(join(DIST, "cli/package.json"), '{ "type": "commonjs" }\n');
 
   const names = new Set<string>();
   for (const { path } of library.outputs) {
