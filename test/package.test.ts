@@ -29,7 +29,7 @@ const serve = `
 beforeAll(async () => {
   [built, builtAgain] = await Promise.all([
     buildElsewhere(join(directory.path, "one"), { binary: true }),
-    buildElsewhere(join(directory.path, "another/place"), { binary: true }),
+    buildElsewhere(join(directory.path, "another/place"), { binary: true, umask: "077" }),
   ]);
   mkdirSync(app);
   await Bun.write(join(app, "package.json"), JSON.stringify({ name: "app", scripts }));
@@ -39,7 +39,7 @@ beforeAll(async () => {
     env: { PATH },
   });
   expect(added).toMatchObject({ code: 0 });
-}, 60_000);
+}, 120_000);
 
 afterAll(() => directory[Symbol.dispose]());
 

@@ -5,7 +5,7 @@
  *     bun src/build/pack.ts [DIRECTORY]
  */
 
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import manifest from "../../package.json";
@@ -19,6 +19,7 @@ export function pack(destination: string): string {
     const { private: _, scripts, devDependencies, allowScripts, trustedDependencies, ...published } = manifest;
     for (const pattern of ["README.md", "LICENSE", ...manifest.files]) copy(pattern, stage);
     writeFileSync(join(stage, "package.json"), `${JSON.stringify(published, null, 2)}\n`);
+    setModes(stage);
     const { exitCode, stderr } = Bun.spawnSync([process.execPath, "pm", "pack", "--destination", destination], {
       cwd: stage,
     });
@@ -35,6 +36,15 @@ function copy(pattern: string, stage: string): void {
   const found = [...new Bun.Glob(pattern).scanSync({ cwd: ROOT, onlyFiles: false })];
   if (found.length === 0) throw new Error(`Cannot pack: there is no ${pattern}: npm run build:package`);
   for (const path of found) cpSync(join(ROOT, path), join(stage, path), { recursive: true });
+}
+
+/** Whoever installs it may be another user, and whoever builds it may have any umask. */
+function setModes(stage: string): void {
+  for (const name of readdirSync(stage, { recursive: true, encoding: "utf8" })) {
+    const path = join(stage, name);
+    if (statSync(path).isDirectory()) continue;
+    chmodSync(path, readFileSync(path).toString("latin1", 0, 2) === "#!" ? 0o755 : 0o644);
+  }
 }
 
 // --- main ---

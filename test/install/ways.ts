@@ -23,7 +23,7 @@ beforeAll(async () => {
   mkdirSync(bin);
   symlinkSync(BUN, join(bin, "bun"));
   built = await buildElsewhere(join(directory.path, "built"));
-}, 60_000);
+}, 120_000);
 afterAll(() => directory[Symbol.dispose]());
 
 /** Runs a command, which has to succeed, with what the environment tells package managers of the way to the registry. */

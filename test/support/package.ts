@@ -34,7 +34,7 @@ export function copyCheckout(directory: string): void {
  *
  * @throws Error when a step fails.
  */
-export async function buildElsewhere(directory: string, { binary = false } = {}): Promise<Built> {
+export async function buildElsewhere(directory: string, { binary = false, umask = "022" } = {}): Promise<Built> {
   const cwd = join(directory, "source");
   mkdirSync(cwd, { recursive: true });
   copyCheckout(cwd);
@@ -45,7 +45,7 @@ export async function buildElsewhere(directory: string, { binary = false } = {})
     ...(binary ? [[BUN, "run", "build:binary"]] : []),
   ];
   for (const step of steps) {
-    const { code, stdout, stderr } = await run(step, { cwd, env });
+    const { code, stdout, stderr } = await run(["sh", "-c", `umask ${umask}; exec "$@"`, "sh", ...step], { cwd, env });
     if (code !== 0) throw new Error(`${step.join(" ")} ended with ${code}: ${stdout}${stderr}`);
   }
   if (binary) cpSync(join(cwd, "dist/sd-notify"), join(directory, "sd-notify"));
