@@ -16,7 +16,7 @@ const WITHOUT_BUN = (process.env.PATH ?? "")
   .split(delimiter)
   .filter((path) => Bun.which("bun", { PATH: path }) === null)
   .join(delimiter);
-const PATH = `${bin}:${WITHOUT_BUN}`;
+const PATH = `${bin}:${process.env.PATH}`;
 let built: Built;
 
 beforeAll(async () => {
@@ -63,6 +63,9 @@ async function use(project: string): Promise<void> {
 
 const noNpm = missing("npm");
 const noGit = missing("git", "npm");
+const notWithoutBun = ["npm", "node", "git"].some((name) => Bun.which(name, { PATH: WITHOUT_BUN }) === null)
+  ? "npm, Node.js or git is in the directory of a Bun"
+  : noGit;
 
 describe("the tarball", () => {
   test("by bun", async () => {
@@ -111,7 +114,7 @@ describe("git", () => {
     }
   });
 
-  test.skipIf(Boolean(noGit))(titled("by npm, on a machine that has no Bun yet", noGit), async () => {
+  test.skipIf(Boolean(notWithoutBun))(titled("by npm, on a machine that has no Bun yet", notWithoutBun), async () => {
     const project = await newProject("git-npm");
     await succeed(["npm", "install", `git+file://${repository}`], project, { PATH: WITHOUT_BUN });
     await use(project);
