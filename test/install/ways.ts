@@ -63,9 +63,11 @@ async function use(project: string): Promise<void> {
 
 const noNpm = missing("npm");
 const noGit = missing("git", "npm");
-const notWithoutBun = ["npm", "node", "git"].some((name) => Bun.which(name, { PATH: WITHOUT_BUN }) === null)
-  ? "npm, Node.js or git is in the directory of a Bun"
-  : noGit;
+const notWithoutBun =
+  noGit ??
+  (["npm", "node", "git"].every((name) => Bun.which(name, { PATH: WITHOUT_BUN }) !== null)
+    ? undefined
+    : "npm, Node.js or git is in the directory of a Bun");
 
 describe("the tarball", () => {
   test("by bun", async () => {
