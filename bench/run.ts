@@ -150,7 +150,7 @@ async function bunxRows(): Promise<Row[]> {
   for (const name of ["sd-notify", "empty"]) mkdirSync(join(project, "node_modules", name), { recursive: true });
   mkdirSync(join(project, "node_modules/.bin"));
   writeFileSync(join(project, "package.json"), "{}");
-  for (const file of ["package.json", "dist/cli/main.js", "dist/cli/main.js.jsc"]) {
+  for (const file of ["package.json", "dist/cli/package.json", "dist/cli/main.js", "dist/cli/main.js.jsc"]) {
     cpSync(join(ROOT, file), join(project, "node_modules/sd-notify", file));
   }
   writeFileSync(join(project, "node_modules/empty/package.json"), '{ "name": "empty", "bin": "./empty.js" }');

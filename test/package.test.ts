@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { version } from "../package.json";
+import { type Built, buildElsewhere } from "./support/package.ts";
 import { openReceiver } from "./support/receiver.ts";
 import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
-// A project as a user has it, with the package that `bun pm pack` makes.
+// A project as a user has it, with the package that `npm run package` makes, on a machine that has not its source.
 const directory = temporaryDirectory();
 const app = join(directory.path, "app");
+const installed = join(app, "node_modules/sd-notify");
 const PATH = `${dirname(BUN)}:${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`;
+const NOTIFY = join(app, "node_modules/.bin/sd-notify");
+let built: Built;
+let builtAgain: Built;
+const files = () => readdirSync(installed, { recursive: true, encoding: "utf8" });
 const scripts = {
   notify: "sd-notify --pid=parent",
   "notify-later": "true; sd-notify --pid=parent; true",
@@ -22,51 +27,142 @@ const serve = `
   await direct.exited;`;
 
 beforeAll(async () => {
-  const packed = await run(["bun", "pm", "pack", "--destination", directory.path], { env: { PATH } });
-  expect(packed.code).toBe(0);
+  [built, builtAgain] = await Promise.all([
+    buildElsewhere(join(directory.path, "one"), { binary: true }),
+    buildElsewhere(join(directory.path, "another/place"), { binary: true, umask: "077" }),
+  ]);
   mkdirSync(app);
   await Bun.write(join(app, "package.json"), JSON.stringify({ name: "app", scripts }));
   await Bun.write(join(app, "serve.ts"), serve);
-  const added = await run(["bun", "add", join(directory.path, `sd-notify-${version}.tgz`)], {
+  const added = await run(["bun", "add", built.tarball], {
     cwd: app,
     env: { PATH },
   });
   expect(added).toMatchObject({ code: 0 });
-}, 60_000);
+}, 120_000);
 
 afterAll(() => directory[Symbol.dispose]());
 
+test("two builds in two places are the same bytes", () => {
+  for (const file of ["tarball", "binary"] as const) {
+    const same = readFileSync(built[file]).equals(readFileSync(builtAgain[file]));
+    expect({ file, same }).toEqual({ file, same: true });
+  }
+});
+
+test("no file of the package or the binary holds a path of the machine that built it", () => {
+  const paths = [built.directory, join(ROOT, "node_modules")].flatMap((path) => [
+    Buffer.from(path),
+    Buffer.from(path, "utf16le"),
+  ]);
+  for (const file of [...files().map((file) => join(installed, file)), built.binary]) {
+    if (statSync(file).isDirectory()) continue;
+    const bytes = readFileSync(file);
+    expect({ file, holds: paths.some((path) => bytes.includes(path)) }).toEqual({ file, holds: false });
+  }
+  for (const file of files().filter((file) => file.endsWith(".map"))) {
+    const { sources, sourcesContent } = JSON.parse(readFileSync(join(installed, file), "utf8"));
+    expect(sources.filter((source: string) => !source.startsWith("../"))).toEqual([]);
+    expect(sourcesContent).toHaveLength(sources.length);
+  }
+});
+
 describe("the installed package", () => {
   test("holds what a user needs, and not the standalone binary", () => {
-    const files = readdirSync(join(app, "node_modules/sd-notify"), { recursive: true, encoding: "utf8" });
     for (const file of [
       "package.json",
       "README.md",
       "LICENSE",
       "CHANGELOG.md",
       "dist/index.js",
+      "dist/index.js.map",
       "dist/cli/main.js",
       "dist/cli/main.js.jsc",
       "dist/receiver/worker.js",
+      "docs/library.md",
+      "examples/server.ts",
       "man/sd-notify.1",
     ]) {
-      expect(files).toContain(file);
+      expect(files()).toContain(file);
     }
-    expect(files).not.toContain("dist/sd-notify");
-    expect(files.filter((file) => file.startsWith("test"))).toEqual([]);
+    expect(files()).not.toContain("dist/sd-notify");
+    expect(files().filter((file) => /^(test|src|ffi|bench|node_modules)\b/.test(file))).toEqual([]);
   });
 
-  test("is imported by its name, with types for the strictest settings", async () => {
+  test("has a package.json for those who install it, on any system", async () => {
+    const manifest = await Bun.file(join(installed, "package.json")).json();
+    for (const name of ["private", "scripts", "devDependencies", "allowScripts", "trustedDependencies", "os"]) {
+      expect(manifest).not.toHaveProperty(name);
+    }
+    // npm links no manual page that is not in a list.
+    expect(manifest.man).toEqual(["./man/sd-notify.1"]);
+  });
+
+  test("has all that its pages link to", () => {
+    for (const file of files().filter((file) => file.endsWith(".md"))) {
+      const targets = readFileSync(join(installed, file), "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g);
+      for (const [, target = ""] of targets) {
+        const path = join(installed, dirname(file), target);
+        expect({ file, target, exists: existsSync(path) }).toEqual({ file, target, exists: true });
+      }
+    }
+  });
+
+  test.each([
+    ["publint", ["publint", "--strict", "--level=warning"]],
+    // An ES module, which CommonJS has no types of.
+    ["Are The Types Wrong?", ["attw", "--profile=esm-only", "--no-emoji"]],
+  ])(
+    "has nothing for %s to find",
+    async (_, [linter = "", ...args]) => {
+      const command = [BUN, join(ROOT, "node_modules/.bin", linter), built.tarball, ...args];
+      const { code, stdout, stderr } = await run(command, { env: { NO_COLOR: "1" } });
+      expect({ code, output: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, output: "" });
+    },
+    30_000,
+  );
+
+  test.each([
+    ["monitor", ["monitor", "--json", "--", "sh", "-c", "sd-notify --ready"], '"text":"READY=1"'],
+    ["doctor", ["doctor"], "libc can be called"],
+    ["run", ["run", "--ready-log=started", "--", "echo", "started"], "started"],
+  ])(
+    "has %s",
+    async (_, args, told) => {
+      await using receiver = await openReceiver();
+      const env = { PATH: `${join(app, "node_modules/.bin")}:${PATH}`, NOTIFY_SOCKET: receiver.address };
+      for (const command of [
+        [NOTIFY],
+        ["bunx", "sd-notify"],
+        [BUN, join(installed, "dist/cli/main.js")],
+        [built.binary],
+      ]) {
+        const { stdout, stderr } = await run([...command, ...args], { cwd: app, env });
+        expect({ command, stderr }).toEqual({ command, stderr: "" });
+        expect(stdout).toContain(told);
+      }
+    },
+    20_000,
+  );
+
+  test("names its source in the stack of an error", async () => {
+    await Bun.write(join(app, "wrong.ts"), 'import { notify } from "sd-notify";\nnotify({ status: "a\\nb" });\n');
+    const { code, stderr } = await run([BUN, "wrong.ts"], { cwd: app, env: { PATH } });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/at notify \(.*\/node_modules\/sd-notify\/src\/notify\.ts:\d+:\d+\)/);
+    const [line, column] = /check\.ts:(\d+):(\d+)/.exec(stderr)?.slice(1).map(Number) ?? [];
+    const source = readFileSync(join(ROOT, "src/protocol/check.ts"), "utf8").split("\n")[(line ?? 0) - 1];
+    expect(source?.slice((column ?? 0) - 1)).toMatch(/^(new )?TypeError/);
+  });
+
+  test("is imported by its name", async () => {
     await using receiver = await openReceiver();
     await Bun.write(
       join(app, "use.ts"),
       `import { barrier, booted, notify, notifyRaw, type State, SystemError } from "sd-notify";
        const state: State = { ready: true };
        const results: boolean[] = [notify(state), await barrier({ timeoutMs: 5000 }), notifyRaw("X=1")];
-       console.log(results.join(), typeof booted(), SystemError.name);
-       // @ts-expect-error: no such field
-       const wrong: State = { redy: true };
-       if (wrong === undefined) throw wrong;`,
+       console.log(results.join(), typeof booted(), SystemError.name);`,
     );
     const env = { PATH, NOTIFY_SOCKET: receiver.address };
     expect(await run([BUN, "use.ts"], { cwd: app, env })).toMatchObject({
@@ -74,23 +170,41 @@ describe("the installed package", () => {
       stderr: "",
     });
     expect((await receiver.next()).text).toBe("READY=1");
-    await Bun.write(join(app, "use.mts"), await Bun.file(join(app, "use.ts")).text());
-    for (const resolution of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
-      const strictest = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
-      // With the types of the web alone, and no leniency for the declarations of packages.
-      const compilerOptions = {
-        ...strictest,
-        ...resolution,
-        target: "esnext",
-        lib: ["esnext", "dom"],
-        types: [],
-        noEmit: true,
-      };
-      await Bun.write(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.mts"] }));
-      const { code, stdout, stderr } = await run([BUN, "check"], { cwd: app, env: { PATH } });
-      expect({ code, output: stdout + stderr }).toMatchObject({ code: 0 });
-    }
   }, 20_000);
+
+  test.each([
+    ["lib.dom", { lib: ["esnext", "dom"], types: [] }],
+    ["@types/bun", { lib: ["esnext"], types: ["bun"] }],
+  ])(
+    "has types for the strictest settings, with %s",
+    async (_, types) => {
+      await Bun.write(
+        join(app, "typed.mts"),
+        `import { notify, serve, type State } from "sd-notify";
+       import { openReceiver, type Verdict } from "sd-notify/testing";
+       export const state: State = { ready: true };
+       export const sent: boolean = notify(state);
+       export const server = await serve({ fetch: (request: Request) => new Response(request.url) });
+       export const verdict = async (): Promise<Verdict> => (await openReceiver().next()).verdict;
+       // @ts-expect-error: no such field
+       export const wrong: State = { redy: true };`,
+      );
+      const options = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        skipLibCheck: false,
+      };
+      for (const resolution of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
+        const typeRoots = [join(ROOT, "node_modules/@types")];
+        const compilerOptions = { ...options, ...resolution, ...types, typeRoots, target: "esnext", noEmit: true };
+        await Bun.write(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["typed.mts"] }));
+        const { code, stdout, stderr } = await run([join(ROOT, "node_modules/.bin/tsc"), "-p", "."], { cwd: app });
+        expect({ code, output: stdout + stderr }).toEqual({ code: 0, output: "" });
+      }
+    },
+    20_000,
+  );
 
   test("has a receiver for tests, whose worker is found", async () => {
     const source = `

@@ -1,15 +1,20 @@
 /**
  * Runs the tests: `bun test` with the arguments given. With --systemd as the first of them, those that need a real service manager;
- * with --all, both. The last line counts them, the skipped ones too, whose titles say why; each is named again before.
+ * with --install, those that install the package in every way; with --all, everything. The last line counts them, the skipped ones too,
+ * whose titles say why; each is named again before.
  */
 
 import { type Count, runTests } from "./support/run-tests.ts";
 import { runUnits } from "./systemd/run.ts";
 
 const [suite, ...rest] = process.argv.slice(2);
+const only = ["--systemd", "--install"].find((name) => name === suite);
 const counts: Count[] = [];
-if (suite !== "--systemd") counts.push((await runTests(suite === "--all" ? rest : process.argv.slice(2))).count);
-if (suite === "--systemd" || suite === "--all") counts.push(await runUnits(rest));
+if (!only) counts.push((await runTests(suite === "--all" ? rest : process.argv.slice(2))).count);
+if (only === "--install" || suite === "--all") {
+  counts.push((await runTests(["--timeout=120000", "./test/install/ways.ts", ...rest])).count);
+}
+if (only === "--systemd" || suite === "--all") counts.push(await runUnits(rest));
 
 const sum = (what: keyof Count) => counts.reduce((total, count) => total + count[what], 0);
 const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];

@@ -23,7 +23,8 @@ export interface Request {
 }
 
 /** The first words that are no message, but the name of a tool. */
-export type Subcommand = "monitor" | "doctor" | "run";
+export const SUBCOMMANDS = ["monitor", "doctor", "run"] as const;
+export type Subcommand = (typeof SUBCOMMANDS)[number];
 
 /** Returns a request for nothing. */
 export function emptyRequest(): Request {
@@ -42,7 +43,7 @@ export function emptyRequest(): Request {
 
 /** Whether the word is the name of a tool. */
 export function isSubcommand(word: string | undefined): word is Subcommand {
-  return word === "monitor" || word === "doctor" || word === "run";
+  return SUBCOMMANDS.includes(word as Subcommand);
 }
 
 /** Whether there is something to send. */

@@ -1,0 +1,51 @@
+/**
+ * Makes dist/ but for the declarations and the standalone binary: the library, the command and its subcommands, each in one file with its
+ * source map. No file holds a path of this machine.
+ *
+ *     bun src/build/bundle.ts
+ */
+
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+const DIST = join(ROOT, "dist");
+const BINARY = "sd-notify";
+
+async function bundle(): Promise<void> {
+  mkdirSync(DIST, { recursive: true });
+  // What an older build has left would be packed.
+  for (const name of readdirSync(DIST)) if (name !== BINARY) rmSync(join(DIST, name), { recursive: true });
+
+  const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
+  const library = await Bun.build({
+    ...common,
+    entrypoints: ["src/index.ts", "src/testing.ts", "src/receiver/worker.ts", "src/tools/main.ts"],
+    banner: libraryBanner,
+  });
+  // CommonJS, because the bytecode of that starts sooner.
+  await Bun.build({
+    ...common,
+    entrypoints: ["src/cli/main.ts"],
+    format: "cjs",
+    bytecode: true,
+    minify: true,
+    define: { TOOLS_FILE: '"../tools/main.js"' },
+    footer: commandFooter,
+  });
+  await Bun.write(join(DIST, "cli/package.json"), '{ "type": "commonjs" }\n');
+
+  const names = new Set<string>();
+  for (const { path } of library.outputs) {
+    if (!/\/dist\/(index|testing)\.js$/.test(path)) continue;
+    const { exports } = new Bun.Transpiler({ loader: "js" }).scan(await Bun.file(path).text());
+    for (const name of exports) names.add(name);
+  }
+  await Bun.write(join(DIST, "node.js"), nodeStub([...names].sort()));
+}
+
+// --- main ---
+
+process.chdir(ROOT);
+await bundle();
