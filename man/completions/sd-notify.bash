@@ -112,7 +112,7 @@ _sd_notify() {
     head=${current%"$replaced"}
     if [[ -n $option ]]; then
         _sd_notify_value "$command $option" || return 0
-        _sd_notify_offer "${values[@]+"${values[@]}"}"
+        _sd_notify_offer ${values[@]+"${values[@]}"}
         [[ -z $kind ]] || "_sd_notify_offer_$kind"
     elif [[ -z $ended && $typed == -* ]]; then
         _sd_notify_offer "${options[@]}"

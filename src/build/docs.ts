@@ -169,6 +169,11 @@ Where bun:ffi can't be used, because the unit has
 .IR MemoryDenyWriteExecute=yes ,
 .B sd\\-notify
 executes systemd\\-notify in its place, if that is there.
+.SH COMPLETION
+The directory completions beside this page's source has completions for three shells. For bash, source sd\\-notify.bash in ~/.bashrc.
+For zsh, source _sd\\-notify in ~/.zshrc after compinit, or copy it to a directory of
+.IR $fpath .
+For fish, copy sd\\-notify.fish to ~/.config/fish/completions.
 .SH EXAMPLE
 A service in shell:
 .PP

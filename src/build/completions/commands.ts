@@ -28,12 +28,15 @@ export interface CompletedOption {
 
 export interface CompletedCommand {
   name: string;
-  description: string;
   options: CompletedOption[];
   /** What follows the options: one unit, or `--` and a command; undefined: what no shell knows. */
   operand: "unit" | "command" | undefined;
   /** How the help writes it, after "--". */
   operandHint: string;
+}
+
+export interface Subcommand extends CompletedCommand {
+  description: string;
 }
 
 /** What is meant by the hints of the help. */
@@ -59,7 +62,6 @@ const KINDS: Record<string, Kind | undefined> = {
 /** The command without a subcommand. */
 export const COMMAND: CompletedCommand = {
   name: "sd-notify",
-  description: "Notify the service manager about the state of a service",
   options: (OPTIONS as readonly Option[]).flatMap(({ help, ...option }) =>
     help === undefined ? [] : [completed({ ...option, help })],
   ),
@@ -67,7 +69,7 @@ export const COMMAND: CompletedCommand = {
   operandHint: "VARIABLE=VALUE",
 };
 
-export const SUBCOMMANDS: readonly CompletedCommand[] = TOOLS.map(({ name, description, operand, options }) => ({
+export const SUBCOMMANDS: readonly Subcommand[] = TOOLS.map(({ name, description, operand, options }) => ({
   name,
   description: description.replace(/\.$/, ""),
   options: Object.entries(options).map(([long, { type, ...option }]: [string, ToolOption]) =>

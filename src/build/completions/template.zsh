@@ -49,7 +49,8 @@ _sd-notify() {
     if (( CURRENT == 2 )); then
         specs+=('1:subcommand:_sd-notify_subcommands')
     else
-        specs+=('*:variable=value: ')
+        # No message, which would keep the shell from inserting the only option that matches.
+        specs+=('*:variable=value:{false}')
     fi
     _arguments -s -S : $specs
 }
