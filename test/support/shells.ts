@@ -29,7 +29,7 @@ export interface Completed {
 export async function openShell(name: ShellName, options: ShellOptions) {
   const { home, cwd = home, path = "", setup = "" } = options;
   mkdirSync(home, { recursive: true });
-  const { command, file, text } = SHELLS[name](options);
+  const { command, keys = "", file, text } = SHELLS[name](options);
   writeFileSync(`${home}/${file}`, `${text}\n${setup}\n`);
   writeFileSync(`${home}/inputrc`, INPUTRC);
   let output = "";
@@ -76,6 +76,7 @@ export async function openShell(name: ShellName, options: ShellOptions) {
     const screen = Bun.stripANSI(output.slice(0, output.indexOf(whole))).replaceAll("\r", "");
     return { screen, line };
   };
+  if (keys) child.terminal?.write(keys);
   await until(/ready>/);
   return {
     /** Types the text and Tab. */
@@ -104,9 +105,20 @@ set enable-bracketed-paste off
 set bell-style none
 `;
 
-const SHELLS: Record<ShellName, (options: ShellOptions) => { command: string[]; file: string; text: string }> = {
+interface Start {
+  command: string[];
+  /** What is typed first. */
+  keys?: string;
+  /** The start-up file, in $HOME. */
+  file: string;
+  text: string;
+}
+
+const SHELLS: Record<ShellName, (options: ShellOptions) => Start> = {
   bash: ({ home }) => ({
-    command: ["bash", "--noprofile", "--rcfile", `${home}/bashrc`, "-i"],
+    // --rcfile would not keep it from /etc/bash.bashrc.
+    command: ["bash", "--norc", "-i"],
+    keys: `source ${home}/bashrc\n`,
     file: "bashrc",
     text: `
 report() { printf '\\n<line>%s</line>\\n' "$READLINE_LINE"; READLINE_LINE=''; }
