@@ -4,16 +4,17 @@
  *     bun src/build/docs.ts
  */
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { OPTIONS, type Option, type OptionName } from "../cli/options.ts";
-import { tool as doctor } from "../tools/doctor/main.ts";
-import { tool as monitor } from "../tools/monitor/main.ts";
-import { tool as run } from "../tools/run/main.ts";
-import type { Tool, ToolOption } from "../tools/tool.ts";
+import type { Tool } from "../tools/tool.ts";
+import { bashCompletion } from "./completions/bash.ts";
+import { TOOLS } from "./completions/commands.ts";
+import { fishCompletion } from "./completions/fish.ts";
+import { zshCompletion } from "./completions/zsh.ts";
 
-/** The subcommands. */
-export const TOOLS: readonly Tool[] = [monitor, doctor, run];
+export { TOOLS };
 
 type DocumentedOption = Option & { long: OptionName; help: string };
 
@@ -21,9 +22,9 @@ type DocumentedOption = Option & { long: OptionName; help: string };
 export function generate(): Record<string, string> {
   return {
     "sd-notify.1": manPage(),
-    "completions/sd-notify.bash": bashCompletion(),
-    "completions/_sd-notify": zshCompletion(),
-    "completions/sd-notify.fish": fishCompletion(),
+    "completions/sd-notify.bash": bashCompletion(template("bash")),
+    "completions/_sd-notify": zshCompletion(template("zsh")),
+    "completions/sd-notify.fish": fishCompletion(template("fish")),
   };
 }
 
@@ -168,6 +169,11 @@ Where bun:ffi can't be used, because the unit has
 .IR MemoryDenyWriteExecute=yes ,
 .B sd\\-notify
 executes systemd\\-notify in its place, if that is there.
+.SH COMPLETION
+The directory completions beside this page's source has completions for three shells. For bash, source sd\\-notify.bash in ~/.bashrc.
+For zsh, source _sd\\-notify in ~/.zshrc after compinit, or copy it to a directory of
+.IR $fpath .
+For fish, copy sd\\-notify.fish to ~/.config/fish/completions.
 .SH EXAMPLE
 A service in shell:
 .PP
@@ -198,129 +204,14 @@ function manSubcommand({ name, description, operand, options, footer }: Tool): s
   return `.SS sd\\-notify ${name} [OPTION...] ${roff(operand)}\n${roff(description)}.\n${list.join("\n")}${end}`;
 }
 
-// --- completions ---
-
-function bashCompletion(): string {
-  const words = documented().flatMap(({ long, short, value }) => [
-    ...(short === undefined ? [] : [`-${short}`]),
-    value === "none" ? `--${long}` : `--${long}=`,
-  ]);
-  return `# Made by src/build/docs.ts: change that instead.
-_sd_notify() {
-    local current word i
-    COMPREPLY=()
-    # Bash makes words of its own of "--pid=self": put them together again.
-    current=\${COMP_LINE:0:COMP_POINT}
-    current=\${current##*[[:space:]]}
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=\${COMP_WORDS[i]}
-        if [[ $word == ";" || $word == "\\\\;" ]] || [[ $word == "--" && " \${COMP_WORDS[*]:0:i} " == *" --fork "* ]]; then
-            mapfile -t COMPREPLY < <(compgen -c -- "$current")
-            return
-        fi
-    done
-    case \${COMP_WORDS[1]} in
-${TOOLS.map(bashTool).join("\n")}
-    esac
-    if ((COMP_CWORD == 1)) && [[ $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "${TOOLS.map(({ name }) => name).join(" ")}" -- "$current")
-        return
-    fi
-    case $current in
-    --pid=*) mapfile -t COMPREPLY < <(compgen -W "auto parent self" -- "\${current#*=}") ;;
-    --uid=*) mapfile -t COMPREPLY < <(compgen -u -- "\${current#*=}") ;;
-    --*=*) ;;
-    -*)
-        mapfile -t COMPREPLY < <(compgen -W "${words.join(" ")}" -- "$current")
-        [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
-        ;;
-    esac
-}
-complete -F _sd_notify sd-notify
-`;
-}
-
-function bashTool({ name, options }: Tool): string {
-  const words = toolOptions(options).flatMap(({ long, short, hasValue }) => [
-    ...(short === undefined ? [] : [`-${short}`]),
-    hasValue ? `--${long}=` : `--${long}`,
-  ]);
-  return `    ${name})
-        if [[ " \${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
-            mapfile -t COMPREPLY < <(compgen -c -- "$current")
-        elif [[ $COMP_CWORD -gt 1 && $current != *=* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W "${words.join(" ")}" -- "$current")
-            [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
-        fi
-        [[ $COMP_CWORD -gt 1 ]] && return
-        ;;`;
-}
-
-function zshCompletion(): string {
-  const values: Partial<Record<OptionName, string>> = { pid: "(auto parent self)", uid: "_users" };
-  const specs = documented().map(({ long, short, value, hint, help }) => {
-    const text = help.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]");
-    const separator = value === "none" ? "" : value === "optional" ? "=-" : "=";
-    const argument = hint === undefined ? "" : `:${value === "optional" ? ":" : ""}${hint}:${values[long] ?? ""}`;
-    const repeat = long === "fd" ? "*" : "";
-    return short === undefined
-      ? `'${repeat}--${long}${separator}[${text}]${argument}'`
-      : `'(-${short} --${long})'{-${short},--${long}}'[${text}]'`;
-  });
-  return `#compdef sd-notify
-# Made by src/build/docs.ts: change that instead.
-case $words[2] in
-${TOOLS.map(zshTool).join("\n")}
-esac
-_arguments -S \\
-    ${specs.join(" \\\n    ")} \\
-    '*:variable or command:_normal'
-`;
-}
-
-function zshTool({ name, options }: Tool): string {
-  const specs = toolOptions(options).map(({ long, help, hint, hasValue }) => {
-    const text = help.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]").replaceAll(":", "\\:");
-    return `'--${long}${hasValue ? "=" : ""}[${text}]${hasValue ? `:${hint ?? ""}:` : ""}'`;
-  });
-  return `${name})
-    _arguments -S '1:subcommand:' ${specs.join(" \\\n        ")} '*:command:_normal'
-    return
-    ;;`;
-}
-
-function fishCompletion(): string {
-  const values: Partial<Record<OptionName, string>> = { pid: "auto parent self", uid: "(__fish_complete_users)" };
-  const lines = documented().map(({ long, short, value, help }) => {
-    const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-    const shortOption = short === undefined ? "" : ` -s ${short}`;
-    const argument = value === "none" ? "" : value === "required" ? " -x" : " -f";
-    const candidates = values[long] === undefined ? "" : ` -a ${quoted(values[long])}`;
-    return `complete -c sd-notify${shortOption} -l ${long}${argument}${candidates} -d ${quoted(help)}`;
-  });
-  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-  const tools = TOOLS.flatMap(({ name, description, options }) => [
-    `complete -c sd-notify -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
-    ...toolOptions(options).map(({ long, hasValue, help }) => {
-      const condition = `-n '__fish_seen_subcommand_from ${name}'`;
-      return `complete -c sd-notify ${condition} -l ${long}${hasValue ? " -x" : ""} -d ${quoted(help)}`;
-    }),
-  ]);
-  return `# Made by src/build/docs.ts: change that instead.
-complete -c sd-notify -f
-${lines.join("\n")}
-${tools.join("\n")}
-`;
-}
-
 // --- internal ---
+
+function template(shell: string): string {
+  return readFileSync(join(import.meta.dir, `completions/template.${shell}`), "utf8");
+}
 
 function documented(): DocumentedOption[] {
   return OPTIONS.filter((option): option is typeof option & DocumentedOption => "help" in option);
-}
-
-function toolOptions(options: Record<string, ToolOption>): (ToolOption & { long: string; hasValue: boolean })[] {
-  return Object.entries(options).map(([long, option]) => ({ ...option, long, hasValue: option.type === "string" }));
 }
 
 function roff(text: string): string {

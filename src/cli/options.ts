@@ -7,8 +7,12 @@ export interface Option {
   long: string;
   short?: string;
   value: ValueRule;
-  /** What the value is, in the help. */
+  /** It may be given several times. */
+  multiple?: boolean;
+  /** What the value is, in the help; the completions know a PID, a USER, an FD and the like by it. */
   hint?: string;
+  /** The words that the value may be, beside what the hint says. */
+  values?: readonly string[];
   /** What it does, in at most 55 columns; none: not in the help. */
   help?: string;
 }
@@ -19,13 +23,19 @@ export const OPTIONS = [
   { long: "ready", value: "none", help: "Start-up, or a reload, is complete" },
   { long: "reloading", value: "none", help: "The configuration is being reloaded" },
   { long: "stopping", value: "none", help: "The service is shutting down" },
-  { long: "pid", value: "optional", hint: "PID", help: "Set the main PID: a number, auto [default], parent, self" },
+  {
+    long: "pid",
+    value: "optional",
+    hint: "PID",
+    values: ["auto", "parent", "self"],
+    help: "Set the main PID: a number, auto [default], parent, self",
+  },
   { long: "uid", value: "required", hint: "USER", help: "Send as this user: a name or a number" },
   { long: "status", value: "required", hint: "TEXT", help: "Set the text that systemctl status shows" },
   { long: "booted", value: "none", help: "Check whether systemd booted this machine, send nothing" },
   { long: "no-block", value: "none", help: "Do not wait until the manager has read the message" },
   { long: "exec", value: "none", help: "Then execute the command that follows a ';'" },
-  { long: "fd", value: "required", hint: "FD", help: "Send a file descriptor along, for the fd store" },
+  { long: "fd", value: "required", multiple: true, hint: "FD", help: "Send a file descriptor along, for the fd store" },
   { long: "fdname", value: "required", hint: "NAME", help: "Name the file descriptors in the fd store" },
   { long: "fork", value: "none", help: "Start a command, and wait until it is ready" },
   { long: "quiet", short: "q", value: "none", help: "Do not print the PID of the command that --fork starts" },

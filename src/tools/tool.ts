@@ -10,8 +10,10 @@ export interface ToolOption {
   short?: string;
   /** It may be given several times. */
   multiple?: boolean;
-  /** What the value is, in the help. */
+  /** What the value is, in the help; the completions know a PATH, a PID and the like by it. */
   hint?: string;
+  /** The words that the value may be, beside what the hint says. */
+  values?: readonly string[];
   help: string;
 }
 

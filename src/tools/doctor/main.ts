@@ -22,6 +22,7 @@ export const tool = {
     user: { type: "boolean", help: "The unit is of the user's service manager" },
     pid: { type: "string", hint: "PID", help: "Look at this process, and at the unit it is of" },
     json: { type: "boolean", help: "Print one JSON object: subject, checks, unit" },
+    help: { type: "boolean", short: "h", help: "Show this help" },
   },
   footer: `Without UNIT and --pid it looks at its own surroundings: call it where the
 service would call sd-notify.

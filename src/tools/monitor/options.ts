@@ -2,19 +2,28 @@
 
 import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../tool.ts";
 
+const TYPES = ["notify", "notify-reload"] as const;
+const ACCESS = ["none", "main", "exec", "all"] as const;
+const UNTIL = ["ready", "stopping", "exit"] as const;
+
 export const tool = {
   name: "monitor",
   description: "Start a command, and show what systemd would make of it",
   operand: "-- CMD [ARG…]",
   options: {
-    type: { type: "string", hint: "TYPE", help: "Type=: notify [default] or notify-reload" },
-    "notify-access": { type: "string", hint: "WHO", help: "NotifyAccess=: none, main [default], exec or all" },
+    type: { type: "string", hint: "TYPE", values: TYPES, help: "Type=: notify [default] or notify-reload" },
+    "notify-access": {
+      type: "string",
+      hint: "WHO",
+      values: ACCESS,
+      help: "NotifyAccess=: none, main [default], exec or all",
+    },
     watchdog: { type: "string", hint: "TIME", help: "WatchdogSec=: the time between two pings at most" },
     "timeout-start": { type: "string", hint: "TIME", help: "TimeoutStartSec= [default: 90 s]; 0: none" },
     "timeout-stop": { type: "string", hint: "TIME", help: "TimeoutStopSec= [default: 90 s]; 0: none" },
     fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: fds kept for a restart" },
     restart: { type: "boolean", help: "Restart=always: start CMD again when it ends" },
-    until: { type: "string", hint: "WHAT", help: "Stop CMD and exit at: ready, stopping or exit" },
+    until: { type: "string", hint: "WHAT", values: UNTIL, help: "Stop CMD and exit at: ready, stopping or exit" },
     timeout: { type: "string", hint: "TIME", help: "How long that may take" },
     strict: { type: "boolean", help: "Exit with 5 where anything is ignored" },
     json: { type: "boolean", help: "Print an object for each event, on a line each" },
@@ -27,8 +36,8 @@ Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong argum
 
 export interface MonitorOptions {
   command: string[];
-  type: "notify" | "notify-reload";
-  notifyAccess: "none" | "main" | "exec" | "all";
+  type: (typeof TYPES)[number];
+  notifyAccess: (typeof ACCESS)[number];
   /** 0: no watchdog. */
   watchdogUsec: number;
   timeoutStartMs: number;
@@ -41,8 +50,6 @@ export interface MonitorOptions {
   json: boolean;
 }
 
-const UNTIL = ["ready", "stopping", "exit"] as const;
-
 /** Reads the arguments. @throws UsageError */
 export function parseOptions(args: readonly string[]): MonitorOptions {
   const parsed = parse(tool, args);
@@ -53,8 +60,8 @@ export function parseOptions(args: readonly string[]): MonitorOptions {
   };
   return {
     command: commandOf(tool, parsed),
-    type: parseWord("type", values.type ?? "notify", ["notify", "notify-reload"]),
-    notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ["none", "main", "exec", "all"]),
+    type: parseWord("type", values.type ?? "notify", TYPES),
+    notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ACCESS),
     watchdogUsec: values.watchdog === undefined ? 0 : Math.round(parseTime("watchdog", values.watchdog) * 1000),
     timeoutStartMs: time("timeout-start", 90_000),
     timeoutStopMs: time("timeout-stop", 90_000),

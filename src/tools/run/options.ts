@@ -32,8 +32,9 @@ export const OPTIONS = {
     hint: "CMD",
     help: "Ping the watchdog while it succeeds",
   },
-  timeout: { type: "string", hint: "TIME", help: "Give up when CMD is not ready by then: 5min" },
+  timeout: { type: "string", hint: "TIME", values: ["infinity"], help: "Give up when CMD is not ready by then: 5min" },
   share: { type: "boolean", help: "Leave $NOTIFY_SOCKET and the watchdog to CMD" },
+  help: { type: "boolean", short: "h", help: "Show this help" },
 } as const satisfies Record<string, ToolOption>;
 
 export interface Plan {
