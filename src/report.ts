@@ -1,5 +1,7 @@
 /** Where errors go that nobody waits for. */
 
+import { shorten } from "./protocol/check.ts";
+
 /** What to do with an error. */
 export type OnError = (error: unknown) => void;
 
@@ -27,8 +29,13 @@ export function attempt(onError: OnError, action: () => void): void {
   }
 }
 
-/** The first line of what an error says, fit for a status. */
+/** The first line of what an error says, fit for a status: a longer one would make the message too long. */
 export function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
-  return (text.split("\n", 1)[0] ?? "").replaceAll("\0", "").toWellFormed();
+  return shorten((text.split(/[\n\r]/, 1)[0] ?? "").replaceAll("\0", "").toWellFormed(), MAX_LENGTH);
 }
+
+// --- internal ---
+
+/** A third of a message, which may take three bytes for each character. */
+const MAX_LENGTH = 1000;

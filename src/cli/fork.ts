@@ -36,6 +36,7 @@ import { node } from "../bun/node.ts";
 import { explain } from "../console/explain.ts";
 import { complain, print } from "../console/output.ts";
 import { signalName } from "../linux/signals.ts";
+import { readLines } from "../protocol/lines.ts";
 
 /**
  * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent
@@ -183,7 +184,7 @@ function receive(socket: number, pid: number): boolean {
     complain(`process ${credentials?.pid ?? 0} sent a message, ignoring it: it is not the program that was started`);
     return false;
   }
-  return Buffer.from(data).toString("latin1").split("\n").includes("READY=1");
+  return readLines(Buffer.from(data).toString("latin1"))?.some(({ text }) => text === "READY=1") ?? false;
 }
 
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {

@@ -1,7 +1,9 @@
 /** THE table of fields: which key each has on the wire, and what its values are. */
 
-import { checkInteger, checkLine, mustBe, show } from "./check.ts";
+import { checkInteger, checkLine, mustBe, shorten, show } from "./check.ts";
+import { escapeValue } from "./lines.ts";
 import type { Facts, State } from "./message.ts";
+import { parseUnsigned } from "./numbers.ts";
 
 /** The fields that have a key of their own. */
 export type FieldName = Exclude<keyof State, "extra">;
@@ -89,7 +91,7 @@ function line(key: string): Field {
     encode(value, name) {
       if (typeof value !== "string") throw mustBe(name, "a string", value);
       checkLine(name, value);
-      return `${key}=${value}`;
+      return `${key}=${escapeValue(value)}`;
     },
     decode: (text) => text,
   };
@@ -156,7 +158,7 @@ export function encodeExtra(extra: unknown): string {
   if (typeof extra !== "object" || extra === null) throw mustBe("extra", "an object", extra);
   const assignments: string[] = [];
   for (const [key, value] of Object.entries(extra)) {
-    const name = `extra.${key}`;
+    const name = shorten(`extra.${key}`);
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
       throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
     }
@@ -164,17 +166,24 @@ export function encodeExtra(extra: unknown): string {
     if (field !== undefined) throw new TypeError(`Cannot notify: ${name} is the field ${field}: set that instead`);
     const maker = Object.hasOwn(DERIVED_KEYS, key) ? DERIVED_KEYS[key] : undefined;
     if (maker !== undefined) throw new TypeError(`Cannot notify: ${name} is not for extra: ${maker}`);
-    if (typeof value === "string") checkLine(name, value);
-    else if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
-    else if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
-    assignments.push(`${key}=${value}`);
+    assignments.push(`${key}=${extraValue(value, name)}`);
   }
   return assignments.join("\n");
 }
 
 // --- internal ---
 
+function extraValue(value: unknown, name: string): string {
+  if (typeof value === "string") {
+    checkLine(name, value);
+    return escapeValue(value);
+  }
+  if (typeof value !== "number") throw mustBe(name, "a string or a number", value);
+  if (!Number.isFinite(value)) throw new RangeError(`Cannot notify: ${name} must be finite, not ${value}`);
+  return `${value}`;
+}
+
 function number(text: string): number | undefined {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const value = Number(parseUnsigned(text) ?? Number.NaN);
   return Number.isSafeInteger(value) ? value : undefined;
 }

@@ -1,8 +1,9 @@
 /** A notification: an object in JavaScript, lines of KEY=value on the wire. Nothing here calls the system. */
 
 import { PIPE_BUF } from "../../ffi/constants.ts";
-import { show } from "./check.ts";
+import { shorten, show } from "./check.ts";
 import { type Companion, encodeExtra, FIELDS, type Field, type FieldName, nameOfKey } from "./fields.ts";
+import { readLines } from "./lines.ts";
 
 /**
  * What to tell the service manager. A field that is undefined, or false, is not sent; one at least has to be.
@@ -97,19 +98,14 @@ export function encode(state: State, facts: Facts): string {
 }
 
 /**
- * Reads the text of a message. As in PID 1, the first of two equal keys wins. What is no field, or not a field's
- * value, is found in `extra`; a line that is no assignment is left out.
+ * Reads the text of a message as PID 1 does: the first of two equal keys wins, and a message that ends in a backslash says nothing.
+ * What is no field, or not a field's value, is found in `extra`; a line that is no assignment is left out.
  */
 export function decode(text: string): State {
   const state: Record<string, unknown> = {};
   const extra: [string, string][] = [];
-  const seen = new Set<string>();
-  for (const line of text.split("\n")) {
-    const equals = line.indexOf("=");
-    const key = line.slice(0, equals);
-    if (equals < 1 || seen.has(key)) continue;
-    seen.add(key);
-    const value = line.slice(equals + 1);
+  for (const { key, value, isFirst } of readLines(text) ?? []) {
+    if (!isFirst) continue;
     const name = nameOfKey.get(key);
     const decoded = name === undefined ? undefined : FIELDS[name].decode(value);
     if (name === undefined || decoded === undefined) extra.push([key, value]);
@@ -142,7 +138,7 @@ function checkLength(text: string, more: number): void {
   if (length <= MAX_MESSAGE_LENGTH) return;
   const [longest = ""] = text.split("\n").sort((a, b) => b.length - a.length);
   const key = longest.slice(0, longest.indexOf("="));
-  const name = nameOfKey.get(key) ?? `extra.${key}`;
+  const name = nameOfKey.get(key) ?? shorten(`extra.${key}`);
   throw new RangeError(
     `Cannot notify: the message is ${length} bytes long, and the service manager drops one of more than ` +
       `${MAX_MESSAGE_LENGTH}; shorten ${name}`,

@@ -6,6 +6,7 @@ import { node } from "../bun/node.ts";
 import { notifyRaw } from "../notify-raw.ts";
 import { mustBe, show } from "../protocol/check.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
+import { escapeValue } from "../protocol/lines.ts";
 import { checkOptionNames } from "../transport/send.ts";
 import { listenFds } from "./listen-fds.ts";
 
@@ -32,7 +33,7 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
   if (!Array.isArray(fds) || fds.length === 0) throw mustBe("fds", "an array with a file descriptor", fds);
   if (typeof poll !== "boolean") throw mustBe("poll", "a boolean", poll);
   const lines = ["FDSTORE=1"];
-  if (name !== undefined) lines.push(`FDNAME=${checkedName(name)}`);
+  if (name !== undefined) lines.push(`FDNAME=${escapeValue(checkedName(name))}`);
   if (!poll) lines.push("FDPOLL=0");
   return notifyRaw(lines.join("\n"), { fds });
 }
@@ -47,7 +48,7 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
  * removeFds("http");
  */
 export function removeFds(name: string): boolean {
-  return notifyRaw(`FDSTOREREMOVE=1\nFDNAME=${checkedName(name)}`);
+  return notifyRaw(`FDSTOREREMOVE=1\nFDNAME=${escapeValue(checkedName(name))}`);
 }
 
 /**
@@ -79,7 +80,7 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
  * Returns the bytes that saveState() kept by this name before the restart.
  *
  * @returns undefined when there are none.
- * @throws SyntaxError when the environment can't be read.
+ * @throws what listenFds() throws.
  * @example
  * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
  */

@@ -43,6 +43,15 @@ describeEach("messages", (machine) => {
     await unit.until({ StatusText: "" });
   });
 
+  test("a carriage return ends a line, and a backslash takes the next character as it is", async () => {
+    using unit = await machine.shell();
+    await unit.ready("--ready --status=before");
+    unit.tell(`"$N" "$(printf 'STATUS=C:\\\\dir\\\\\\\\x\\rERRNO=13')"`);
+    await unit.until({ StatusText: "C:dir\\x", StatusErrno: "13" });
+    unit.tell(`"$N" 'ERRNO=14' 'STATUS=lost\\'; "$N" STATUS=next`);
+    await unit.until({ StatusText: "next", StatusErrno: "13" });
+  });
+
   test("a message over 4,096 bytes is not accepted, and the command can't know", async () => {
     using unit = await machine.shell();
     await unit.ready("--ready --status=before");
