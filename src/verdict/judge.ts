@@ -5,8 +5,11 @@
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
 
+import { shorten } from "../protocol/check.ts";
+import { decodeText, isBarrier, type Line, readLines } from "../protocol/lines.ts";
 import { MAX_MESSAGE_LENGTH } from "../protocol/message.ts";
-import { type Assignment, judgeAssignment } from "./rules.ts";
+import { printable } from "../protocol/printable.ts";
+import { judgeAssignment } from "./rules.ts";
 
 /** The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined decides nothing. */
 export interface UnitFacts {
@@ -69,18 +72,37 @@ export interface Problem {
 
 /** Returns what the service manager makes of a message. */
 export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(message.bytes);
-  const refusal = refuse(message, text, unit);
-  if (refusal) return { effects: [], problems: [{ what: "", ...refusal }] };
-  if (isBarrier(text)) return { effects: ["closes the fd: all that was sent before has been processed"], problems: [] };
-  const verdict: Verdict = { effects: [], problems: [] };
-  const assignments = readAssignments(text, verdict.problems);
+  // A long text or name is cut, and what would do something to a terminal is spelt out.
+  const { effects, problems, ...phase } = judgeText(message, unit);
+  return {
+    effects: effects.map(printable),
+    problems: problems.map(({ what, why, cure }) => ({
+      what: printable(what),
+      why: printable(why),
+      ...(cure !== undefined && { cure: printable(cure) }),
+    })),
+    ...phase,
+  };
+}
+
+// --- internal ---
+
+function judgeText(message: MessageFacts, unit: UnitFacts): Verdict {
+  const lines = readLines(decodeText(message.bytes));
+  const refusal = refuse(message, lines, unit);
+  if (lines === undefined || refusal) return { effects: [], problems: [{ what: "", ...(refusal ?? UNFINISHED) }] };
+  if (isBarrier(lines)) {
+    return { effects: ["closes the fd: all that was sent before has been processed"], problems: [] };
+  }
+  const verdict: Verdict = { effects: [], problems: lines.flatMap(whyItDoesNotCount) };
+  const assignments = lines.filter(({ isFirst }) => isFirst);
   const keys = new Set(assignments.map(({ key }) => key));
   for (const assignment of assignments) {
     const { effect, problem, phase } = judgeAssignment(assignment, { assignments, keys, message, unit });
     if (effect !== undefined) verdict.effects.push(effect);
-    if (problem !== undefined)
-      verdict.problems.push({ what: `${assignment.key}=${shorten(assignment.value)}`, ...problem });
+    if (problem !== undefined) {
+      verdict.problems.push({ what: `${shorten(assignment.key)}=${shorten(assignment.value, 40)}`, ...problem });
+    }
     // service_notify_message(): STOPPING beats READY beats RELOADING.
     if (phase !== undefined && rank(phase) > rank(verdict.phase)) verdict.phase = phase;
   }
@@ -90,12 +112,19 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
   return verdict;
 }
 
-// --- internal ---
-
 type Refusal = Omit<Problem, "what">;
 
+const UNFINISHED: Refusal = {
+  why: "it ends in a backslash, which takes the next character as it is, and there is none",
+  cure: "write each backslash twice",
+};
+
 /** Why all of the message is ignored, in the order in which the manager looks. */
-function refuse({ bytes, fdCount, sender }: MessageFacts, text: string, unit: UnitFacts): Refusal | undefined {
+function refuse(
+  { bytes, fdCount, sender }: MessageFacts,
+  lines: readonly Line[] | undefined,
+  unit: UnitFacts,
+): Refusal | undefined {
   if (bytes.length > MAX_MESSAGE_LENGTH) {
     return {
       why: `it has ${bytes.length} bytes, and the service manager reads ${MAX_MESSAGE_LENGTH} at most`,
@@ -110,9 +139,9 @@ function refuse({ bytes, fdCount, sender }: MessageFacts, text: string, unit: Un
       cure: "send from the service's own PID namespace",
     };
   }
-  const lines = text.split("\n").filter((line) => line !== "");
-  if (lines.includes("BARRIER=1")) {
-    if (lines.length > 1) return { why: "BARRIER=1 is to be alone in its message", cure: "send the rest before it" };
+  if (lines === undefined) return UNFINISHED;
+  if (lines.some(({ text }) => text === "BARRIER=1")) {
+    if (!isBarrier(lines)) return { why: "BARRIER=1 is to be alone in its message", cure: "send the rest before it" };
     if (fdCount !== 1) return { why: `BARRIER=1 comes with exactly one fd, not with ${fdCount}`, cure: "barrier()" };
     return undefined;
   }
@@ -150,39 +179,14 @@ function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts
   return undefined;
 }
 
-function isBarrier(text: string): boolean {
-  return (
-    text
-      .split("\n")
-      .filter((line) => line !== "")
-      .join() === "BARRIER=1"
-  );
-}
-
-/** The assignments that count; the others are problems. */
-function readAssignments(text: string, problems: Problem[]): Assignment[] {
-  const assignments: Assignment[] = [];
-  for (const line of text.replace(/\0$/, "").split("\n")) {
-    if (line === "") continue;
-    const equals = line.indexOf("=");
-    if (equals < 1) {
-      problems.push({ what: shorten(line), why: "it is no assignment", cure: "NAME=value, one on a line" });
-      continue;
-    }
-    const [key, value] = [line.slice(0, equals), line.slice(equals + 1)];
-    if (assignments.some((other) => other.key === key)) {
-      problems.push({ what: shorten(line), why: `${key}= stands before it already, and the first one counts` });
-    } else {
-      assignments.push({ key, value });
-    }
-  }
-  return assignments;
+/** What stands in the message and is not looked at. */
+function whyItDoesNotCount({ text, key, isFirst }: Line): Problem[] {
+  const what = shorten(text, 40);
+  if (isFirst) return [];
+  if (key === "") return [{ what, why: "it is no assignment", cure: "NAME=value, one on a line" }];
+  return [{ what, why: `${shorten(key)}= stands before it already, and the first one counts` }];
 }
 
 function rank(phase: Phase | undefined): number {
   return phase === undefined ? 0 : { reloading: 1, activating: 1, active: 2, deactivating: 3 }[phase];
-}
-
-function shorten(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }

@@ -1,7 +1,9 @@
 /** THE table of what each key does in the service manager, and of when it does nothing. */
 
+import { shorten } from "../protocol/check.ts";
 import { formatUsec } from "../protocol/durations.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
+import { parseUnsigned } from "../protocol/numbers.ts";
 import type { MessageFacts, Phase, Problem, UnitFacts } from "./judge.ts";
 
 export interface Assignment {
@@ -27,11 +29,11 @@ export interface Outcome {
 export function judgeAssignment({ key, value }: Assignment, surroundings: Surroundings): Outcome {
   const rule = RULES.get(key);
   if (rule) return rule(value, surroundings, key);
-  if (key.startsWith("X_")) return { effect: `${key}: kept for whoever else reads the messages` };
+  if (key.startsWith("X_")) return { effect: `${shorten(key)}: kept for whoever else reads the messages` };
   const meant = [...RULES.keys()].find((known) => known === key.trim().toUpperCase() || isNear(known, key));
   return ignored(
     "the service manager knows no such key",
-    meant === undefined ? `X_${key}=, as keys of one's own are called` : `${meant}=${value}`,
+    meant === undefined ? `X_${shorten(key)}=, as keys of one's own are called` : `${meant}=${value}`,
   );
 }
 
@@ -85,8 +87,8 @@ function ready(_: string, { unit }: Surroundings): Outcome {
 function reloading(_: string, { assignments, keys, unit }: Surroundings): Outcome {
   if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
   if (unit.type === "notify-reload") {
-    const time = Number(assignments.find(({ key }) => key === "MONOTONIC_USEC")?.value ?? Number.NaN);
-    if (Number.isNaN(time)) {
+    const time = readNumber(assignments.find(({ key }) => key === "MONOTONIC_USEC")?.value ?? "");
+    if (time === undefined) {
       return ignored(
         "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
         "MONOTONIC_USEC= with the time of CLOCK_MONOTONIC, as notify({ reloading: true }) and --reloading send",
@@ -115,13 +117,14 @@ function status(value: string, { message }: Surroundings): Outcome {
 }
 
 function mainPid(value: string, { message: { sender, mainPidRole } }: Surroundings): Outcome {
-  if (!/^[1-9]\d*$/.test(value)) return ignored("it is no PID", "MAINPID= with a number");
-  if (value === "1") return ignored("process 1 is the service manager");
-  if (mainPidRole === "gone") return ignored(`there is no process ${value}`);
+  const pid = readNumber(value);
+  if (pid === undefined || pid < 1 || pid > 0x7fffffff) return ignored("it is no PID", "MAINPID= with a number");
+  if (pid === 1) return ignored("process 1 is the service manager");
+  if (mainPidRole === "gone") return ignored(`there is no process ${pid}`);
   if (mainPidRole === "stranger" && sender.uid !== 0) {
-    return ignored(`process ${value} is not of this unit, and only root may name such a one`, "send it as root");
+    return ignored(`process ${pid} is not of this unit, and only root may name such a one`, "send it as root");
   }
-  return does(`process ${value} is the main one`);
+  return does(`process ${pid} is the main one`);
 }
 
 function watchdog(value: string, { unit }: Surroundings): Outcome {
@@ -173,14 +176,21 @@ function only(expected: string, rule: Rule): Rule {
       : ignored(`only ${expected} means anything`, `${key}=${expected}`);
 }
 
+function readNumber(text: string): number | undefined {
+  const value = parseUnsigned(text);
+  return value === undefined ? undefined : Number(value);
+}
+
 function word(words: readonly string[], rule: Rule): Rule {
   return (value, surroundings, key) =>
     words.includes(value) ? rule(value, surroundings, key) : ignored(`it is none of ${words.join(", ")}`);
 }
 
 function number(rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
-  return (value, surroundings) =>
-    /^\d+$/.test(value) ? rule(Number(value), surroundings) : ignored("it is no number");
+  return (value, surroundings) => {
+    const read = readNumber(value);
+    return read === undefined ? ignored("it is no number") : rule(read, surroundings);
+  };
 }
 
 function range(min: number, max: number, rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
@@ -212,9 +222,9 @@ function isUtf8(bytes: Uint8Array): boolean {
 
 /** Whether one letter is wrong, missing or too many, or some are in another order. */
 function isNear(known: string, key: string): boolean {
+  if (Math.abs(known.length - key.length) > 1) return false;
   const letters = (text: string) => [...text].sort().join("");
   if (letters(known) === letters(key)) return true;
-  if (Math.abs(known.length - key.length) > 1) return false;
   let i = 0;
   while (i < key.length && known[i] === key[i]) i++;
   const [rest, other] = [known.slice(i), key.slice(i)];

@@ -1,7 +1,7 @@
 /** The checklist as text, or as JSON. */
 
 import { styleText } from "node:util";
-import { printable } from "../../console/printable.ts";
+import { printable } from "../../protocol/printable.ts";
 import type { Check } from "./facts.ts";
 
 export interface Report {

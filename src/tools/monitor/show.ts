@@ -1,8 +1,8 @@
 /** Events as text: for people, in the width of their terminal. Pure. */
 
 import { styleText } from "node:util";
-import { printable } from "../../console/printable.ts";
 import { formatUsec } from "../../protocol/durations.ts";
+import { printable } from "../../protocol/printable.ts";
 import type { Sender, Verdict } from "../../verdict/judge.ts";
 import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
