@@ -38,6 +38,13 @@ describe("a failure names its seed, which repeats exactly that input:", () => {
     20_000,
   );
 
+  test("one that depends on those before is told of with them", async () => {
+    const { stdout } = await broken("--from=1000", "--count=1000", "tires");
+    const [, count = ""] = /^Again: npm run fuzz -- --from=1000 --count=(\d+) tires$/m.exec(stdout) ?? [];
+    expect((await broken("--from=1000", `--count=${Number(count) - 1}`, "tires")).code).toBe(0);
+    expect((await broken("--from=1000", `--count=${count}`, "tires")).code).toBe(1);
+  });
+
   test.each([
     ["opens", /^Error: \d+ file descriptors more are open$/m],
     ["grows", /^Error: \d+ MB more are in use$/m],

@@ -72,6 +72,8 @@ describe("the layers", () => {
       "src/protocol/address.ts",
       "src/protocol/numbers.ts",
       "src/protocol/fd-name.ts",
+      "src/protocol/lines.ts",
+      "src/protocol/printable.ts",
       "src/verdict/judge.ts",
       "src/verdict/rules.ts",
       "src/protocol/durations.ts",

@@ -17,6 +17,7 @@ const breaking = (mistake: (input: number) => void) =>
     }),
   });
 const leak: unknown[] = [];
+let sevens = 0;
 
 await main(
   process.argv.slice(2),
@@ -27,6 +28,7 @@ await main(
       for (;;);
     }),
     dawdles: breaking(() => Bun.sleepSync(200)),
+    tires: breaking(() => assert(++sevens < 3, "three sevens")),
     opens: breaking(() => openSync("/dev/null", "r")),
     grows: breaking(() => leak.push(new Uint8Array(10_000_000).fill(1))),
   },

@@ -23,9 +23,9 @@ export async function supervise(
   let failures = 0;
   const work = async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const { why, summary } = await runTarget(name, range, hangsMs);
-      say(why === undefined ? `${name}: ${summary}` : `${name}: ${why}`);
-      if (why !== undefined) failures++;
+      const { failure, summary } = await runTarget(name, range, hangsMs);
+      say(`${name}: ${failure === undefined ? summary : await report(name, range, failure, hangsMs)}`);
+      if (failure !== undefined) failures++;
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
@@ -34,11 +34,27 @@ export async function supervise(
 
 // --- internal ---
 
+/** What is wrong, and the inputs that show it. */
+interface Failure {
+  what: string;
+  seeds: Range;
+}
+
+/** Says what is wrong, and how to see it again: one input is enough, unless those before it have led to it. */
+async function report(name: string, range: Range, { what, seeds }: Failure, hangsMs: number): Promise<string> {
+  const alone =
+    seeds.count === 1 && (range.count === 1 || (await runTarget(name, seeds, hangsMs)).failure !== undefined);
+  const again = alone
+    ? `--seed=${seeds.from}`
+    : `--from=${range.from} --count=${seeds.from - range.from + seeds.count}`;
+  return `FAILED\n${what}\nAgain: npm run fuzz -- ${again} ${name}`;
+}
+
 async function runTarget(
   name: string,
   { from, count }: Range,
   hangsMs: number,
-): Promise<{ why?: string; summary: string }> {
+): Promise<{ failure?: Failure; summary: string }> {
   using directory = temporaryDirectory();
   const progress = join(directory.path, "progress");
   await Bun.write(progress, new Uint8Array(8));
@@ -61,12 +77,9 @@ async function runTarget(
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const summary = `${count} inputs in ${seconds} s, ${stdout.trim()}`;
   if (code === 0) return { summary };
-  const end = hangs
-    ? "it hangs"
-    : code === ONE_INPUT || code === ALL_INPUTS
-      ? ""
-      : `it ended with ${child.signalCode ?? code}`;
+  const isFinding = code === ONE_INPUT || code === ALL_INPUTS;
+  const end = hangs ? "it hangs" : isFinding ? "" : `it ended with ${child.signalCode ?? code}`;
   const what = [end, stdout.trim(), stderr.trim()].filter(Boolean).join("\n");
-  const again = code === ALL_INPUTS ? `--from=${from} --count=${count}` : `--seed=${seedNow[0]}`;
-  return { why: `FAILED\n${what}\nAgain: npm run fuzz -- ${again} ${name}`, summary };
+  const seeds = code === ALL_INPUTS ? { from, count } : { from: seedNow[0] ?? from, count: 1 };
+  return { failure: { what, seeds }, summary };
 }

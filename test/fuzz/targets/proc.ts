@@ -44,7 +44,7 @@ export const proc: Target<Input> = {
 const STAT = "1 (sh) S 0 1 1 0 -1 4194560 1 2 3\n";
 const STATUS = ["Name", "Groups", "NStgid", "Uid", "CapEff", "SigCgt", "Seccomp", ...INHERITED];
 const VALUES = ["", " ", "0\t0\t0\t0", "1 2 3 ", "0000000000000000", "ffffffffffffffff", "2"];
-const PARTS = ["", ".", "..", "a", "b", "loop", "up", "root", "deep", "nothing", "x".repeat(300), "a\0b", "é"];
+const PARTS = ["", ".", "..", "a", "b", "loop", "up", "top", "deep", "nothing", "x".repeat(300), "a\0b", "é"];
 
 function check({ name, fields, lines, sockets, cgroup, path, text }: Input, root: string): void {
   const stat = parseStat(`123 (${name}) ${fields.join(" ")}\n`);
@@ -113,6 +113,6 @@ function makeTree(root: string): void {
   mkdirSync(join(root, "deep/".repeat(20)), { recursive: true });
   symlinkSync("loop", join(root, "loop"));
   symlinkSync("../../..", join(root, "a/up"));
-  symlinkSync("/", join(root, "a/root"));
-  symlinkSync("/a/root/a/b", join(root, "b"));
+  symlinkSync("/", join(root, "a/top"));
+  symlinkSync("/a/top/a/b", join(root, "b"));
 }
