@@ -1,6 +1,7 @@
 /** Where errors go that nobody waits for. */
 
-import { printable } from "./console/printable.ts";
+import { printable } from "./protocol/printable.ts";
+import { shorten } from "./protocol/shorten.ts";
 
 /** What to do with an error. */
 export type OnError = (error: unknown) => void;
@@ -34,8 +35,13 @@ export function errorLine(error: unknown): string {
   return printable(firstLine(error instanceof Error ? error.message || error.name : error));
 }
 
-/** The first line of a text, fit for a status. */
+/** The first line of a text, fit for a status: a longer one would make the message too long. */
 export function firstLine(value: unknown): string {
   const text = String(value);
-  return (text.split("\n", 1)[0] ?? "").replaceAll("\0", "").toWellFormed();
+  return shorten((text.split(/[\n\r]/, 1)[0] ?? "").replaceAll("\0", "").toWellFormed(), MAX_LENGTH);
 }
+
+// --- internal ---
+
+/** A third of a message, which may take three bytes for each character. */
+const MAX_LENGTH = 1000;

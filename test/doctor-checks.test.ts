@@ -18,6 +18,7 @@ import {
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "../src/tools/doctor/self-checks.ts";
 import { checkAccess, checkWatchdog, launcherName } from "../src/tools/doctor/sender-checks.ts";
 import { walk } from "../src/tools/doctor/socket.ts";
+import { readJournalLine } from "../src/tools/doctor/systemctl.ts";
 import {
   checkFamilies,
   checkFdStore,
@@ -526,6 +527,28 @@ describe("reads", () => {
     });
   });
 
+  test("systemctl show, where a line of a value is nearly a name", () => {
+    expect(parseShow("Id=x\nIdx\n", ["Id"])).toEqual({ Id: "x\nIdx" });
+  });
+
+  test("a journal, where a line is cut off or no entry", () => {
+    const unit = { Id: "x.service", InvocationID: "" };
+    for (const line of ["", "{", "null", "1", '"x"', '{"UNIT":"y.service"}'])
+      expect(readJournalLine(line, unit)).toEqual([]);
+    expect(readJournalLine('{"MESSAGE":[104,105],"UNIT":"x.service"}', unit)).toEqual([{ text: "hi", ours: true }]);
+  });
+
+  test("a unit file with a line of many blanks, at once", () => {
+    const start = performance.now();
+    const line = `a${" ".repeat(100_000)}b`;
+    expect(parseSetting(`[Service]\nExecStart = ${line} \n`, "ExecStart")).toEqual([line]);
+    expect(performance.now() - start).toBeLessThan(500);
+  });
+
+  test("times that are none", () => {
+    expect(["5constructor", "9".repeat(400)].map(parseSpan)).toEqual([5, undefined]);
+  });
+
   test("times", () => {
     expect(["1min 30s", "1.5s", "200ms", "0", "infinity", "500us"].map(parseSpan)).toEqual([
       90e6,
@@ -538,10 +561,11 @@ describe("reads", () => {
   });
 
   test("/proc/PID/status", () => {
-    expect(parseStatus("Name:\ta b\nUid:\t1\t2\t3\t4\nGroups:\t \n")).toEqual({
+    expect(parseStatus("Name:\ta b\nUid:\t1\t2\t3\t4\nGroups:\t \nNStgid:\t9\n")).toEqual({
       Name: "a b",
       Uid: "1\t2\t3\t4",
       Groups: "",
+      NStgid: "9",
     });
   });
 

@@ -70,6 +70,17 @@ describe("listenFds()", () => {
     expect(await runWithFds(`delete process.env.LISTEN_PID;${list}`, [1])).toBe("end\n");
   });
 
+  test("throws a SystemError for one that is not open, however many are said to be", async () => {
+    for (const count of ["1000", "2147483644"]) {
+      expect(await runWithFds(list, [], { LISTEN_FDS: count })).toMatch(
+        /^SystemError Cannot use fd \d+, which \$LISTEN_FDS says was passed: EBADF\n$/,
+      );
+    }
+    expect(await runWithFds(list, [], { LISTEN_FDS: "9007199254740991" })).toBe(
+      'SyntaxError Cannot use $LISTEN_FDS "9007199254740991": no process has that many\n',
+    );
+  });
+
   test("throws a SyntaxError that quotes what can't be read", async () => {
     expect(await runWithFds(list, [1], { LISTEN_FDNAMES: "a:b" })).toBe(
       'SyntaxError Cannot use $LISTEN_FDNAMES "a:b": it has 2 names for 1 fds\n',
@@ -91,8 +102,10 @@ describe("storeFds() and removeFds()", () => {
       storeFds([fd, 0], { name: "a.b-c" });
       storeFds([fd], { name: "x", poll: false });
       expect(removeFds("a.b-c")).toBe(true);
+      storeFds([fd], { name: "a\\" });
+      removeFds("a\\");
       const sent = [];
-      for (let i = 0; i < 4; i++) {
+      for (let i = 0; i < 6; i++) {
         using message = await receiver.next();
         sent.push([message.text, message.fds.length]);
       }
@@ -101,6 +114,8 @@ describe("storeFds() and removeFds()", () => {
         ["FDSTORE=1\nFDNAME=a.b-c", 2],
         ["FDSTORE=1\nFDNAME=x\nFDPOLL=0", 1],
         ["FDSTOREREMOVE=1\nFDNAME=a.b-c", 0],
+        ["FDSTORE=1\nFDNAME=a\\\\", 1],
+        ["FDSTOREREMOVE=1\nFDNAME=a\\\\", 0],
       ]);
       closeSync(fd);
     } finally {

@@ -55,6 +55,8 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
     for (const [text, code] of [
       ["STATUS=x\nREADY=1\nA=1", 0],
       ["READY=1\n", 0],
+      ["A=1\rREADY=1", 0],
+      ["STATUS=x\\\nREADY=1", 5],
       ["READY=10", 5],
       ["NOTREADY=1", 5],
       ["STATUS=READY=1", 5],

@@ -41,6 +41,12 @@ describe("encode()", () => {
     );
   });
 
+  test("writes a backslash twice, because PID 1 takes it for an escape", () => {
+    expect(wire({ status: "C:\\dir\\", busError: "\\", extra: { X: "\\n" } })).toBe(
+      "STATUS=C:\\\\dir\\\\\nBUSERROR=\\\\\nX=\\\\n",
+    );
+  });
+
   test("leaves out what is false or undefined", () => {
     expect(wire({ ready: false, watchdog: false, status: undefined, extra: {}, stopping: true })).toBe("STOPPING=1");
   });
@@ -97,6 +103,8 @@ describe("encode() refuses", () => {
     [{ reloading: null }, "reloading must be a boolean, not null"],
     [{ status: 5 }, "status must be a string, not 5"],
     [{ status: "a\nSTOPPING=1" }, "status must be one line, but contains a newline"],
+    [{ status: "a\rSTOPPING=1" }, "status must be one line, but contains a carriage return"],
+    [{ extra: { X: "\r" } }, "extra.X must be one line, but contains a carriage return"],
     [{ status: "a\0b" }, "status must be one line, but contains a NUL"],
     [{ status: "a\ud800b" }, "status contains a lone surrogate"],
     [{ busError: "a\nb" }, "busError must be one line"],
@@ -152,6 +160,21 @@ describe("encode() refuses", () => {
   });
 });
 
+test("an error names what is wrong in a few words, without half a character", () => {
+  const message = (state: object) => {
+    try {
+      return wire(state);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const key = "K".repeat(5000);
+  for (const state of [{ extra: { [key]: true } }, { extra: { [key]: "x" } }, { ready: `${"x".repeat(57)}🎉🎉` }]) {
+    expect(message(state).length).toBeLessThan(300);
+    expect(message(state).isWellFormed()).toBe(true);
+  }
+});
+
 describe("decode()", () => {
   test("reads back every field that encode() writes", () => {
     const state: State = {
@@ -176,6 +199,21 @@ describe("decode()", () => {
     const { extra: _, ...typed } = state;
     expect(decoded).toEqual(typed);
     expect(extra).toEqual({ MONOTONIC_USEC: "123456789", MAINPIDFDID: "1042", X_A: "1" });
+  });
+
+  test("reads lines as PID 1 does: carriage returns end them, backslashes escape, a NUL ends all", () => {
+    expect(decode("READY=1\rSTATUS=a\\\\b\n\n\rX=1\0")).toEqual({ ready: true, status: "a\\b", extra: { X: "1" } });
+    expect(decode("STATUS=a\\\nREADY=1")).toEqual({ status: "a\nREADY=1" });
+    expect(decode("READY=1\nSTATUS=a\\")).toEqual({});
+    expect(decode("\ufeffREADY=1")).toEqual({ extra: { "\ufeffREADY": "1" } });
+  });
+
+  test("reads numbers as PID 1 does", () => {
+    expect(decode("MAINPID=0x10\nERRNO=010\nWATCHDOG_USEC=+1000")).toEqual({
+      mainPid: 16,
+      errno: 8,
+      watchdogTimeoutMs: 1,
+    });
   });
 
   test("lets the first of two equal keys win", () => {

@@ -340,6 +340,19 @@ describe("the life of a unit", () => {
     expect(code).toBe(0);
   });
 
+  test("a watchdog whose time is longer than timers can be is never over", async () => {
+    const script = "$N --ready WATCHDOG_USEC=18446744073709551615; $N WATCHDOG=1; sleep 0.1";
+    const { code, events, stderr } = await monitor(["--watchdog=10s", "--strict"], script);
+    expect({ code, stderr, missed: select(events, "watchdog") }).toEqual({ code: 0, stderr: "", missed: [] });
+  });
+
+  test("a time is read as systemd reads it: +0x7a120 is half a second", async () => {
+    const script = "$N --ready WATCHDOG_USEC=+0x7a120; $N WATCHDOG=1";
+    const { code, events, stderr } = await monitor(["--watchdog=10s"], script);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(select(events, "message").at(-1)?.ping).toMatchObject({ timeoutUsec: 500_000 });
+  });
+
   test("the watchdog: a ping in time, a late one, a missed one", async () => {
     const script =
       "$N --ready; $N WATCHDOG=1; sleep 0.4; $N WATCHDOG=1; sleep 0.7; echo $WATCHDOG_USEC $WATCHDOG_PID $$";

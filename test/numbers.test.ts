@@ -12,6 +12,7 @@ test.each<[string, bigint | undefined]>([
   ["0o17", 15n],
   ["010", 8n],
   ["18446744073709551615", 18446744073709551615n],
+  ["18446744073709551616", undefined],
   ["", undefined],
   ["-1", undefined],
   ["-0", undefined],

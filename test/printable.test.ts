@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { line, styled } from "../src/console/line.ts";
-import { printable, printableJson, printableLines } from "../src/console/printable.ts";
 import { decodeBytes } from "../src/linux/bytes.ts";
+import { printable, printableJson, printableLines } from "../src/protocol/printable.ts";
 import { shorten } from "../src/protocol/shorten.ts";
 import type { MonitorEvent } from "../src/tools/monitor/events.ts";
 import { show } from "../src/tools/monitor/show.ts";

@@ -55,6 +55,7 @@ describe("a message that is ignored", () => {
     ["BARRIER=1 with more", "BARRIER=1\nREADY=1", {}, { fdCount: 1 }, /to be alone in its message/],
     ["BARRIER=1 without an fd", "BARRIER=1", {}, {}, /exactly one fd, not with 0/],
     ["BARRIER=1 with two fds", "BARRIER=1", {}, { fdCount: 2 }, /exactly one fd, not with 2/],
+    ["BARRIER=1 after a \\r", "X=1\rBARRIER=1", {}, { fdCount: 1 }, /to be alone in its message/],
   ])("%s", (_, text, unit, more, why) => {
     const lines = verdict(text, unit, more);
     expect(lines).toHaveLength(1);
@@ -97,8 +98,8 @@ describe("an assignment", () => {
       {},
       0,
       [
-        'the status is "C:\nREADY=1"',
-        "STATUS=C:\nREADY=1: a backslash before the end of the line makes the next line part of this one -> double each backslash in a value, as notify() does",
+        'the status is "C:\\x0aREADY=1"',
+        "STATUS=C:\\x0aREADY=1: a backslash before the end of the line makes the next line part of this one -> double each backslash in a value, as notify() does",
       ],
     ],
     ["RELOADING=1", {}, 0, ["the unit is reloading, until READY=1", "(reloading)"]],
@@ -164,10 +165,37 @@ describe("an assignment", () => {
     ["FDSTOREREMOVE=1", {}, 0, ["FDSTOREREMOVE=1: no FDNAME= says which fds -> FDNAME="]],
     ["FDSTOREREMOVE=1\nFDNAME=a", {}, 0, ["the fd store closes what is called a"]],
     ["MAINPIDFD=1", {}, 1, ["the pidfd says which process is the main one"]],
+    ["BARRIER=1\n", {}, 1, ["closes the fd: all that was sent before has been processed"]],
+    ["READY=1\rSTATUS=a\\\\b", {}, 0, ["start-up, or a reload, is complete", 'the status is "a\\b"', "(active)"]],
+    ["STATUS=\x1b[2J", {}, 0, ['the status is "\\x1b[2J"']],
+    [
+      "X\x1b=1",
+      {},
+      0,
+      ["X\\x1b=1: the service manager knows no such key -> X_X\\x1b=, as keys of one's own are called"],
+    ],
+    ["MAINPID=0x4d", {}, 0, ["process 77 is the main one"]],
+    ["MAINPID=2147483648", {}, 0, ["MAINPID=2147483648: it is no PID -> MAINPID= with a number"]],
+    ["WATCHDOG_USEC=18446744073709551616", {}, 0, ["WATCHDOG_USEC=18446744073709551616: it is no number"]],
     ["READY=1\0", { phase: "activating" }, 0, ["the unit is active", "(active)"]],
     ["BARRIER=1", { notifyAccess: "none" }, 1, ["closes the fd: all that was sent before has been processed"]],
   ])("%j in %j with %d fds", (text, unit, fdCount, lines) => {
     expect(verdict(text, unit, { fdCount })).toEqual(lines);
+  });
+
+  test("a long one is shortened, without half a character", () => {
+    const [line = ""] = verdict(`FOO=${"x".repeat(38)}🎉🎉`);
+    expect(line.isWellFormed()).toBe(true);
+    const lines = verdict(`${"K".repeat(2000)}=1\n${"K".repeat(2000)}=2`);
+    expect(lines.join("").length).toBeLessThan(500);
+  });
+
+  test("many of them take no time", () => {
+    const text = Array.from({ length: 1000 }, (_, i) => `${i.toString(36)}=`).join("\n");
+    verdict(text);
+    const start = performance.now();
+    expect(verdict(text)).toHaveLength(1000);
+    expect(performance.now() - start).toBeLessThan(100);
   });
 
   test("RELOADING=1 of Type=notify-reload needs its time", () => {

@@ -60,9 +60,10 @@ test("readAssignments() lets the first of two equal keys win, and skips what is 
   ]);
 });
 
-test("decodeText() keeps a byte order mark and drops a NUL at the end, as PID 1", () => {
+test("a byte order mark stays, and a NUL at the end goes, as in PID 1", () => {
   expect(decodeText(Buffer.from("\uFEFFREADY=1"))).toBe("\uFEFFREADY=1");
-  expect(decodeText(Buffer.from("READY=1\0"))).toBe("READY=1");
+  expect(splitLines("READY=1\0")).toEqual(["READY=1"]);
+  expect(splitLines("STATUS=a\\\0")).toBeUndefined();
 });
 
 test("isBarrier(), decode() and the verdict take the same messages for a barrier", () => {

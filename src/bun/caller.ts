@@ -1,7 +1,7 @@
 /** Who called this command. */
 
 import { getppid } from "../../ffi/syscalls.ts";
-import { readStat } from "../linux/proc.ts";
+import { parseEnvironment, readStat } from "../linux/proc.ts";
 import { node } from "./node.ts";
 
 /**
@@ -10,8 +10,9 @@ import { node } from "./node.ts";
  */
 export function callerPid(): number {
   const parent = getppid();
-  if (process.env.npm_lifecycle_event === undefined) return parent;
-  return callerOfLauncher({ pid: process.pid, parent, environment: process.env }) ?? parent;
+  const { npm_lifecycle_event: event, npm_lifecycle_script: script } = process.env;
+  if (event === undefined) return parent;
+  return callerOfLauncher({ pid: process.pid, parent, event, script }) ?? parent;
 }
 
 // --- internal ---
@@ -19,7 +20,9 @@ export function callerPid(): number {
 interface Process {
   pid: number;
   parent: number;
-  environment: Record<string, string | undefined>;
+  /** $npm_lifecycle_event and $npm_lifecycle_script. */
+  event: string | undefined;
+  script: string | undefined;
 }
 
 /**
@@ -28,14 +31,14 @@ interface Process {
  * us itself. What /proc does not let us see ends the search.
  */
 function callerOfLauncher(child: Process): number | undefined {
-  const { npm_lifecycle_event: event, npm_lifecycle_script: script } = child.environment;
+  const { event, script } = child;
   if (event === undefined) return child.parent;
   let launcher = look(child.parent);
-  if (launcher && launcher.environment.npm_lifecycle_event === event && isShellFor(script, launcher.pid)) {
+  if (launcher && launcher.event === event && isShellFor(script, launcher.pid)) {
     launcher = look(launcher.parent);
   }
   if (!launcher) return undefined;
-  if (launcher.environment.npm_lifecycle_event === event) return child.parent;
+  if (launcher.event === event) return child.parent;
   // A launcher may be started by another: bunx in a script of bun run.
   return callerOfLauncher(launcher);
 }
@@ -49,12 +52,13 @@ function look(pid: number): Process | undefined {
   const stat = readStat(pid);
   const environ = read(pid, "environ");
   if (stat === undefined || environ === undefined) return undefined;
-  const environment: Record<string, string> = {};
-  for (const assignment of environ.split("\0")) {
-    const equals = assignment.indexOf("=");
-    if (equals > 0) environment[assignment.slice(0, equals)] = assignment.slice(equals + 1);
-  }
-  return { pid, parent: Number(stat.fields[1]), environment };
+  const environment = parseEnvironment(environ);
+  return {
+    pid,
+    parent: Number(stat.fields[1]),
+    event: environment.get("npm_lifecycle_event"),
+    script: environment.get("npm_lifecycle_script"),
+  };
 }
 
 function read(pid: number, file: string): string | undefined {

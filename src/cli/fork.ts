@@ -37,6 +37,7 @@ import { explain } from "../console/explain.ts";
 import { complain, print } from "../console/output.ts";
 import { decodeBytes } from "../linux/bytes.ts";
 import { signalName } from "../linux/signals.ts";
+import { decodeText, splitLines } from "../protocol/wire.ts";
 
 /**
  * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent
@@ -210,7 +211,7 @@ function readStrings(file: string): Buffer[] {
 }
 
 function saysReady(message: Uint8Array): boolean {
-  return Buffer.from(message).toString("latin1").split("\n").includes("READY=1");
+  return splitLines(decodeText(message))?.includes("READY=1") ?? false;
 }
 
 function exitStatus(pid: number, [program]: readonly Uint8Array[]): number {

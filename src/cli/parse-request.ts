@@ -4,7 +4,7 @@ import { UsageError } from "../console/usage-error.ts";
 import { checkFdName, parseFd } from "./fds.ts";
 import { getopt } from "./getopt.ts";
 import { OPTIONS } from "./options.ts";
-import { type Description, emptyRequest, hasMessage, messageOption, type Request } from "./request.ts";
+import { emptyRequest, hasMessage, isDescription, messageOption, type Request } from "./request.ts";
 import { parsePid } from "./sender.ts";
 import { parseUser } from "./user.ts";
 
@@ -37,11 +37,6 @@ export function parseRequest(args: readonly string[]): Request {
 }
 
 // --- internal ---
-
-/** Whether the command is to tell of itself, and do nothing. */
-function isDescription(action: string): action is Description {
-  return action === "help" || action === "version" || action === "introspect-cli";
-}
 
 function checkRequest(request: Request): void {
   const { action, given, args } = request;

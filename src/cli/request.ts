@@ -46,6 +46,11 @@ export function isSubcommand(word: string | undefined): word is Subcommand {
   return SUBCOMMANDS.includes(word as Subcommand);
 }
 
+/** Whether the command is to tell of itself, and do nothing. */
+export function isDescription(action: string): action is Description {
+  return action === "help" || action === "version" || action === "introspect-cli";
+}
+
 /** Whether there is something to send. */
 export function hasMessage({ given, args }: Request): boolean {
   return args.length > 0 || messageOption(given) !== undefined;

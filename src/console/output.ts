@@ -5,7 +5,7 @@
 
 import { node } from "../bun/node.ts";
 import { programName } from "../bun/runtime.ts";
-import { printable, printableJson, printableLines } from "./printable.ts";
+import { printable, printableJson, printableLines } from "../protocol/printable.ts";
 
 /** Writes text that was composed here to standard output. What is neither printable nor a newline or a colour is made so. */
 export function print(text: string): void {

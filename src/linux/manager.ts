@@ -1,6 +1,7 @@
 /** The service manager that started this process, as the environment tells. */
 
 import { parseUnsigned } from "../protocol/numbers.ts";
+import { printable } from "../protocol/printable.ts";
 import { pidfdInodeOf } from "./pidfd.ts";
 
 /** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
@@ -9,14 +10,14 @@ export function isManager(pid: number, warn: (message: string) => void = () => {
   if (MANAGERPID === undefined) return false;
   const manager = parseUnsigned(MANAGERPID);
   if (manager === undefined || manager < 1n || manager > 0x7fffffffn || !exists(Number(manager))) {
-    warn(`$MANAGERPID is no process, ignoring it: ${MANAGERPID}`);
+    warn(`$MANAGERPID is no process, ignoring it: ${printable(MANAGERPID)}`);
     return false;
   }
   if (Number(manager) !== pid) return false;
   if (MANAGERPIDFDID === undefined) return true;
   const inode = parseUnsigned(MANAGERPIDFDID);
   if (inode === undefined) {
-    warn(`$MANAGERPIDFDID is no inode number, ignoring $MANAGERPID: ${MANAGERPIDFDID}`);
+    warn(`$MANAGERPIDFDID is no inode number, ignoring $MANAGERPID: ${printable(MANAGERPIDFDID)}`);
     return false;
   }
   return inode === pidfdInodeOf(pid);

@@ -13,13 +13,7 @@ export interface Stat {
 /** Reads it; undefined where there is no such process, or it can't be seen. */
 export function readStat(pid: number | "self"): Stat | undefined {
   try {
-    const text = node.fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name, in parentheses, may contain anything.
-    const end = text.lastIndexOf(")");
-    return {
-      name: decodeBytes(Buffer.from(text.slice(text.indexOf("(") + 1, end), "latin1")),
-      fields: text.slice(end + 2).split(" "),
-    };
+    return parseStat(node.fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
   } catch {
     return undefined;
   }
@@ -65,4 +59,24 @@ export function directoryOf(pid: number): string | undefined {
 /** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
 export function nameOf(pid: number): string {
   return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
+}
+
+/** Reads the text of /proc/PID/stat, a character for a byte; undefined if it is none. */
+export function parseStat(text: string): Stat | undefined {
+  // The name, in parentheses, may contain anything.
+  const [start, end] = [text.indexOf("("), text.lastIndexOf(")")];
+  if (start === -1 || end < start) return undefined;
+  const fields = text.slice(end + 2).trimEnd();
+  return { name: decodeBytes(Buffer.from(text.slice(start + 1, end), "latin1")), fields: fields.split(" ") };
+}
+
+/** Reads the text of /proc/PID/environ. The first of two equal names counts, as for getenv(3). */
+export function parseEnvironment(text: string): Map<string, string> {
+  const environment = new Map<string, string>();
+  for (const assignment of text.split("\0")) {
+    const equals = assignment.indexOf("=");
+    const name = assignment.slice(0, equals);
+    if (equals > 0 && !environment.has(name)) environment.set(name, assignment.slice(equals + 1));
+  }
+  return environment;
 }

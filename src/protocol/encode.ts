@@ -3,6 +3,7 @@
 import { checkLine, mustBe, show } from "./check.ts";
 import { type Facts, FIELDS, type Field, fieldOf, fieldOfKey } from "./fields.ts";
 import { COMPANION_KEYS } from "./keys.ts";
+import { shorten } from "./shorten.ts";
 import type { State } from "./state.ts";
 import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
 
@@ -28,6 +29,9 @@ const LONGEST: Facts = {
   // UINT64_MAX of <stdint.h>
   pidfdInode: () => 0xffff_ffff_ffff_ffffn,
 };
+
+/** How much of a name in `extra` an error repeats. */
+const MAX_NAME_LENGTH = 60;
 
 /** Keys that are not a field's own, and what makes them. */
 const DERIVED_KEYS: Record<string, string> = {
@@ -76,7 +80,7 @@ function unknownField(name: string): TypeError {
 function assignExtra(extra: unknown): string[] {
   if (typeof extra !== "object" || extra === null) throw mustBe("notify", "extra", "an object", extra);
   return Object.entries(extra).map(([key, value]) => {
-    const name = `extra.${key}`;
+    const name = shorten(`extra.${key}`, MAX_NAME_LENGTH);
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
       throw new TypeError(`Cannot notify: ${show(key)} in extra is no name: use letters, digits and underscores`);
     }
@@ -101,6 +105,6 @@ function checkLength(text: string): void {
   const key = longest.slice(0, longest.indexOf("="));
   throw new RangeError(
     `Cannot notify: the message is ${length} bytes long, and the service manager drops one of more than ` +
-      `${MAX_MESSAGE_LENGTH}; shorten ${fieldOfKey(key)?.name ?? `extra.${key}`}`,
+      `${MAX_MESSAGE_LENGTH}; shorten ${fieldOfKey(key)?.name ?? shorten(`extra.${key}`, MAX_NAME_LENGTH)}`,
   );
 }

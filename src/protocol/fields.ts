@@ -2,6 +2,7 @@
 
 import { checkInteger, checkLine, mustBe } from "./check.ts";
 import { COMPANION_KEYS, KEYS } from "./keys.ts";
+import { parseUnsigned } from "./numbers.ts";
 import type { FieldName } from "./state.ts";
 import { formatAssignment } from "./wire.ts";
 
@@ -151,6 +152,6 @@ function watchdog(key: string): Kind {
 }
 
 function parseNumber(text: string): number | undefined {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const value = Number(parseUnsigned(text) ?? Number.NaN);
   return Number.isSafeInteger(value) ? value : undefined;
 }

@@ -23,8 +23,9 @@ export function formatAssignment(key: string, value: string): string {
   return `${key}=${value.includes("\\") ? value.replaceAll("\\", "\\\\") : value}`;
 }
 
-/** Returns the lines that PID 1 finds; undefined when the message ends in the middle of an escape, and PID 1 finds none. */
+/** Returns the lines that PID 1 finds, for which a NUL at the end is none of the text; undefined when the message ends in the middle of an escape, and PID 1 finds none. */
 export function splitLines(text: string): string[] | undefined {
+  if (text.endsWith("\0")) return splitLines(text.slice(0, -1));
   const lines: string[] = [];
   let line = "";
   // Where the text begins that is not in a line yet.
@@ -70,11 +71,9 @@ export function isBarrier(text: string): boolean {
   return lines?.length === 1 && lines[0] === "BARRIER=1";
 }
 
-/**
- * Decodes a message's bytes. What is not UTF-8 becomes U+FFFD; a byte order mark stays, and a NUL at the end goes, as in PID 1.
- */
+/** Decodes a message's bytes. What is not UTF-8 becomes U+FFFD; a byte order mark stays, as it does in PID 1. */
 export function decodeText(bytes: Uint8Array): string {
-  return decoder.decode(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
+  return decoder.decode(bytes);
 }
 
 // --- internal ---

@@ -14,8 +14,8 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from "../../ffi/constants.ts";
-import { FFIUnavailableError } from "../../ffi/errors.ts";
-import { getSocketOption, isOpen, keepOnExec } from "../../ffi/syscalls.ts";
+import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
+import { getSocketOption, keepOnExec } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { readNumber } from "../environment.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
@@ -49,17 +49,21 @@ export type ListenFd = { fd: number; name: string } & FdKind;
 export function listenFds(): ListenFd[] {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return [];
-  const names = process.env.LISTEN_FDNAMES?.split(":") ?? new Array<string>(count).fill("unknown");
-  if (names.length !== count) {
+  if (count > MAX_FDS) throw new SyntaxError(`Cannot use $LISTEN_FDS "${count}": no process has that many`);
+  const names = process.env.LISTEN_FDNAMES?.split(":");
+  if (names !== undefined && names.length !== count) {
     throw new SyntaxError(
       `Cannot use $LISTEN_FDNAMES ${JSON.stringify(process.env.LISTEN_FDNAMES)}: it has ${names.length} names for ${count} fds`,
     );
   }
-  return names.map((name, i) => {
+  const passed: ListenFd[] = [];
+  for (let i = 0; i < count; i++) {
     const fd = SD_LISTEN_FDS_START + i;
+    checkOpen(fd);
     setCloseOnExec(fd);
-    return { fd, name, ...kindOf(fd) };
-  });
+    passed.push({ fd, name: names?.[i] ?? "unknown", ...kindOf(fd) });
+  }
+  return passed;
 }
 
 /** Returns what a file descriptor is. @throws SystemError when it is not open. */
@@ -81,6 +85,9 @@ export function kindOf(fd: number): FdKind {
 }
 
 // --- internal ---
+
+/** INT_MAX, less those: sd_listen_fds(3) refuses more. */
+const MAX_FDS = 0x7fffffff - SD_LISTEN_FDS_START;
 
 const FAMILIES: Record<number, SocketKind["family"]> = {
   [AF_UNIX]: "unix",
@@ -105,11 +112,18 @@ function isOwnPidfd(): boolean {
   return inode === undefined || text === `${inode}`;
 }
 
+function checkOpen(fd: number): void {
+  try {
+    node.fs.fstatSync(fd);
+  } catch (error) {
+    // What node:fs throws is not of this library.
+    const { code = "EBADF", errno = 0 } = error as NodeJS.ErrnoException;
+    throw new SystemError(`Cannot use fd ${fd}, which $LISTEN_FDS says was passed: ${code}`, code, -errno, "fstat");
+  }
+}
+
 function setCloseOnExec(fd: number): void {
-  withoutFFI(() => {
-    // fcntl(2) of a closed one says EBADF.
-    if (isOpen(fd)) keepOnExec(fd, false);
-  });
+  withoutFFI(() => keepOnExec(fd, false));
 }
 
 /** Where libc can't be called, Bun has set close-on-exec itself, and the pid has to do. */

@@ -5,13 +5,29 @@
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
 
+import { printable } from "../protocol/printable.ts";
 import { shorten } from "../protocol/shorten.ts";
 import { decodeText, MAX_MESSAGE_LENGTH, parseAssignment, splitLines } from "../protocol/wire.ts";
 import { judgeAssignment } from "./rules.ts";
 import type { MessageFacts, Phase, Problem, Sender, UnitFacts, Verdict } from "./types.ts";
 
-/** Returns what the service manager makes of a message. */
+/** Returns what the service manager makes of a message, in sentences that can be printed as they are. */
 export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
+  const { effects, problems, ...phase } = judgeText(message, unit);
+  return {
+    effects: effects.map(printable),
+    problems: problems.map(({ what, why, cure }) => ({
+      what: printable(what),
+      why: printable(why),
+      ...(cure !== undefined && { cure: printable(cure) }),
+    })),
+    ...phase,
+  };
+}
+
+// --- internal ---
+
+function judgeText(message: MessageFacts, unit: UnitFacts): Verdict {
   const lines = splitLines(decodeText(message.bytes));
   const refusal = refuse(message, lines, unit);
   if (refusal) return { effects: [], problems: [{ what: "", ...refusal }] };
@@ -23,7 +39,8 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
   for (const [key, value] of values) {
     const { effect, problem, phase } = judgeAssignment(key, value, { values, message, unit });
     if (effect !== undefined) verdict.effects.push(effect);
-    if (problem !== undefined) verdict.problems.push({ what: `${key}=${shorten(value, MAX_SHOWN)}`, ...problem });
+    if (problem !== undefined)
+      verdict.problems.push({ what: `${shorten(key, MAX_SHOWN)}=${shorten(value, MAX_SHOWN)}`, ...problem });
     // service_notify_message(): STOPPING beats READY beats RELOADING.
     if (phase !== undefined && rank(phase) > rank(verdict.phase)) verdict.phase = phase;
   }
@@ -32,8 +49,6 @@ export function judge(message: MessageFacts, unit: UnitFacts = {}): Verdict {
   }
   return verdict;
 }
-
-// --- internal ---
 
 /** How much of an assignment names it. */
 const MAX_SHOWN = 40;
@@ -121,7 +136,7 @@ function readValues(lines: readonly string[], problems: Problem[]): Map<string, 
     if (values.has(key)) {
       problems.push({
         what: shorten(line, MAX_SHOWN),
-        why: `${key}= stands before it already, and the first one counts`,
+        why: `${shorten(key, MAX_SHOWN)}= stands before it already, and the first one counts`,
       });
       continue;
     }

@@ -3,6 +3,8 @@
 import { formatUsec } from "../protocol/durations.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
 import { isNear } from "../protocol/near.ts";
+import { parseUnsigned } from "../protocol/numbers.ts";
+import { shorten } from "../protocol/shorten.ts";
 import type { MessageFacts, Phase, Problem, UnitFacts } from "./types.ts";
 
 export interface Surroundings {
@@ -22,15 +24,19 @@ export interface Outcome {
 export function judgeAssignment(key: string, value: string, surroundings: Surroundings): Outcome {
   const rule = RULES.get(key);
   if (rule) return rule(value, surroundings, key);
-  if (key.startsWith("X_")) return { effect: `${key}: kept for whoever else reads the messages` };
+  if (key.startsWith("X_"))
+    return { effect: `${shorten(key, MAX_KEY_LENGTH)}: kept for whoever else reads the messages` };
   const meant = [...RULES.keys()].find((known) => known === key.trim().toUpperCase() || isNear(known, key));
   return ignored(
     "the service manager knows no such key",
-    meant === undefined ? `X_${key}=, as keys of one's own are called` : `${meant}=${value}`,
+    meant === undefined ? `X_${shorten(key, MAX_KEY_LENGTH)}=, as keys of one's own are called` : `${meant}=${value}`,
   );
 }
 
 // --- internal ---
+
+/** How much of a key is repeated. */
+const MAX_KEY_LENGTH = 60;
 
 type Rule = (value: string, surroundings: Surroundings, key: string) => Outcome;
 
@@ -80,8 +86,8 @@ function ready(_: string, { unit }: Surroundings): Outcome {
 function reloading(_: string, { values, unit }: Surroundings): Outcome {
   if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
   if (unit.type === "notify-reload") {
-    const time = Number(values.get("MONOTONIC_USEC") ?? Number.NaN);
-    if (Number.isNaN(time)) {
+    const time = readNumber(values.get("MONOTONIC_USEC") ?? "");
+    if (time === undefined) {
       return ignored(
         "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
         "MONOTONIC_USEC= with the time of CLOCK_MONOTONIC, as notify({ reloading: true }) and --reloading send",
@@ -110,13 +116,14 @@ function status(value: string, { message }: Surroundings): Outcome {
 }
 
 function mainPid(value: string, { message: { sender, mainPidRole } }: Surroundings): Outcome {
-  if (!/^[1-9]\d*$/.test(value)) return ignored("it is no PID", "MAINPID= with a number");
-  if (value === "1") return ignored("process 1 is the service manager");
-  if (mainPidRole === "gone") return ignored(`there is no process ${value}`);
+  const pid = readNumber(value);
+  if (pid === undefined || pid < 1 || pid > 0x7fffffff) return ignored("it is no PID", "MAINPID= with a number");
+  if (pid === 1) return ignored("process 1 is the service manager");
+  if (mainPidRole === "gone") return ignored(`there is no process ${pid}`);
   if (mainPidRole === "stranger" && sender.uid !== 0) {
-    return ignored(`process ${value} is not of this unit, and only root may name such a one`, "send it as root");
+    return ignored(`process ${pid} is not of this unit, and only root may name such a one`, "send it as root");
   }
-  return does(`process ${value} is the main one`);
+  return does(`process ${pid} is the main one`);
 }
 
 function watchdog(value: string, { unit }: Surroundings): Outcome {
@@ -168,14 +175,21 @@ function only(expected: string, rule: Rule): Rule {
       : ignored(`only ${expected} means anything`, `${key}=${expected}`);
 }
 
+function readNumber(text: string): number | undefined {
+  const value = parseUnsigned(text);
+  return value === undefined ? undefined : Number(value);
+}
+
 function word(words: readonly string[], rule: Rule): Rule {
   return (value, surroundings, key) =>
     words.includes(value) ? rule(value, surroundings, key) : ignored(`it is none of ${words.join(", ")}`);
 }
 
 function number(rule: (value: number, surroundings: Surroundings) => Outcome): Rule {
-  return (value, surroundings) =>
-    /^\d+$/.test(value) ? rule(Number(value), surroundings) : ignored("it is no number");
+  return (value, surroundings) => {
+    const read = readNumber(value);
+    return read === undefined ? ignored("it is no number") : rule(read, surroundings);
+  };
 }
 
 function range(min: number, max: number, rule: (value: number, surroundings: Surroundings) => Outcome): Rule {

@@ -6,7 +6,7 @@ export function parseShow<Name extends string>(text: string, names: readonly Nam
   let last: Name | undefined;
   for (const line of text.replace(/\n$/, "").split("\n")) {
     const equals = line.indexOf("=");
-    const name = names.find((name) => name === line.slice(0, equals));
+    const name = equals === -1 ? undefined : names.find((name) => name === line.slice(0, equals));
     if (name !== undefined) values[name] = line.slice(equals + 1);
     else if (last !== undefined) values[last] += `\n${line}`;
     last = name ?? last;
@@ -14,13 +14,13 @@ export function parseShow<Name extends string>(text: string, names: readonly Nam
   return values;
 }
 
-/** Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity". */
+/** Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity", and for what is no time. */
 export function parseSpan(text: string): number | undefined {
   let usec = 0;
   for (const [, number = "", unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)([a-z]*)/g)) {
-    usec += Number(number) * (SPANS[unit] ?? 1);
+    usec += Number(number) * (SPANS.get(unit) ?? 1);
   }
-  return /\d/.test(text) ? usec : undefined;
+  return /\d/.test(text) && Number.isFinite(usec) ? usec : undefined;
 }
 
 /** The lines of /proc/PID/status, by name. */
@@ -55,13 +55,15 @@ export function parseUnixSockets(text: string): UnixSocket[] {
 
 /** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
 export function parseSetting(text: string, name: string): string[] {
-  let values: string[] = [];
+  const values: string[] = [];
   let section = "";
   for (const line of text.replace(/\\\n\s*/g, " ").split("\n")) {
     section = /^\[(.+)\]$/.exec(line.trim())?.[1] ?? section;
-    const [, key, value] = /^\s*(\w+)\s*=\s*(.*?)\s*$/s.exec(line) ?? [];
-    if (section !== "Service" || key !== name || value === undefined) continue;
-    values = value === "" ? [] : [...values, value];
+    const equals = line.indexOf("=");
+    if (section !== "Service" || equals === -1 || line.slice(0, equals).trim() !== name) continue;
+    const value = line.slice(equals + 1).trim();
+    if (value === "") values.length = 0;
+    else values.push(value);
   }
   return values;
 }
@@ -69,17 +71,17 @@ export function parseSetting(text: string, name: string): string[] {
 // --- internal ---
 
 /** systemd.time(7), in microseconds. */
-const SPANS: Record<string, number> = {
-  us: 1,
-  ms: 1e3,
-  s: 1e6,
-  min: 60e6,
-  h: 3600e6,
-  d: 86400e6,
-  w: 7 * 86400e6,
-  month: 2629800e6,
-  y: 31557600e6,
-};
+const SPANS = new Map([
+  ["us", 1],
+  ["ms", 1e3],
+  ["s", 1e6],
+  ["min", 60e6],
+  ["h", 3600e6],
+  ["d", 86400e6],
+  ["w", 7 * 86400e6],
+  ["month", 2629800e6],
+  ["y", 31557600e6],
+]);
 
 /** socket(2), as hexadecimal digits. */
 const SOCKET_TYPES: Record<string, UnixSocket["type"]> = { "0001": "stream", "0002": "datagram", "0005": "seqpacket" };

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { parseCgroup } from "../../linux/cgroup.ts";
-import { directoryOf, linkOf, nameOf, readBytes, readText } from "../../linux/proc.ts";
+import { directoryOf, linkOf, nameOf, parseEnvironment, readBytes, readText } from "../../linux/proc.ts";
 import { type Environment, type Fact, type Process, VARIABLES } from "./facts.ts";
 import { parseStatus } from "./parse.ts";
 import { lookAtSocket } from "./socket.ts";
@@ -63,12 +63,11 @@ function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
     const who = uid === 0 ? "root" : `root, or as user ${uid}`;
     return { unknown: `no right to read the environment of process ${pid}: run this as ${who}` };
   }
+  const all = parseEnvironment(text);
   const environment: Environment = {};
-  for (const assignment of text.split("\0")) {
-    const equals = assignment.indexOf("=");
-    const name = VARIABLES.find((name) => name === assignment.slice(0, equals));
-    // getenv(3) finds the first.
-    if (name !== undefined) environment[name] ??= assignment.slice(equals + 1);
+  for (const name of VARIABLES) {
+    const value = all.get(name);
+    if (value !== undefined) environment[name] = value;
   }
   return { value: environment };
 }

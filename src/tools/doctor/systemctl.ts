@@ -177,10 +177,10 @@ async function gatherJournal(manager: Manager, show: Shown, startingUsec?: numbe
 
 const MAX_LINES = 20_000;
 
-/** Lines about other units, or other starts of this one, are left out. */
-function readJournalLine(json: string, { Id, InvocationID }: Shown): JournalLine[] {
-  if (json === "") return [];
-  const entry: Record<string, unknown> = JSON.parse(json);
+/** Lines about other units, or other starts of this one, are left out; so is what is no entry, as of a journalctl that was killed. */
+export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, "Id" | "InvocationID">): JournalLine[] {
+  const entry = parseObject(json);
+  if (entry === undefined) return [];
   const unit = entry.UNIT ?? entry.USER_UNIT;
   const invocation = entry.INVOCATION_ID ?? entry.USER_INVOCATION_ID ?? InvocationID;
   if (unit !== undefined && (unit !== Id || (InvocationID !== "" && invocation !== InvocationID))) return [];
@@ -188,6 +188,15 @@ function readJournalLine(json: string, { Id, InvocationID }: Shown): JournalLine
   const { MESSAGE: message } = entry;
   const text = Array.isArray(message) ? Buffer.from(message).toString() : String(message ?? "");
   return [{ text, ours: unit !== undefined }];
+}
+
+function parseObject(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A second before, because clocks are read one after the other. */

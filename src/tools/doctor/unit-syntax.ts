@@ -1,6 +1,6 @@
 /** What a unit file can say, and how: systemd.syntax(7), and systemd.service(5), "COMMAND LINES". Pure. */
 
-import { firstUnprintable, printable } from "../../console/printable.ts";
+import { firstUnprintable, printable } from "../../protocol/printable.ts";
 import { shorten } from "../../protocol/shorten.ts";
 
 /** A value as a unit file has it; or why no unit file can say it. */

@@ -1,5 +1,6 @@
 /** What a message changes in the unit: of its assignments, those that the verdict lets count. Pure. */
 
+import { parseUnsigned } from "../../protocol/numbers.ts";
 import type { Message } from "../../receiver/message.ts";
 import type { UnitFacts, Verdict } from "../../verdict/types.ts";
 
@@ -24,12 +25,19 @@ export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, 
   return {
     ...(counts("MAINPID") && { mainPid: state.mainPid }),
     ...(counts("NOTIFYACCESS") && { notifyAccess: state.notifyAccess }),
-    ...(counts("WATCHDOG_USEC") && { watchdogUsec: Number(fields.WATCHDOG_USEC) }),
+    ...(counts("WATCHDOG_USEC") && { watchdogUsec: numberOf(fields.WATCHDOG_USEC) }),
     ...(isRemoval && { removeFds: fields.FDNAME ?? "" }),
     // Those that there is room for are kept, where there is none for all.
     ...(!isRemoval && fields.FDSTORE === "1" && { storeFds: counts("FDNAME") ? (fields.FDNAME ?? "") : "stored" }),
-    ...(counts("EXTEND_TIMEOUT_USEC") && { extendTimeoutMs: Number(fields.EXTEND_TIMEOUT_USEC) / 1000 }),
+    ...(counts("EXTEND_TIMEOUT_USEC") && { extendTimeoutMs: numberOf(fields.EXTEND_TIMEOUT_USEC) / 1000 }),
     ...(counts("WATCHDOG") && state.watchdog === true && { ping: true }),
     ...(counts("WATCHDOG") && state.watchdog === "trigger" && { watchdogIsOver: true }),
   };
+}
+
+// --- internal ---
+
+/** Of a text that the verdict has found to be a number. */
+function numberOf(text = ""): number {
+  return Number(parseUnsigned(text) ?? 0n);
 }

@@ -26,7 +26,9 @@ export class Watchdog {
     this.stop();
     if (this.timeoutUsec === 0) return;
     this.#lastUsec = usec;
-    this.#timer = setTimeout(this.#onOver, Math.max(0, (usec + this.timeoutUsec - monotonicUsec()) / 1000));
+    const ms = Math.max(0, (usec + this.timeoutUsec - monotonicUsec()) / 1000);
+    // One that is longer than timers can be never ends: it would be over at once.
+    if (ms < 0x7fffffff) this.#timer = setTimeout(this.#onOver, ms);
   }
 
   /** Begins its time anew. Returns undefined where it had not begun. */

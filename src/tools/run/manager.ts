@@ -1,11 +1,11 @@
 /** What this process and its service manager tell each other. */
 
-import { printable } from "../../console/printable.ts";
 import { childEnv } from "../../environment.ts";
 import { ownUnit } from "../../linux/cgroup.ts";
 import { showCommand } from "../../linux/systemctl.ts";
 import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
+import { printable } from "../../protocol/printable.ts";
 import type { State } from "../../protocol/state.ts";
 import { attempt, reportToStderr } from "../../report.ts";
 import { managerAddress } from "../../transport/options.ts";
