@@ -25,12 +25,16 @@ export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
  * await barrier({ timeoutMs: 5000 });
  */
 export async function barrier(options?: BarrierOptions): Promise<boolean> {
-  using waiting = begin(options);
+  const waiting = begin(options);
   if (waiting === undefined) return false;
-  // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
-  while (!waiting.trySend()) await Bun.sleep(RETRY_MS);
-  waiting.end(await hangUp(waiting.readEnd, waiting.leftMs()));
-  return true;
+  try {
+    // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
+    while (!waiting.trySend()) await Bun.sleep(RETRY_MS);
+    waiting.end(await hangUp(waiting.readEnd, waiting.leftMs()));
+    return true;
+  } finally {
+    waiting.close();
+  }
 }
 
 /**
@@ -44,11 +48,15 @@ export async function barrier(options?: BarrierOptions): Promise<boolean> {
  * barrierSync();
  */
 export function barrierSync(options?: BarrierOptions): boolean {
-  using waiting = begin(options);
+  const waiting = begin(options);
   if (waiting === undefined) return false;
-  while (!waiting.trySend()) Bun.sleepSync(RETRY_MS);
-  waiting.end(sys.poll(waiting.readEnd, 0, waiting.leftMs()) !== 0);
-  return true;
+  try {
+    while (!waiting.trySend()) Bun.sleepSync(RETRY_MS);
+    waiting.end(sys.poll(waiting.readEnd, 0, waiting.leftMs()) !== 0);
+    return true;
+  } finally {
+    waiting.close();
+  }
 }
 
 // --- internal ---
@@ -59,8 +67,11 @@ const MESSAGE = "BARRIER=1";
 /** How often a message is tried again for which the manager's queue has no room. */
 const RETRY_MS = 1;
 
-/** A barrier that is under way: its steps, which are the same whether one blocks between them or not. */
-interface Waiting extends Disposable {
+/**
+ * A barrier that is under way: its steps, which are the same whether one blocks between them or not. (It is not Disposable: older
+ * versions of Bun can't read `using`, and could not say that they are too old.)
+ */
+interface Waiting {
   /** Hung up when the manager has closed the other end. */
   readEnd: number;
   leftMs(): number;
@@ -68,6 +79,8 @@ interface Waiting extends Disposable {
   trySend(): boolean;
   /** @throws SystemError ETIMEDOUT unless the manager has answered. */
   end(answered: boolean): void;
+  /** Closes what is open. */
+  close(): void;
 }
 
 /** Checks the options and opens the pipe; returns undefined when this process is not supervised. */
@@ -101,7 +114,7 @@ function begin(options: BarrierOptions | undefined): Waiting | undefined {
       return true;
     },
     end,
-    [Symbol.dispose]() {
+    close() {
       for (const fd of mustClose) sys.close(fd);
     },
   };
@@ -112,7 +125,7 @@ async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
   // A stream of Bun's waits for the pipe in the event loop, on a duplicate of the fd that Bun itself closes.
   const reader = Bun.file(fd).stream().getReader();
   const { promise: timeUp, resolve } = Promise.withResolvers<undefined>();
-  using _ = startTimer(timeoutMs, () => resolve(undefined));
+  const timer = startTimer(timeoutMs, () => resolve(undefined));
   try {
     for (;;) {
       const chunk = await Promise.race([reader.read(), timeUp]);
@@ -120,6 +133,7 @@ async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
       if (chunk.done) return true;
     }
   } finally {
+    timer[Symbol.dispose]();
     await reader.cancel();
   }
 }

@@ -23,17 +23,14 @@ export function parseSpan(text: string): number | undefined {
   return /\d/.test(text) && Number.isFinite(usec) ? usec : undefined;
 }
 
-/** The lines of /proc/PID/status, by name. */
+/** The lines of /proc/PID/status, by name. A value may be empty: "Groups:" of a process without any. */
 export function parseStatus(text: string): Record<string, string> {
-  return Object.fromEntries(
-    text
-      .trimEnd()
-      .split("\n")
-      .map((line) => {
-        const [name = ""] = line.split(":", 1);
-        return [name, line.slice(name.length + 1).trim()];
-      }),
-  );
+  const values: [name: string, value: string][] = [];
+  for (const line of text.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) values.push([line.slice(0, colon), line.slice(colon + 1).trim()]);
+  }
+  return Object.fromEntries(values);
 }
 
 export interface UnixSocket {
