@@ -66,7 +66,7 @@ export function parseStat(text: string): Stat | undefined {
   // The name, in parentheses, may contain anything.
   const [start, end] = [text.indexOf("("), text.lastIndexOf(")")];
   if (start === -1 || end < start) return undefined;
-  const fields = text.slice(end + 2).trimEnd();
+  const fields = text.slice(end + 2).replace(/\n$/, "");
   return { name: decodeBytes(Buffer.from(text.slice(start + 1, end), "latin1")), fields: fields.split(" ") };
 }
 

@@ -48,8 +48,10 @@ const VALUES = ["", " ", "0\t0\t0\t0", "1 2 3 ", "0000000000000000", "ffffffffff
 const PARTS = ["", ".", "..", "a", "b", "loop", "up", "top", "deep", "nothing", "x".repeat(300), "a\0b", "é"];
 
 function check({ name, fields, lines, sockets, cgroup, path, text }: Input, root: string): void {
-  const stat = parseStat(Buffer.from(`123 (${name}) ${fields.join(" ")}\n`).toString("latin1"));
-  assertEqual(stat, { name: name.toWellFormed(), fields: fields.join(" ").trimEnd().split(" ") }, "parseStat()");
+  // A character for a byte.
+  const rest = Buffer.from(fields.join(" ")).toString("latin1");
+  const stat = parseStat(`123 (${Buffer.from(name).toString("latin1")}) ${rest}\n`);
+  assertEqual(stat, { name: name.toWellFormed(), fields: rest.split(" ") }, "parseStat()");
 
   const status = parseStatus(lines.map(([key, value]) => `${key}:\t${value}\n`).join(""));
   assertEqual(status, Object.fromEntries(lines.map(([key, value]) => [key, value.trim()])), "parseStatus()");
