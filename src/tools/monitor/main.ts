@@ -1,6 +1,6 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
-import { inColour, isTerminal, print } from "../../console/output.ts";
+import { complain, inColour, isTerminal, print } from "../../console/output.ts";
 import type { MonitorEvent } from "./events.ts";
 import { readKeys } from "./keys.ts";
 import { Limiter } from "./limiter.ts";
@@ -39,13 +39,33 @@ export async function main(args: readonly string[]): Promise<number> {
     "\x03": () => stop("Ctrl-C"),
     R: () => supervisor.restart(),
   };
-  // The standalone executable does not ignore it from the start.
-  process.on("SIGPIPE", () => {});
-  process.on("SIGINT", () => stop("SIGINT"));
-  process.on("SIGTERM", () => stop("SIGTERM"));
+  using _handlers = listen({
+    // The standalone executable does not ignore it from the start.
+    SIGPIPE: () => {},
+    SIGINT: () => stop("SIGINT"),
+    SIGTERM: () => stop("SIGTERM"),
+    // In a timer, or any of these: the command must not go on without the monitor.
+    uncaughtException: (error) => supervisor.fail(error),
+    unhandledRejection: (error) => supervisor.fail(error),
+  });
+  if (supervisor.address.startsWith("@")) {
+    complain("monitor: no directory for a socket was found, so every user of this machine can send to it");
+  }
   if (terminal && process.stdin.isTTY && !options.json) print("Keys: r reload, t stop, R restart, q quit\n");
-  using _ = readKeys((key) => keys[key]?.());
+  using _keys = readKeys((key) => keys[key]?.());
   const { status } = await supervisor.run();
   if (failure !== undefined) throw failure;
   return status;
+}
+
+// --- internal ---
+
+/** Has the process tell of events, until it is disposed of. */
+function listen(handlers: Record<string, (what: unknown) => void>): Disposable {
+  for (const [name, handler] of Object.entries(handlers)) process.on(name, handler);
+  return {
+    [Symbol.dispose]() {
+      for (const [name, handler] of Object.entries(handlers)) process.off(name, handler);
+    },
+  };
 }
