@@ -3,7 +3,7 @@
 import { decode, type State } from "../protocol/message.ts";
 import { judge, type UnitFacts, type Verdict } from "../verdict/judge.ts";
 import type { Arrival } from "./batch.ts";
-import { closeReceived } from "./close-received.ts";
+import { closeQuietly } from "./close-quietly.ts";
 
 /** The unit that a receiver stands for: what is not said decides nothing. */
 export interface TestUnit extends UnitFacts {
@@ -81,7 +81,7 @@ export class Message implements Disposable {
 
   /** Closes the file descriptors. */
   close(): void {
-    closeReceived(this.fds.splice(0));
+    closeQuietly(this.fds.splice(0));
   }
 
   [Symbol.dispose](): void {

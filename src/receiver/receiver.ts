@@ -7,11 +7,12 @@ import { node } from "../bun/node.ts";
 import { parseAddress } from "../protocol/address.ts";
 import type { State } from "../protocol/message.ts";
 import { type Batch, unpack } from "./batch.ts";
+import { closeQuietly } from "./close-quietly.ts";
 import { Message, type TestUnit } from "./message.ts";
 import { type BoundSocket, bindPrivately, bindSocket } from "./private-socket.ts";
 import { Queue } from "./queue.ts";
 import { startWorker } from "./start-worker.ts";
-import type { Orders } from "./worker.ts";
+import type { Ended, Orders } from "./worker.ts";
 
 export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/judge.ts";
 export { Message, type TestUnit } from "./message.ts";
@@ -91,20 +92,15 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     try {
       this.#worker = startWorker();
     } catch (error) {
-      this.close();
       this.#end();
       throw error;
     }
     this.#worker.unref();
-    this.#worker.onmessage = ({ data }: MessageEvent<Batch | "stopped">) => {
-      if (data === "stopped") this.#end();
-      else this.#arrive(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<Batch | Ended>) => {
+      if ("bytes" in data) this.#arrive(data);
+      else this.#end(data.why);
     };
-    this.#worker.onerror = ({ message }) => {
-      this.#failure = message;
-      this.close();
-      this.#end();
-    };
+    this.#worker.onerror = ({ message }) => this.#end(message);
     const orders: Orders = { socket: this.#socket.fd, control: this.#threadEnd, maxFds: this.#maxFds };
     this.#worker.postMessage(orders);
     this.#askForMore();
@@ -173,12 +169,14 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   // --- internal ---
 
-  /** The thread has ended, or will not start. */
-  #end(): void {
+  /** The thread has ended, of itself if there is a reason, or will not start. */
+  #end(why?: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    sys.close(this.#socket.fd);
-    sys.close(this.#threadEnd);
+    this.#failure = why;
+    this.close();
+    // When it has failed, the number may be another file's by now: somebody may have closed the socket.
+    closeQuietly(why === undefined ? [this.#socket.fd, this.#threadEnd] : [this.#threadEnd]);
     this.#worker?.terminate();
   }
 

@@ -8,7 +8,7 @@ import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import { monotonicUsec, pollAll, tryRecvmsg } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { type Batch, Packer, unpack } from "./batch.ts";
-import { closeReceived } from "./close-received.ts";
+import { closeQuietly } from "./close-quietly.ts";
 
 /** What the thread is told. */
 export interface Orders {
@@ -19,21 +19,29 @@ export interface Orders {
   maxFds: number;
 }
 
+/** The last thing that it tells. */
+export interface Ended {
+  /** What went wrong; undefined when it was to end. */
+  why: string | undefined;
+}
+
 declare const self: {
   onmessage: (event: { data: Orders }) => void;
-  postMessage(message: Batch | "stopped", transfer?: ArrayBuffer[]): void;
+  postMessage(message: Batch | Ended, transfer?: ArrayBuffer[]): void;
 };
 
 self.onmessage = ({ data }) => {
   const held = new Packer();
+  let why: string | undefined;
   try {
     receive(data, held);
-  } finally {
-    for (let batch = held.take(); batch; batch = held.take()) {
-      for (const { fds } of unpack(batch)) closeReceived(fds);
-    }
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
   }
-  self.postMessage("stopped");
+  for (let batch = held.take(); batch; batch = held.take()) {
+    for (const { fds } of unpack(batch)) closeQuietly(fds);
+  }
+  self.postMessage({ why });
 };
 
 // --- internal ---

@@ -1,6 +1,6 @@
 /** The fd store of the unit: what it keeps for the next start. */
 
-import { closeReceived } from "../../receiver/close-received.ts";
+import { closeQuietly } from "../../receiver/close-quietly.ts";
 import type { Message } from "../../receiver/message.ts";
 
 export interface StoredFd {
@@ -27,12 +27,12 @@ export class FdStore {
   remove(name: string): number {
     const gone = this.fds.filter((stored) => stored.name === name);
     for (const stored of gone) this.fds.splice(this.fds.indexOf(stored), 1);
-    closeReceived(gone.map(({ fd }) => fd));
+    closeQuietly(gone.map(({ fd }) => fd));
     return gone.length;
   }
 
   /** Closes all. */
   clear(): void {
-    closeReceived(this.fds.splice(0).map(({ fd }) => fd));
+    closeQuietly(this.fds.splice(0).map(({ fd }) => fd));
   }
 }

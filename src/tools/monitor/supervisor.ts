@@ -51,6 +51,8 @@ export class Supervisor implements Disposable {
   /** Why it is being stopped, where that makes it fail. */
   #failure: string | undefined;
   #isStopping = false;
+  /** Whether run() has ended, or is about to: nothing is started any more. */
+  #isOver = false;
 
   constructor(options: MonitorOptions, emit: (event: MonitorEvent) => void) {
     this.#options = options;
@@ -165,7 +167,7 @@ export class Supervisor implements Disposable {
   }
 
   async #ended({ pid, exitCode, signalCode }: Bun.Subprocess): Promise<void> {
-    await this.#lastMessages();
+    if (!this.#isOver) await this.#lastMessages();
     const end: End = { code: exitCode, signal: signalCode as string | null };
     this.#emit({ event: "exit", timeUsec: this.#now(), pid, ...end });
     const { code, signal } = await this.#endOfMain(end);
@@ -173,6 +175,7 @@ export class Supervisor implements Disposable {
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
     // Once more: it may have been told to stop, or have said that it does, meanwhile.
     this.#clearTimers();
+    if (this.#isOver) return;
     this.#mainPid = undefined;
     const failure = this.#failure ?? this.#whyFailed(code, signal);
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
@@ -248,6 +251,7 @@ export class Supervisor implements Disposable {
 
   /** Whatever has happened: nothing of it runs, is open or will be done. */
   async #leaveNothing(): Promise<void> {
+    this.#isOver = true;
     this.#clearTimers();
     this.#timers.clear("until", "restart");
     // First, because the next needs file descriptors.
