@@ -109,6 +109,28 @@ describe("the monitor ends", () => {
     expect(performance.now() - start).toBeLessThan(8000);
   }, 20_000);
 
+  test.each([[], ["--json"]])(
+    "when nobody reads what it prints, which is more than a pipe holds (%p)",
+    async (...options) => {
+      using place = temporaryDirectory();
+      const sender = `const { notifyRaw } = require(${JSON.stringify(`${ROOT}dist/index.js`)});
+      for (let i = 0; i < 300; i++) notifyRaw("STATUS=" + "x".repeat(4000));
+      require("node:fs").writeFileSync(process.argv[1], "");
+      setInterval(() => {}, 1000);`;
+      const sent = join(place.path, "sent");
+      const child = Bun.spawn(
+        [`${ROOT}dist/sd-notify`, "monitor", ...options, "--", process.execPath, "-e", sender, sent],
+        { stdin: "ignore", stdout: "pipe", stderr: "pipe", cwd: ROOT },
+      );
+      // Nothing of it is read.
+      while (!existsSync(sent)) await Bun.sleep(5);
+      await Bun.sleep(200);
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(0);
+      expect(runs(sent)).toBe(false);
+    },
+  );
+
   test("when the command ends while it is stopped a second time", async () => {
     const { child, until, end } = startMonitor([], `trap 'exit 7' TERM; $N --ready; while :; do sleep 0.01; done`);
     await until("phase", ({ to }) => to === "active");

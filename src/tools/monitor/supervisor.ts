@@ -1,5 +1,7 @@
 /** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
 
+import { ETIMEDOUT } from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/errno.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
 import { explain } from "../../console/explain.ts";
@@ -33,11 +35,14 @@ const IGNORED = 5;
 export class Supervisor implements Disposable {
   readonly #options: MonitorOptions;
   readonly #emit: (event: MonitorEvent) => void;
+  readonly #room: () => Promise<void> | undefined;
   readonly #receiver: Receiver;
   readonly #unit: Unit;
   readonly #store: FdStore;
   readonly #family: Family;
   readonly #startUsec = monotonicUsec();
+  /** Resolves to true when the receiver is closed. */
+  readonly #closed = Promise.withResolvers<true>();
   readonly #done = Promise.withResolvers<Outcome>();
   readonly #timers = new Timers<"start" | "stop" | "restart" | "until">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
@@ -54,9 +59,15 @@ export class Supervisor implements Disposable {
   /** Whether run() has ended, or is about to: nothing is started any more. */
   #isOver = false;
 
-  constructor(options: MonitorOptions, emit: (event: MonitorEvent) => void) {
+  /** `emit` tells of each event; `room` returns what to wait for before there are more, if anything. */
+  constructor(
+    options: MonitorOptions,
+    emit: (event: MonitorEvent) => void,
+    room: () => Promise<void> | undefined = () => undefined,
+  ) {
     this.#options = options;
     this.#emit = emit;
+    this.#room = room;
     this.#receiver = openReceiver({ barriers: "hold", keepHistory: false });
     // run() tells.
     this.#done.promise.catch(() => {});
@@ -88,7 +99,7 @@ export class Supervisor implements Disposable {
       const outcome = await this.#done.promise;
       this.#timers.clear("until", "restart");
       await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
-      this.#receiver.close();
+      this.#close();
       await taking;
       return this.#tellEnd(outcome);
     } finally {
@@ -103,7 +114,7 @@ export class Supervisor implements Disposable {
 
   /** Closes what it has open. */
   [Symbol.dispose](): void {
-    this.#receiver.close();
+    this.#close();
     this.#store.clear();
   }
 
@@ -187,10 +198,16 @@ export class Supervisor implements Disposable {
 
   /** Waits until what it sent before its end was taken, but not for ever: somebody may be sending still. */
   async #lastMessages(): Promise<void> {
-    try {
-      await barrier({ socket: this.#receiver.address, timeoutMs: LAST_MESSAGES_MS });
-    } catch (error) {
-      complain(`monitor: what the command sent last may be missing: ${explain(error)}`);
+    for (;;) {
+      try {
+        await barrier({ socket: this.#receiver.address, timeoutMs: LAST_MESSAGES_MS });
+        return;
+      } catch (error) {
+        // Whoever reads what is told is slow, and nobody is waiting for the end.
+        if (isErrno(error, ETIMEDOUT) && this.#room() && !this.#isStopping) continue;
+        complain(`monitor: what the command sent last may be missing: ${explain(error)}`);
+        return;
+      }
     }
   }
 
@@ -266,6 +283,11 @@ export class Supervisor implements Disposable {
     this.#program?.unref();
   }
 
+  #close(): void {
+    this.#receiver.close();
+    this.#closed.resolve(true);
+  }
+
   #tellEnd(outcome: Outcome): Outcome {
     const { status, why } = this.#judgeOutcome(outcome);
     const timeUsec = this.#now();
@@ -285,6 +307,8 @@ export class Supervisor implements Disposable {
   async #takeMessages(): Promise<void> {
     for await (const message of this.#receiver) {
       using _ = message;
+      const room = this.#room();
+      if (room && (await Promise.race([room, this.#closed.promise]))) return;
       try {
         this.#take(message);
       } catch (error) {
