@@ -21,7 +21,7 @@ test("messages come out of a batch as they went in", () => {
     },
   ];
   const packer = new Packer();
-  for (const arrival of arrivals) packer.add(arrival);
+  for (const arrival of arrivals) packer.add(arrival, arrival.receivedUsec);
   expect(packer.fdCount).toBe(3);
   expect(unpackAll(packer)).toEqual(arrivals);
   expect([packer.size, packer.fdCount]).toEqual([0, 0]);
@@ -40,7 +40,7 @@ test("many messages, and large ones, come out of several batches in their order"
   const arrivals = [1, 0, 300_000, 2].flatMap((length) =>
     Array.from({ length: Math.ceil(5000 / (1 + length)) }, (_, n) => message(length, n)),
   );
-  for (const arrival of arrivals) packer.add(arrival);
+  for (const arrival of arrivals) packer.add(arrival, arrival.receivedUsec);
   expect(packer.fdCount).toBe(arrivals.length);
   expect(packer.size).toBeGreaterThan(arrivals.length * 64);
   expect(unpackAll(packer)).toEqual(arrivals);

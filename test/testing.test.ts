@@ -118,6 +118,7 @@ describe("openReceiver()", () => {
         for (;;) notifyRaw("X=1");\`], { env: receiver.env });
       await receiver.next();
       let isOver = false;
+      const start = performance.now();
       setTimeout(() => { isOver = true; }, 300);
       for await (const message of receiver) {
         // Slower than the sender.
@@ -125,9 +126,11 @@ describe("openReceiver()", () => {
         if (isOver) break;
       }
       sender.kill("SIGKILL");
-      console.log("end");
+      console.log(performance.now() - start);
       process.exit();`;
-    expect(await runModule(source)).toMatchObject({ stdout: "end\n", stderr: "" });
+    const { stdout, stderr } = await runModule(source);
+    expect(stderr).toBe("");
+    expect(Number(stdout)).toBeWithin(300, 1500);
   }, 20_000);
 
   test("fails where its thread fails, and says so", async () => {
@@ -145,7 +148,8 @@ describe("openReceiver()", () => {
       await receiver.next();
       // Somebody closes what is not his.
       for (const fd of own) closeSync(Number(fd));
-      notify({ ready: true }, { socket: receiver.address });
+      // The thread may be waiting for the socket still, and else there is none.
+      try { notify({ ready: true }, { socket: receiver.address }); } catch {}
       try {
         for await (const message of receiver);
         console.log("none");

@@ -28,7 +28,7 @@ export class Packer {
   #length = 0;
   #numbers: number[] = [];
 
-  add({ data, receivedUsec, credentials, truncated, fds }: Arrival): void {
+  add({ data, credentials, truncated, fds }: Received, receivedUsec: number): void {
     const size = data.length + (7 + fds.length) * NUMBER_SIZE;
     if (this.#last.size + size > BATCH_SIZE && this.#last.size > 0) this.#full.push(this.#load());
     if (data.length > this.#bytes.length) this.#bytes = new Uint8Array(data.length);

@@ -74,8 +74,8 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   readonly #threadEnd: number;
   #control: number | undefined;
   readonly #maxFds = Math.max(SCM_MAX_FD, Math.floor(getNofileLimit().soft / 4));
-  /** Whether the thread is to hand over what comes next. */
-  #isAsked = false;
+  /** What the thread was told since it last handed over a batch. */
+  #order: "+" | "-" | undefined;
   #isEnded = false;
   #failure: string | undefined;
   /** When the event loop last had its turn. */
@@ -181,7 +181,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   #arrive(batch: Batch): void {
-    this.#isAsked = false;
+    this.#order = undefined;
     this.#turnMs = performance.now();
     for (const arrival of unpack(batch)) {
       const message = new Message(arrival, this.#unit);
@@ -195,13 +195,19 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Asks the thread for what it holds or receives next, unless there is much already that nobody takes. */
+  /**
+   * Asks the thread for what it holds or receives next. When there is much that nobody takes, has it hold back senders instead: what
+   * it would receive for a busy program would only make those wait whose message is the last one.
+   */
   #askForMore(): void {
-    if (this.#isAsked || this.#control === undefined || this.#untaken.fdCount > this.#maxFds) return;
+    if (this.#order === "+" || this.#control === undefined) return;
     // Those in the history take their memory anyway.
-    if (!this.#keepHistory && this.#untaken.size > MAX_UNTAKEN_SIZE) return;
-    this.#isAsked = true;
-    node.fs.writeSync(this.#control, "+");
+    const isFull =
+      this.#untaken.fdCount > this.#maxFds || (!this.#keepHistory && this.#untaken.size > MAX_UNTAKEN_SIZE);
+    const order = isFull ? "-" : "+";
+    if (order === this.#order) return;
+    this.#order = order;
+    node.fs.writeSync(this.#control, order);
   }
 
   async #take(fits: (message: Message) => boolean, timeoutMs: number): Promise<Message | undefined> {
@@ -254,7 +260,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 // --- internal ---
 
 /** How much is taken over that nobody takes, where it is not kept anyway. */
-const MAX_UNTAKEN_SIZE = 4 << 20;
+const MAX_UNTAKEN_SIZE = 1 << 20;
 
 /** How long messages are taken before the event loop has a turn. */
 const MAX_TURN_MS = 10;

@@ -13,7 +13,7 @@ import { closeQuietly } from "./close-quietly.ts";
 /** What the thread is told. */
 export interface Orders {
   socket: number;
-  /** A pipe: a byte of it asks for the next batch, its end for the thread's. */
+  /** A pipe: "+" asks for the next batch, "-" has senders wait until then; its end is the thread's. */
   control: number;
   /** How many file descriptors it may hold. */
   maxFds: number;
@@ -53,22 +53,22 @@ const MAX_SIZE = 64 << 20;
 const MAX_IN_A_ROW = 256;
 
 function receive({ socket, control, maxFds }: Orders, held: Packer): void {
-  const hasRoom = () => held.size < MAX_SIZE && held.fdCount + SCM_MAX_FD <= maxFds;
+  const order = Buffer.alloc(1);
   let isAsked = false;
+  let isHeldBack = false;
+  const hasRoom = () => held.size < MAX_SIZE && held.fdCount + SCM_MAX_FD <= maxFds;
   for (;;) {
-    const [asked = 0, messages = 0] = pollAll(
-      hasRoom() ? [control, socket] : [control],
-      POLLIN,
-      Number.POSITIVE_INFINITY,
-    );
-    if (asked !== 0) {
-      if (node.fs.readSync(control, new Uint8Array(1)) === 0) return;
-      isAsked = true;
+    const fds = !isHeldBack && hasRoom() ? [control, socket] : [control];
+    const [orders = 0, messages = 0] = pollAll(fds, POLLIN, Number.POSITIVE_INFINITY);
+    if (orders !== 0) {
+      if (node.fs.readSync(control, order) === 0) return;
+      isAsked = order.toString() === "+";
+      isHeldBack = !isAsked;
     }
     for (let count = messages === 0 ? MAX_IN_A_ROW : 0; count < MAX_IN_A_ROW && hasRoom(); count++) {
       const received = tryRecvmsg(socket);
       if (!received) break;
-      held.add({ ...received, receivedUsec: monotonicUsec() });
+      held.add(received, monotonicUsec());
     }
     const batch = isAsked ? held.take() : undefined;
     if (batch) {
