@@ -109,9 +109,9 @@ describe("the monitor ends", () => {
     expect(performance.now() - start).toBeLessThan(8000);
   }, 20_000);
 
-  test.each([[], ["--json"]])(
-    "when nobody reads what it prints, which is more than a pipe holds (%p)",
-    async (...options) => {
+  test.each(["as text", "as JSON"])(
+    "when nobody reads what it prints, which is more than a pipe holds, %s",
+    async (form) => {
       using place = temporaryDirectory();
       const sender = `const { notifyRaw } = require(${JSON.stringify(`${ROOT}dist/index.js`)});
       for (let i = 0; i < 300; i++) notifyRaw("STATUS=" + "x".repeat(4000));
@@ -122,7 +122,16 @@ describe("the monitor ends", () => {
       await run(["mkfifo", fifo]);
       const unread = openSync(fifo, "r+");
       const child = Bun.spawn(
-        [`${ROOT}dist/sd-notify`, "monitor", ...options, "--", process.execPath, "-e", sender, sent],
+        [
+          `${ROOT}dist/sd-notify`,
+          "monitor",
+          ...(form === "as JSON" ? ["--json"] : []),
+          "--",
+          process.execPath,
+          "-e",
+          sender,
+          sent,
+        ],
         { stdio: ["ignore", unread, "inherit"], cwd: ROOT },
       );
       closeSync(unread);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { version } from "../package.json";
 import { openReceiver } from "./support/receiver.ts";
@@ -47,7 +47,6 @@ describe("the installed package", () => {
       "dist/index.js",
       "dist/cli/main.js",
       "dist/cli/main.js.jsc",
-      "dist/receiver/worker.js",
       "man/sd-notify.1",
     ]) {
       expect(files).toContain(file);
@@ -92,20 +91,73 @@ describe("the installed package", () => {
     }
   }, 20_000);
 
-  test("has a receiver for tests, whose worker is found", async () => {
+  describe("has a receiver for tests", () => {
+    // 300 without a turn of the event loop are more than the socket's queue holds.
     const source = `
       import { notify } from "sd-notify";
       import { openReceiver } from "sd-notify/testing";
-      using receiver = openReceiver();
+      const receiver = openReceiver();
+      for (let i = 0; i < 300; i++) notify({ status: String(i) }, { socket: receiver.address });
       notify({ ready: true }, { socket: receiver.address });
-      console.log((await receiver.waitFor({ ready: true })).text);`;
-    await Bun.write(join(app, "receive.ts"), source);
-    expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
-      stdout: "READY=1\n",
-      stderr: "",
+      receiver.waitFor({ ready: true }).then(({ text }) => console.log(text));`;
+
+    test("that runs as it is", async () => {
+      await Bun.write(join(app, "receive.ts"), source);
+      expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
+        stdout: "READY=1\n",
+        stderr: "",
+      });
     });
+
+    test.each([
+      "--target=bun",
+      "--target=bun --minify",
+      "--target=bun --format=cjs",
+      "--compile",
+      "--compile --minify --bytecode --format=esm",
+    ])(
+      "that is in a bundle (%s)",
+      async (words) => {
+        const options = words.split(" ");
+        using project = temporaryDirectory();
+        using elsewhere = temporaryDirectory();
+        cpSync(join(app, "node_modules"), join(project.path, "node_modules"), { recursive: true });
+        await Bun.write(join(project.path, "receive.ts"), source);
+        const isCompiled = options[0] === "--compile";
+        const out = join(elsewhere.path, isCompiled ? "receive" : "receive.js");
+        const built = await run([BUN, "build", "receive.ts", ...options, "--outfile", out], { cwd: project.path });
+        expect(built).toMatchObject({ code: 0 });
+        rmSync(project.path, { recursive: true });
+        mkdirSync(project.path);
+        const command = isCompiled ? [out] : [BUN, out];
+        const result = await run(command, { cwd: elsewhere.path, env: { PATH } });
+        expect(result).toMatchObject({ code: 0, stdout: "READY=1\n", stderr: "" });
+      },
+      30_000,
+    );
   });
 });
+
+test("dist/testing.js is the same wherever it is built, and names no directory", async () => {
+  const { scripts } = await Bun.file(join(ROOT, "package.json")).json();
+  const built: string[] = [];
+  for (const name of ["a", "directory-of-another-name"]) {
+    const copy = join(directory.path, name);
+    mkdirSync(copy);
+    for (const file of ["src", "ffi", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
+      cpSync(join(ROOT, file), join(copy, file), { recursive: true });
+    }
+    symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+    const { code } = await run(["sh", "-c", scripts["build:package"]], { cwd: copy, env: { PATH } });
+    expect(code).toBe(0);
+    built.push(await Bun.file(join(copy, "dist/testing.js")).text());
+  }
+  const [one = "", other] = built;
+  expect(other).toBe(one);
+  expect(one).toContain("recvmsg");
+  expect(one).not.toContain(directory.path);
+  expect(one).toBe(await Bun.file(join(ROOT, "dist/testing.js")).text());
+}, 60_000);
 
 describe("--pid=parent is the process that called", () => {
   const env = (address: string) => ({ PATH, NOTIFY_SOCKET: address });
