@@ -46,6 +46,10 @@ export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 
+// <sys/file.h>
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
 // <linux/limits.h>
 export const PATH_MAX = 4096;
 export const PIPE_BUF = 4096;

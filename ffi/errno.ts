@@ -26,7 +26,7 @@ export function errnoName(errno: number): string | undefined {
   const name = NAMES[errno];
   if (name !== undefined) return name;
   // Loaded here because only an error needs it, and loading it takes longer than a notification.
-  const { constants } = require("node:os") as typeof import("node:os");
+  const { constants } = process.getBuiltinModule("node:os");
   const names: Record<string, number> = constants.errno;
   // EAGAIN and EWOULDBLOCK share a number too; the first one is the usual one.
   return Object.keys(names).find((name) => names[name] === errno);

@@ -1,6 +1,10 @@
 /** System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without its NUL. */
 
 import {
+  EAGAIN,
+  EINTR,
+  LOCK_EX,
+  LOCK_NB,
   MFD_CLOEXEC,
   O_RDWR,
   POSIX_SPAWN_SETSIGDEF,
@@ -99,11 +103,21 @@ export function dumpNoCore(): void {
   check(processLibc().prctl(PR_SET_DUMPABLE, 0), "prctl");
 }
 
-// --- sockets and memory ---
+// --- sockets, files and memory ---
 
 /** listen(2). */
 export function listen(fd: number, address?: string): void {
   check(processLibc().listen(fd, SOMAXCONN), "listen", address);
+}
+
+/** flock(2): locks an open file for as long as it is open. @returns false when somebody else has it locked. */
+export function tryLock(fd: number): boolean {
+  for (;;) {
+    if (processLibc().flock(fd, LOCK_EX | LOCK_NB) !== -1) return true;
+    const error = errno();
+    if (error === EAGAIN) return false;
+    if (error !== EINTR) throw systemError(error, "flock");
+  }
 }
 
 /** memfd_create(2): a file in memory, close-on-exec. Returns its fd. */

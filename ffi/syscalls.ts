@@ -266,7 +266,7 @@ export function pidfdInode(pidfd: number): bigint | undefined {
   retry(() => libc().fstatfs(pidfd, address + at.statfs), "fstatfs");
   if (view.getBigInt64(at.statfs + statfs.f_type, true) !== BigInt(PID_FS_MAGIC)) return undefined;
   // struct stat differs between architectures, and node:fs knows it; loaded here because few messages need it.
-  const { fstatSync } = require("node:fs") as typeof import("node:fs");
+  const { fstatSync } = process.getBuiltinModule("node:fs");
   return fstatSync(pidfd, { bigint: true }).ino;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Arrival, pack, unpack } from "../src/receiver/batch.ts";
+import { type Arrival, Packer, unpack } from "../src/receiver/batch.ts";
 
 test("messages come out of a batch as they went in", () => {
   const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -20,6 +20,35 @@ test("messages come out of a batch as they went in", () => {
       fds: [4],
     },
   ];
-  expect(unpack(pack(arrivals))).toEqual(arrivals);
-  expect(unpack(pack([]))).toEqual([]);
+  const packer = new Packer();
+  for (const arrival of arrivals) packer.add(arrival, arrival.receivedUsec);
+  expect(packer.fdCount).toBe(3);
+  expect(unpackAll(packer)).toEqual(arrivals);
+  expect([packer.size, packer.fdCount]).toEqual([0, 0]);
+  expect(packer.take()).toBeUndefined();
 });
+
+test("many messages, and large ones, come out of several batches in their order", () => {
+  const packer = new Packer();
+  const message = (length: number, n: number): Arrival => ({
+    data: new Uint8Array(length).fill(n),
+    receivedUsec: n,
+    credentials: { pid: n, uid: 0, gid: 0 },
+    truncated: false,
+    fds: [n],
+  });
+  const arrivals = [1, 0, 300_000, 2].flatMap((length) =>
+    Array.from({ length: Math.ceil(5000 / (1 + length)) }, (_, n) => message(length, n)),
+  );
+  for (const arrival of arrivals) packer.add(arrival, arrival.receivedUsec);
+  expect(packer.fdCount).toBe(arrivals.length);
+  expect(packer.size).toBeGreaterThan(arrivals.length * 64);
+  expect(unpackAll(packer)).toEqual(arrivals);
+  expect([packer.size, packer.fdCount]).toEqual([0, 0]);
+});
+
+function unpackAll(packer: Packer): Arrival[] {
+  const arrivals: Arrival[] = [];
+  for (let batch = packer.take(); batch; batch = packer.take()) arrivals.push(...unpack(batch));
+  return arrivals;
+}

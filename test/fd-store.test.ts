@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { createMemfd } from "../ffi/process.ts";
-import { pipe, socket } from "../ffi/syscalls.ts";
+import { close, openPath, pipe, socket } from "../ffi/syscalls.ts";
 import { removeFds, saveState, storeFds } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
+import { kindOf } from "../src/server/listen-fds.ts";
 import { BUN, openFds, ROOT } from "./support/run.ts";
 
 /** Runs a module that was passed file descriptors, as the service manager does it. */
@@ -19,6 +20,18 @@ async function runWithFds(source: string, fds: number[], env: Record<string, str
 const list = `
   try { for (const passed of sd.listenFds()) console.log(JSON.stringify(passed)); console.log("end"); }
   catch (error) { console.log(error.name, error.message); }`;
+
+test("kindOf() takes a file of any kind that is opened for no access", () => {
+  using receiver = openReceiver();
+  const kinds = [receiver.address, "/", import.meta.path, "/dev/null"].map((path) => {
+    const fd = openPath(path);
+    const { kind } = kindOf(fd);
+    close(fd);
+    return kind;
+  });
+  // That of a socket is no socket.
+  expect(kinds).toEqual(["other", "directory", "file", "device"]);
+});
 
 describe("listenFds()", () => {
   test("tells the kinds of file descriptors apart, by their names", async () => {

@@ -24,10 +24,10 @@ while :; do sleep 1000 & wait $!; done`;
 let windows = 0;
 
 /** The monitor in a terminal of its own. */
-async function openTerminal(options: string, columns = 100, environment = "") {
+async function openTerminal(options: string, columns = 100, environment = "", program = PROGRAM) {
   const name = `w${++windows}`;
   const script = `${directory.path}/${name}.sh`;
-  await Bun.write(script, `N=${ROOT}dist/sd-notify\n${PROGRAM}\n`);
+  await Bun.write(script, `N=${ROOT}dist/sd-notify\n${program}\n`);
   const command = `stty -a > ${script}.before; ${environment} ${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${script}; echo "status $?"; stty -a > ${script}.after; echo restored; cat`;
   await tmux("new-session", "-d", "-s", name, "-x", `${columns}`, "-y", "50", command);
   return { ...reach(name), script };
@@ -85,6 +85,21 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
     },
     30_000,
   );
+
+  test("q while it restarts ends it", async () => {
+    const terminal = await openTerminal(
+      "--timeout-stop=2",
+      100,
+      "",
+      "trap '' TERM; $N --ready; while :; do sleep 1; done",
+    );
+    await terminal.until("activating → active");
+    await terminal.press("R");
+    await terminal.until("SIGTERM to process");
+    await terminal.press("q");
+    const screen = await terminal.until("status 0");
+    expect(screen.match(/activating → active/g)).toHaveLength(1);
+  }, 30_000);
 
   test("Type=notify-reload: the reload is answered", async () => {
     const terminal = await openTerminal("--type=notify-reload");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Built, buildElsewhere } from "./support/package.ts";
 import { openReceiver } from "./support/receiver.ts";
@@ -78,7 +78,6 @@ describe("the installed package", () => {
       "dist/index.js.map",
       "dist/cli/main.js",
       "dist/cli/main.js.jsc",
-      "dist/receiver/worker.js",
       "docs/library.md",
       "examples/server.ts",
       "man/sd-notify.1",
@@ -206,18 +205,50 @@ describe("the installed package", () => {
     20_000,
   );
 
-  test("has a receiver for tests, whose worker is found", async () => {
+  describe("has a receiver for tests", () => {
+    // 300 without a turn of the event loop are more than the socket's queue holds.
     const source = `
       import { notify } from "sd-notify";
       import { openReceiver } from "sd-notify/testing";
-      using receiver = openReceiver();
+      const receiver = openReceiver();
+      for (let i = 0; i < 300; i++) notify({ status: String(i) }, { socket: receiver.address });
       notify({ ready: true }, { socket: receiver.address });
-      console.log((await receiver.waitFor({ ready: true })).text);`;
-    await Bun.write(join(app, "receive.ts"), source);
-    expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
-      stdout: "READY=1\n",
-      stderr: "",
+      receiver.waitFor({ ready: true }).then(({ text }) => console.log(text));`;
+
+    test("that runs as it is", async () => {
+      await Bun.write(join(app, "receive.ts"), source);
+      expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
+        stdout: "READY=1\n",
+        stderr: "",
+      });
     });
+
+    test.each([
+      "--target=bun",
+      "--target=bun --minify",
+      "--target=bun --format=cjs",
+      "--compile",
+      "--compile --minify --bytecode --format=esm",
+    ])(
+      "that is in a bundle (%s)",
+      async (words) => {
+        const options = words.split(" ");
+        using project = temporaryDirectory();
+        using elsewhere = temporaryDirectory();
+        cpSync(join(app, "node_modules"), join(project.path, "node_modules"), { recursive: true });
+        await Bun.write(join(project.path, "receive.ts"), source);
+        const isCompiled = options[0] === "--compile";
+        const out = join(elsewhere.path, isCompiled ? "receive" : "receive.js");
+        const built = await run([BUN, "build", "receive.ts", ...options, "--outfile", out], { cwd: project.path });
+        expect(built).toMatchObject({ code: 0 });
+        rmSync(project.path, { recursive: true });
+        mkdirSync(project.path);
+        const command = isCompiled ? [out] : [BUN, out];
+        const result = await run(command, { cwd: elsewhere.path, env: { PATH } });
+        expect(result).toMatchObject({ code: 0, stdout: "READY=1\n", stderr: "" });
+      },
+      30_000,
+    );
   });
 });
 

@@ -3,7 +3,7 @@ import { existsSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { barrier, notify } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { openFds, runModule, temporaryDirectory } from "./support/run.ts";
+import { missing, openFds, runModule, temporaryDirectory, titled } from "./support/run.ts";
 
 const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
@@ -47,22 +47,121 @@ describe("openReceiver()", () => {
 
   test("holds senders back while this process is busy, and loses nothing", async () => {
     using receiver = openReceiver({ keepHistory: false });
-    const count = 40_000;
+    // More than the thread holds, 64 MiB.
+    const count = 3000;
     const sender = `const { notifyRaw } = await import("../dist/index.js");
-      for (let i = 0; i < ${count}; i++) notifyRaw("X_I=" + i);
+      const rest = "\\n" + "x".repeat(40_000);
+      for (let i = 0; i < ${count}; i++) notifyRaw("X_I=" + i + rest);
       await Bun.write(process.env.SENT, "");`;
     using directory = temporaryDirectory();
     const sent = join(directory.path, "sent");
     const done = runModule(sender, { env: { ...receiver.env, SENT: sent } });
     await receiver.waitFor({ extra: { X_I: 0 } });
     // Nothing is taken off the thread's hands meanwhile.
-    Bun.sleepSync(500);
+    Bun.sleepSync(1500);
     expect(existsSync(sent)).toBe(false);
-    for (let i = 1; i < count; i++) expect((await receiver.next()).text).toBe(`X_I=${i}`);
+    for (let i = 1; i < count; i++) expect((await receiver.next()).text).toStartWith(`X_I=${i}\n`);
     await done;
     expect(existsSync(sent)).toBe(true);
     expect(receiver.history).toEqual([]);
   }, 30_000);
+
+  test("takes what its own process sends, without a turn of the event loop", async () => {
+    const count = 100_000;
+    const source = `
+      import { notify } from "../src/index.ts";
+      import { openReceiver } from "../src/receiver/receiver.ts";
+      const receiver = openReceiver({ keepHistory: false });
+      const before = process.memoryUsage.rss();
+      for (let i = 0; i < ${count}; i++) notify({ status: "message " + i }, { socket: receiver.address });
+      console.log((process.memoryUsage.rss() - before) / 2 ** 20);
+      for (let i = 0; i < ${count}; i++) {
+        const { text } = await receiver.next();
+        if (text !== "STATUS=message " + i) throw new Error(text);
+      }
+      console.log("end");`;
+    const { stdout, stderr } = await runModule(source);
+    const [megabytes, end] = stdout.split("\n");
+    expect({ end, stderr }).toEqual({ end: "end", stderr: "" });
+    expect(Number(megabytes)).toBeLessThan(150);
+  }, 60_000);
+
+  const noPrlimit = missing("prlimit");
+  test.skipIf(Boolean(noPrlimit))(
+    titled("holds senders back when it has many file descriptors, and loses none", noPrlimit),
+    async () => {
+      const source = `
+        import { openReceiver } from "../src/receiver/receiver.ts";
+        const receiver = openReceiver({ keepHistory: false });
+        const sender = Bun.spawn([process.execPath, "-e", \`
+          const { notifyRaw } = require("../dist/index.js");
+          for (let i = 0; i < 300; i++) notifyRaw("X_I=" + i, { fds: Array(10).fill(0) });\`], { env: receiver.env });
+        await receiver.next();
+        Bun.sleepSync(500);
+        for (let i = 1; i < 300; i++) {
+          using message = await receiver.next();
+          if (message.text !== "X_I=" + i || message.fds.length !== 10 || message.truncated) throw new Error(message.text);
+        }
+        console.log(await sender.exited, "end");`;
+      const result = await runModule(source, { prefix: ["prlimit", "--nofile=1024:1024"] });
+      expect(result).toMatchObject({ stdout: "0 end\n", stderr: "" });
+    },
+    30_000,
+  );
+
+  test("leaves the event loop its turns when messages come as fast as they are taken", async () => {
+    const source = `
+      import { openReceiver } from "../src/receiver/receiver.ts";
+      const receiver = openReceiver({ keepHistory: false });
+      const sender = Bun.spawn([process.execPath, "-e", \`
+        const { notifyRaw } = require("../dist/index.js");
+        for (;;) notifyRaw("X=1");\`], { env: receiver.env });
+      await receiver.next();
+      let isOver = false;
+      const start = performance.now();
+      setTimeout(() => { isOver = true; }, 300);
+      for await (const message of receiver) {
+        // Slower than the sender.
+        for (const end = performance.now() + 0.1; performance.now() < end; );
+        if (isOver) break;
+      }
+      sender.kill("SIGKILL");
+      console.log(performance.now() - start);
+      process.exit();`;
+    const { stdout, stderr } = await runModule(source);
+    expect(stderr).toBe("");
+    expect(Number(stdout)).toBeWithin(300, 1500);
+  }, 20_000);
+
+  test("fails where its thread fails, and says so", async () => {
+    const source = `
+      import { readdirSync, closeSync, readlinkSync } from "node:fs";
+      import { notify } from "../src/index.ts";
+      import { openReceiver } from "../src/receiver/receiver.ts";
+      const sockets = () => readdirSync("/proc/self/fd").filter((fd) => {
+        try { return readlinkSync("/proc/self/fd/" + fd).startsWith("socket:"); } catch { return false; }
+      });
+      const before = sockets();
+      const receiver = openReceiver();
+      const own = sockets().filter((fd) => !before.includes(fd));
+      notify({ ready: true }, { socket: receiver.address });
+      await receiver.next();
+      // Somebody closes what is not his.
+      for (const fd of own) closeSync(Number(fd));
+      // The thread may be waiting for the socket still, and else there is none.
+      try { notify({ ready: true }, { socket: receiver.address }); } catch {}
+      try {
+        for await (const message of receiver);
+        console.log("none");
+      } catch (error) {
+        console.log(error.message);
+      }
+      process.exit();`;
+    const { stdout } = await runModule(source);
+    expect(stdout).toMatch(
+      /^the receiver has failed: recvmsg: (Bad file descriptor|Socket operation on non-socket)\n$/,
+    );
+  });
 
   test("listens on a path, and removes it at the end", async () => {
     using directory = temporaryDirectory();

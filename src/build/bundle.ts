@@ -21,7 +21,7 @@ async function bundle(): Promise<void> {
   const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
   const library = await Bun.build({
     ...common,
-    entrypoints: ["src/index.ts", "src/testing.ts", "src/receiver/worker.ts", "src/tools/main.ts"],
+    entrypoints: ["src/index.ts", "src/testing.ts", "src/tools/main.ts"],
     banner: libraryBanner,
   });
   // CommonJS, because the bytecode of that starts sooner.

@@ -1,4 +1,4 @@
-/** Messages on their way from the thread that receives them: as two buffers, which change hands without being copied. */
+/** Messages on their way from the thread that receives them. */
 
 import type { Received } from "../../ffi/syscalls.ts";
 
@@ -8,53 +8,92 @@ export interface Arrival extends Received {
   receivedUsec: number;
 }
 
+/** What goes from thread to thread: bytes and numbers, because objects take five times as long to copy. */
 export interface Batch {
-  /** The bytes of all messages. */
+  /** Those of all messages, one after another. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** For each message RECORD, then its fds. */
-  numbers: Float64Array<ArrayBuffer>;
+  /** All else that is known of them, in the order in which add() writes it and unpack() reads it. */
+  numbers: number[];
 }
 
-/** Packs messages. */
-export function pack(arrivals: readonly Arrival[]): Batch {
-  const numbers: number[] = [];
-  let size = 0;
-  for (const { data } of arrivals) size += data.length;
-  const bytes = new Uint8Array(size);
-  let end = 0;
-  for (const { data, receivedUsec, credentials, truncated, fds } of arrivals) {
-    bytes.set(data, end);
-    end += data.length;
+/** Messages that are held until they can be handed over, in little memory. */
+export class Packer {
+  /** How much memory they take, nearly. */
+  size = 0;
+  /** How many file descriptors are with them. */
+  fdCount = 0;
+  readonly #full: Load[] = [];
+  #last = { size: 0, fdCount: 0 };
+  #bytes = new Uint8Array(BATCH_SIZE);
+  #length = 0;
+  #numbers: number[] = [];
+
+  add({ data, credentials, truncated, fds }: Received, receivedUsec: number): void {
+    const size = data.length + (7 + fds.length) * NUMBER_SIZE;
+    if (this.#last.size + size > BATCH_SIZE && this.#last.size > 0) this.#full.push(this.#load());
+    if (data.length > this.#bytes.length) this.#bytes = new Uint8Array(data.length);
+    this.#bytes.set(data, this.#length);
+    this.#length += data.length;
     const { pid, uid, gid } = credentials ?? NOBODY;
-    numbers.push(data.length, receivedUsec, pid, uid, gid, Number(truncated), fds.length, ...fds);
+    this.#numbers.push(data.length, receivedUsec, pid, uid, gid, Number(truncated), fds.length, ...fds);
+    this.size += size;
+    this.#last.size += size;
+    this.fdCount += fds.length;
+    this.#last.fdCount += fds.length;
   }
-  return { bytes, numbers: Float64Array.from(numbers) };
+
+  /** Returns the oldest of them, so many that whoever gets them is not busy for long; undefined when there are none. */
+  take(): Batch | undefined {
+    const load = this.#full.shift() ?? (this.#last.size > 0 ? this.#load() : undefined);
+    this.size -= load?.size ?? 0;
+    this.fdCount -= load?.fdCount ?? 0;
+    return load?.batch;
+  }
+
+  /** Closes the last batch. */
+  #load(): Load {
+    const load = { ...this.#last, batch: { bytes: this.#bytes.slice(0, this.#length), numbers: this.#numbers } };
+    if (this.#bytes.length > BATCH_SIZE) this.#bytes = new Uint8Array(BATCH_SIZE);
+    this.#numbers = [];
+    this.#length = 0;
+    this.#last = { size: 0, fdCount: 0 };
+    return load;
+  }
 }
 
-/** Returns the messages that were packed; their bytes are views of the batch. */
+/** Returns the messages that were packed. */
 export function unpack({ bytes, numbers }: Batch): Arrival[] {
   const arrivals: Arrival[] = [];
-  let start = 0;
-  for (let i = 0; i < numbers.length; ) {
-    const [length = 0, receivedUsec = 0, pid = 0, uid = 0, gid = 0, truncated, fdCount = 0] = numbers.subarray(i);
-    i += RECORD;
-    arrivals.push({
-      data: bytes.subarray(start, start + length),
-      receivedUsec,
-      credentials: pid === NOBODY.pid ? undefined : { pid, uid, gid },
-      truncated: truncated === 1,
-      fds: [...numbers.subarray(i, i + fdCount)],
-    });
-    start += length;
-    i += fdCount;
+  let place = 0;
+  let end = 0;
+  const next = () => numbers[place++] as number;
+  while (place < numbers.length) {
+    const start = end;
+    end += next();
+    // A copy, because a view would keep the bytes of all of them.
+    const data = bytes.slice(start, end);
+    const receivedUsec = next();
+    const [pid, uid, gid] = [next(), next(), next()];
+    const credentials = pid === NOBODY.pid ? undefined : { pid, uid, gid };
+    const truncated = next() === 1;
+    const fds = Array.from({ length: next() }, next);
+    arrivals.push({ data, receivedUsec, credentials, truncated, fds });
   }
   return arrivals;
 }
 
 // --- internal ---
 
-/** Length, time, pid, uid, gid, truncated, number of fds. */
-const RECORD = 7;
-
 /** A pid that nobody has, where there are no credentials: 0 is one from another pid namespace. */
 const NOBODY = { pid: -1, uid: -1, gid: -1 };
+
+const NUMBER_SIZE = 8;
+
+/** How much goes into one batch, unless it is one message. */
+const BATCH_SIZE = 128 << 10;
+
+interface Load {
+  batch: Batch;
+  size: number;
+  fdCount: number;
+}

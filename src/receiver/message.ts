@@ -1,12 +1,12 @@
 /** A notification as a receiver sees it. */
 
-import { close } from "../../ffi/syscalls.ts";
 import { decode } from "../protocol/decode.ts";
 import type { State } from "../protocol/state.ts";
 import { decodeText, isBarrier, readAssignments } from "../protocol/wire.ts";
 import { judge } from "../verdict/judge.ts";
 import type { UnitFacts, Verdict } from "../verdict/types.ts";
 import type { Arrival } from "./batch.ts";
+import { closeQuietly } from "./close-quietly.ts";
 
 /** The unit that a receiver stands for: what is not said decides nothing. */
 export interface TestUnit extends UnitFacts {
@@ -84,7 +84,7 @@ export class Message implements Disposable {
 
   /** Closes the file descriptors. */
   close(): void {
-    for (const fd of this.fds.splice(0)) close(fd);
+    closeQuietly(this.fds.splice(0));
   }
 
   [Symbol.dispose](): void {

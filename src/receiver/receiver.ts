@@ -1,18 +1,27 @@
 /** A receiver of notifications, for tests without systemd. @module */
 
-import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
+import { getNofileLimit } from "../../ffi/process.ts";
+import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { parseAddress } from "../protocol/address.ts";
 import type { State } from "../protocol/state.ts";
 import { type Batch, unpack } from "./batch.ts";
+import { closeQuietly } from "./close-quietly.ts";
 import { Message, type TestUnit } from "./message.ts";
+import { type BoundSocket, bindPrivately, bindSocket } from "./private-socket.ts";
+import { Queue } from "./queue.ts";
+import { startWorker } from "./start-worker.ts";
+import type { Ended, Orders } from "./worker.ts";
 
 export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/types.ts";
 export { Message, type TestUnit } from "./message.ts";
 
 export interface ReceiverOptions {
-  /** Where to listen: `/path` or `@name`; default: a new abstract name. */
+  /**
+   * Where to listen: `/path` or `@name`; default: a new path that nobody can guess and all users can reach, or, where there is no
+   * place for it, a new abstract name.
+   */
   address?: string | undefined;
   /**
    * What to do with barriers. "answer": at once, and they are no messages (as in PID 1). "show": at once, and they are
@@ -54,42 +63,48 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   /** Every message that has come, the oldest first, taken or not. */
   readonly history: Message[] = [];
 
+  readonly #socket: BoundSocket;
   readonly #worker: Worker;
   readonly #barriers: "answer" | "show" | "hold";
   readonly #keepHistory: boolean;
   readonly #unit: TestUnit | undefined;
-  readonly #untaken: Message[] = [];
+  readonly #untaken = new Queue();
   readonly #waiting = new Set<() => void>();
-  #stop: number | undefined;
+  /** The ends of a pipe: the thread's, and this one, which asks for more and, when it is closed, ends the thread. */
+  readonly #threadEnd: number;
+  #control: number | undefined;
+  readonly #maxFds = Math.max(SCM_MAX_FD, Math.floor(getNofileLimit().soft / 4));
+  /** What the thread was told since it last handed over a batch. */
+  #order: "+" | "-" | undefined;
+  #isEnded = false;
   #failure: string | undefined;
+  /** When the event loop last had its turn. */
+  #turnMs = 0;
 
-  constructor({ address = newAddress(), barriers = "answer", keepHistory = true, unit }: ReceiverOptions) {
-    this.address = address;
-    this.env = { NOTIFY_SOCKET: address };
+  constructor({ address, barriers = "answer", keepHistory = true, unit }: ReceiverOptions) {
     this.#barriers = barriers;
     this.#keepHistory = keepHistory;
     this.#unit = unit;
-    const socket = listen(address);
-    const [stopped, stop] = sys.pipe();
-    this.#stop = stop;
-    this.#worker = new Worker(workerUrl());
+    this.#socket = address === undefined ? bindPrivately() : bindTo(address);
+    this.address = this.#socket.address;
+    this.env = { NOTIFY_SOCKET: this.address };
+    [this.#threadEnd, this.#control] = sys.pipe();
+    try {
+      this.#worker = startWorker();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
     this.#worker.unref();
-    const pending = new Int32Array(new SharedArrayBuffer(4));
-    this.#worker.onmessage = ({ data }: MessageEvent<Batch | "stopped">) => {
-      if (data !== "stopped") {
-        Atomics.sub(pending, 0, 1);
-        Atomics.notify(pending, 0);
-        return this.#arrive(data);
-      }
-      sys.close(socket);
-      sys.close(stopped);
-      this.#worker.terminate();
+    this.#worker.onmessage = ({ data }: MessageEvent<Batch | Ended>) => {
+      if ("bytes" in data) this.#arrive(data);
+      else this.#end(data.why);
     };
-    this.#worker.onerror = ({ message }) => {
-      this.#failure = message;
-      this.close();
-    };
-    this.#worker.postMessage({ socket, stop: stopped, pending });
+    this.#worker.onerror = ({ message }) => this.#end(message);
+    const orders: Orders = { socket: this.#socket.fd, control: this.#threadEnd, maxFds: this.#maxFds };
+    this.#worker.postMessage(orders);
+    this.#askForMore();
+    removeAtExit(this);
   }
 
   /**
@@ -127,22 +142,24 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     return message;
   }
 
-  /** Yields messages until the receiver is closed. */
+  /** Yields messages until the receiver is closed. @throws Error when it has failed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
     for (;;) {
       const message = await this.#take(() => true, Number.POSITIVE_INFINITY);
-      if (!message) return;
-      yield message;
+      if (message) yield message;
+      else if (this.#failure === undefined) return;
+      else throw new Error(`the receiver has failed: ${this.#failure}`);
     }
   }
 
   /** Stops listening, and closes the file descriptors of messages that nobody took. */
   close(): void {
-    if (this.#stop === undefined) return;
-    sys.close(this.#stop);
-    this.#stop = undefined;
-    if (this.address.startsWith("/")) node.fs.rmSync(this.address, { force: true });
-    for (const message of this.#untaken.splice(0)) message.close();
+    if (this.#control === undefined) return;
+    sys.close(this.#control);
+    this.#control = undefined;
+    this.#socket.remove();
+    open.delete(this);
+    for (let message = this.#untaken.shift(); message; message = this.#untaken.shift()) message.close();
     for (const wake of this.#waiting) wake();
   }
 
@@ -152,29 +169,69 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   // --- internal ---
 
+  /** The thread has ended, of itself if there is a reason, or will not start. */
+  #end(why?: string): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#failure = why;
+    this.close();
+    // When it has failed, the number may be another file's by now: somebody may have closed the socket.
+    closeQuietly(why === undefined ? [this.#socket.fd, this.#threadEnd] : [this.#threadEnd]);
+    this.#worker?.terminate();
+  }
+
   #arrive(batch: Batch): void {
+    this.#order = undefined;
+    this.#turnMs = performance.now();
     for (const arrival of unpack(batch)) {
       const message = new Message(arrival, this.#unit);
       if (message.isBarrier && this.#barriers !== "hold") message.close();
       if (message.isBarrier && this.#barriers === "answer") continue;
       if (this.#keepHistory) this.history.push(message);
-      if (this.#stop === undefined) message.close();
+      if (this.#control === undefined) message.close();
       else this.#untaken.push(message);
     }
+    this.#askForMore();
     for (const wake of this.#waiting) wake();
+  }
+
+  /**
+   * Asks the thread for what it holds or receives next. When there is much that nobody takes, has it hold back senders instead: what
+   * it would receive for a busy program would only make those wait whose message is the last one.
+   */
+  #askForMore(): void {
+    if (this.#order === "+" || this.#control === undefined) return;
+    // Those in the history take their memory anyway.
+    const isFull =
+      this.#untaken.fdCount > this.#maxFds || (!this.#keepHistory && this.#untaken.size > MAX_UNTAKEN_SIZE);
+    const order = isFull ? "-" : "+";
+    if (order === this.#order) return;
+    this.#order = order;
+    node.fs.writeSync(this.#control, order);
   }
 
   async #take(fits: (message: Message) => boolean, timeoutMs: number): Promise<Message | undefined> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
+      // When messages come as fast as they are taken, nothing else would have its turn.
+      if (performance.now() - this.#turnMs > MAX_TURN_MS) await this.#turn();
       for (let message = this.#untaken.shift(); message; message = this.#untaken.shift()) {
+        this.#askForMore();
         if (fits(message)) return message;
         message.close();
       }
       const left = deadline - performance.now();
-      if (this.#stop === undefined || left <= 0) return undefined;
+      if (this.#control === undefined || left <= 0) return undefined;
       await this.#arrival(left);
     }
+  }
+
+  /** Lets the event loop do what else there is. */
+  async #turn(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setImmediate(resolve);
+    await promise;
+    this.#turnMs = performance.now();
   }
 
   /** Waits until messages come, the receiver is closed, or the time is up. Meanwhile it keeps the program alive. */
@@ -191,7 +248,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   #nothing(what: string, timeoutMs: number): Error {
     const closed = this.#failure === undefined ? "the receiver is closed" : `the receiver has failed: ${this.#failure}`;
-    const why = this.#stop === undefined ? closed : `within ${timeoutMs} ms`;
+    const why = this.#control === undefined ? closed : `within ${timeoutMs} ms`;
     const arrived = this.history.map(({ text, pid, fds }, i) => {
       const sent = fds.length > 0 ? ` with ${fds.length} fds` : "";
       return `\n  ${i + 1}. ${JSON.stringify(text)} from process ${pid}${sent}`;
@@ -202,31 +259,32 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
 // --- internal ---
 
-let count = 0;
+/** How much is taken over that nobody takes, where it is not kept anyway. */
+const MAX_UNTAKEN_SIZE = 1 << 20;
 
-function newAddress(): string {
-  return `@sd-notify-${process.pid}-${count++}-${Math.random().toString(36).slice(2)}`;
-}
+/** How long messages are taken before the event loop has a turn. */
+const MAX_TURN_MS = 10;
 
-function listen(address: string): number {
+function bindTo(address: string): BoundSocket {
   const parsed = parseAddress(address, "the address");
   if (parsed.family !== "unix") throw new TypeError(`Cannot listen on ${address}: only on a path or an abstract name`);
-  const socket = sys.socket(AF_UNIX, SOCK_DGRAM, address);
-  try {
-    sys.setSocketOption(socket, SO_PASSCRED, 1);
-    sys.bind(socket, parsed, address);
-  } catch (error) {
-    sys.close(socket);
-    throw error;
-  }
-  return socket;
+  const remove = () => {
+    if (address.startsWith("/")) node.fs.rmSync(address, { force: true });
+  };
+  return { fd: bindSocket(parsed.path, address), address, remove };
 }
 
-/** The worker stands beside this file's source; what bundles this file lies beside its directory, or in another one. */
-function workerUrl(): string {
-  const here = import.meta.url;
-  if (here.endsWith(".ts")) return new URL("./worker.ts", here).href;
-  return new URL(here.includes("/tools/") ? "../receiver/worker.js" : "./receiver/worker.js", here).href;
+/** Receivers that are open, which a program may end without closing. */
+const open = new Set<Receiver>();
+let isListening = false;
+
+function removeAtExit(receiver: Receiver): void {
+  open.add(receiver);
+  if (isListening) return;
+  isListening = true;
+  process.on("exit", () => {
+    for (const receiver of open) receiver.close();
+  });
 }
 
 /** Whether all that is wanted is there. */

@@ -1,58 +1,79 @@
 /**
  * The part of a receiver that waits: a thread of its own, because Bun's event loop can't wait for a socket whose messages come with
- * credentials and file descriptors. It waits in one poll(2) for messages and for the end.
+ * credentials and file descriptors. It goes on receiving while the main thread is busy, which may be sending to this very socket.
  */
 
 import { POLLIN } from "../../ffi/constants.ts";
+import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import { monotonicUsec, pollAll, tryRecvmsg } from "../../ffi/syscalls.ts";
-import { type Arrival, type Batch, pack } from "./batch.ts";
+import { node } from "../bun/node.ts";
+import { type Batch, Packer, unpack } from "./batch.ts";
+import { closeQuietly } from "./close-quietly.ts";
 
-/** What the thread is told: the socket, and a pipe whose other end is closed when it is to stop. */
+/** What the thread is told. */
 export interface Orders {
   socket: number;
-  stop: number;
-  /** How many batches are on their way: shared. */
-  pending: Int32Array;
+  /** A pipe: "+" asks for the next batch, "-" has senders wait until then; its end is the thread's. */
+  control: number;
+  /** How many file descriptors it may hold. */
+  maxFds: number;
 }
 
-/** Messages are handed over together when many come at once. */
-const BATCH = 256;
-
-/** Batches on their way; beyond that, senders wait, as they do for a slow service manager. */
-const MAX_PENDING = 16;
+/** The last thing that it tells. */
+export interface Ended {
+  /** What went wrong; undefined when it was to end. */
+  why: string | undefined;
+}
 
 declare const self: {
   onmessage: (event: { data: Orders }) => void;
-  postMessage(message: Batch | "stopped", transfer?: ArrayBuffer[]): void;
+  postMessage(message: Batch | Ended, transfer?: ArrayBuffer[]): void;
 };
 
-self.onmessage = ({ data: { socket, stop, pending } }) => {
-  for (;;) {
-    const [messages = 0, stopped = 0] = pollAll([socket, stop], POLLIN, Number.POSITIVE_INFINITY);
-    while (messages !== 0) {
-      const arrivals: Arrival[] = [];
-      while (arrivals.length < BATCH) {
-        const received = tryRecvmsg(socket);
-        if (!received) break;
-        arrivals.push({ ...received, receivedUsec: monotonicUsec() });
-      }
-      if (arrivals.length > 0) {
-        const batch = pack(arrivals);
-        Atomics.add(pending, 0, 1);
-        self.postMessage(batch, [batch.bytes.buffer, batch.numbers.buffer]);
-        waitForRoom(pending);
-      }
-      if (arrivals.length < BATCH) break;
-    }
-    if (stopped !== 0) break;
+self.onmessage = ({ data }) => {
+  const held = new Packer();
+  let why: string | undefined;
+  try {
+    receive(data, held);
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
   }
-  self.postMessage("stopped");
+  for (let batch = held.take(); batch; batch = held.take()) {
+    for (const { fds } of unpack(batch)) closeQuietly(fds);
+  }
+  self.postMessage({ why });
 };
 
 // --- internal ---
 
-function waitForRoom(pending: Int32Array): void {
-  for (let count = Atomics.load(pending, 0); count >= MAX_PENDING; count = Atomics.load(pending, 0)) {
-    Atomics.wait(pending, 0, count);
+/** How much it holds; beyond that, senders wait, as they do for a slow service manager. */
+const MAX_SIZE = 64 << 20;
+
+/** How many messages are received before the pipe is looked at. */
+const MAX_IN_A_ROW = 256;
+
+function receive({ socket, control, maxFds }: Orders, held: Packer): void {
+  const order = Buffer.alloc(1);
+  let isAsked = false;
+  let isHeldBack = false;
+  const hasRoom = () => held.size < MAX_SIZE && held.fdCount + SCM_MAX_FD <= maxFds;
+  for (;;) {
+    const fds = !isHeldBack && hasRoom() ? [control, socket] : [control];
+    const [orders = 0, messages = 0] = pollAll(fds, POLLIN, Number.POSITIVE_INFINITY);
+    if (orders !== 0) {
+      if (node.fs.readSync(control, order) === 0) return;
+      isAsked = order.toString() === "+";
+      isHeldBack = !isAsked;
+    }
+    for (let count = messages === 0 ? MAX_IN_A_ROW : 0; count < MAX_IN_A_ROW && hasRoom(); count++) {
+      const received = tryRecvmsg(socket);
+      if (!received) break;
+      held.add(received, monotonicUsec());
+    }
+    const batch = isAsked ? held.take() : undefined;
+    if (batch) {
+      self.postMessage(batch, [batch.bytes.buffer]);
+      isAsked = false;
+    }
   }
 }

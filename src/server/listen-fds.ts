@@ -6,6 +6,7 @@ import {
   AF_NETLINK,
   AF_UNIX,
   AF_VSOCK,
+  EBADF,
   SO_ACCEPTCONN,
   SO_DOMAIN,
   SO_TYPE,
@@ -14,6 +15,7 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/errno.ts";
 import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
 import { getSocketOption, keepOnExec } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
@@ -69,14 +71,7 @@ export function listenFds(): ListenFd[] {
 /** Returns what a file descriptor is. @throws SystemError when it is not open. */
 export function kindOf(fd: number): FdKind {
   const stat = node.fs.fstatSync(fd);
-  if (stat.isSocket()) {
-    return {
-      kind: "socket",
-      family: FAMILIES[getSocketOption(fd, SO_DOMAIN)] ?? "other",
-      type: TYPES[getSocketOption(fd, SO_TYPE)] ?? "other",
-      listening: getSocketOption(fd, SO_ACCEPTCONN) === 1,
-    };
-  }
+  if (stat.isSocket()) return socketKindOf(fd);
   if (stat.isFIFO()) return { kind: "fifo" };
   if (stat.isDirectory()) return { kind: "directory" };
   if (stat.isCharacterDevice() || stat.isBlockDevice()) return { kind: "device" };
@@ -103,6 +98,21 @@ const TYPES: Record<number, SocketKind["type"]> = {
   [SOCK_SEQPACKET]: "seqpacket",
   [SOCK_RAW]: "raw",
 };
+
+function socketKindOf(fd: number): FdKind {
+  try {
+    return {
+      kind: "socket",
+      family: FAMILIES[getSocketOption(fd, SO_DOMAIN)] ?? "other",
+      type: TYPES[getSocketOption(fd, SO_TYPE)] ?? "other",
+      listening: getSocketOption(fd, SO_ACCEPTCONN) === 1,
+    };
+  } catch (error) {
+    // open(2), O_PATH: the file of a socket, and not the socket.
+    if (isErrno(error, EBADF)) return { kind: "other" };
+    throw error;
+  }
+}
 
 /** Whether $LISTEN_PIDFDID, where it is set, is this process: a pid may be another's by now. */
 function isOwnPidfd(): boolean {

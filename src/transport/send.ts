@@ -18,6 +18,7 @@ import * as sys from "../../ffi/syscalls.ts";
 import { parseAddress } from "../protocol/address.ts";
 import { type Connection, connect, finish } from "./connection.ts";
 import type { SendOptions } from "./options.ts";
+import { sendByPassedSocket } from "./passed-socket.ts";
 
 /**
  * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
@@ -30,7 +31,6 @@ export function send(message: string | Uint8Array, to: string, options?: SendOpt
     sendByLibc(message, to, options, flags);
   } catch (error) {
     if (!(error instanceof FFIUnavailableError)) throw error;
-    const { sendByPassedSocket } = require("./passed-socket.ts") as typeof import("./passed-socket.ts");
     if (!sendByPassedSocket(message, options)) throw error;
   }
 }

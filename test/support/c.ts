@@ -1,5 +1,6 @@
 /** Asks C. */
 
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { missing, run, temporaryDirectory } from "./run.ts";
 
@@ -19,6 +20,7 @@ export const HEADERS = `
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -34,6 +36,15 @@ export const HEADERS = `
 #define PID_FS_MAGIC 0x50494446
 #endif
 `;
+
+/** Compiles test/support/hostile.c into the directory, where every user can execute it. Returns its path. */
+export async function compileHostile(directory: string): Promise<string> {
+  const program = join(directory, "hostile");
+  const compiled = await run(["cc", "-Wall", "-Werror", "-O1", "-o", program, join(import.meta.dir, "hostile.c")]);
+  if (compiled.code !== 0) throw new Error(compiled.stderr);
+  chmodSync(directory, 0o755);
+  return program;
+}
 
 /** Compiles and runs a C program. Returns the lines that it prints. */
 export async function compileC(source: string): Promise<string[]> {

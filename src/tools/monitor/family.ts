@@ -27,7 +27,7 @@ export class Family {
   pids(): number[] {
     const all = descendants(process.pid);
     const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child);
-    for (const { pid, isZombie } of adopted) if (isZombie) waitForExit(pid);
+    for (const { pid, isZombie } of adopted) if (isZombie) reap(pid);
     return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
   }
 
@@ -70,6 +70,15 @@ export class Family {
 }
 
 // --- internal ---
+
+/** Somebody else in this process may have done it. */
+function reap(pid: number): void {
+  try {
+    waitForExit(pid);
+  } catch {
+    // It is gone.
+  }
+}
 
 function readEnd(end: { code: number } | { signal: number }): End {
   return "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };

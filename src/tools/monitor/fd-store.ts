@@ -1,6 +1,6 @@
 /** The fd store of the unit: what it keeps for the next start. */
 
-import { close } from "../../../ffi/syscalls.ts";
+import { closeQuietly } from "../../receiver/close-quietly.ts";
 import type { Message } from "../../receiver/message.ts";
 
 export interface StoredFd {
@@ -26,15 +26,13 @@ export class FdStore {
   /** Closes those of a name. Returns how many. */
   remove(name: string): number {
     const gone = this.fds.filter((stored) => stored.name === name);
-    for (const stored of gone) {
-      this.fds.splice(this.fds.indexOf(stored), 1);
-      close(stored.fd);
-    }
+    for (const stored of gone) this.fds.splice(this.fds.indexOf(stored), 1);
+    closeQuietly(gone.map(({ fd }) => fd));
     return gone.length;
   }
 
   /** Closes all. */
   clear(): void {
-    for (const { fd } of this.fds.splice(0)) close(fd);
+    closeQuietly(this.fds.splice(0).map(({ fd }) => fd));
   }
 }

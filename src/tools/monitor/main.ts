@@ -1,14 +1,17 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
-import { inColour, isTerminal, print, printJson } from "../../console/output.ts";
+import { complain, inColour, isTerminal } from "../../console/output.ts";
+import { printableJson } from "../../protocol/printable.ts";
+import { complainOf } from "../tool.ts";
 import type { MonitorEvent } from "./events.ts";
 import { readKeys } from "./keys.ts";
 import { Limiter } from "./limiter.ts";
-import { parseOptions } from "./options.ts";
+import { parseOptions, tool } from "./options.ts";
+import { Printer } from "./printer.ts";
 import { show } from "./show.ts";
 import { Supervisor } from "./supervisor.ts";
 
-export { tool } from "./options.ts";
+export { tool };
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
@@ -16,22 +19,22 @@ export async function main(args: readonly string[]): Promise<number> {
   const colour = inColour();
   const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
   let failure: unknown;
-  const tell = (write: () => void) => {
-    try {
-      if (failure === undefined) write();
-    } catch (error) {
-      // Nobody reads any more, or there is no room: the command is stopped all the same.
-      failure = error;
-      // When what it was just telling of is done: the start, at the earliest.
-      setImmediate(() => supervisor.stop("what the monitor prints can't be written"));
-    }
+  const stopping = Promise.withResolvers<void>();
+  const stop = (why: string) => {
+    stopping.resolve();
+    supervisor.stop(why);
   };
-  const limiter = new Limiter((event) => tell(() => print(text(event))));
-  using supervisor = new Supervisor(options, (event) => {
-    if (options.json) tell(() => printJson(event));
-    else limiter.emit(event);
+  const printer = new Printer((error) => {
+    // Nobody reads any more, or there is no room: the command is stopped all the same.
+    failure = error;
+    stop("what the monitor prints can't be written");
   });
-  const stop = (why: string) => supervisor.stop(why);
+  const limiter = new Limiter((event) => printer.print(text(event)));
+  const tell = (event: MonitorEvent) => {
+    if (options.json) printer.print(`${printableJson(event)}\n`);
+    else limiter.emit(event);
+  };
+  using supervisor = new Supervisor(options, tell, () => printer.room());
   const keys: Record<string, () => void> = {
     r: () => supervisor.reload(),
     t: () => stop("key t"),
@@ -39,13 +42,55 @@ export async function main(args: readonly string[]): Promise<number> {
     "\x03": () => stop("Ctrl-C"),
     R: () => supervisor.restart(),
   };
-  // The standalone executable does not ignore it from the start.
-  process.on("SIGPIPE", () => {});
-  process.on("SIGINT", () => stop("SIGINT"));
-  process.on("SIGTERM", () => stop("SIGTERM"));
-  if (terminal && process.stdin.isTTY && !options.json) print("Keys: r reload, t stop, R restart, q quit\n");
-  using _ = readKeys((key) => keys[key]?.());
-  const { status } = await supervisor.run();
-  if (failure !== undefined) throw failure;
+  using _handlers = listen({
+    // The standalone executable does not ignore it from the start.
+    SIGPIPE: () => {},
+    SIGINT: () => stop("SIGINT"),
+    SIGTERM: () => stop("SIGTERM"),
+    // In a timer, or any of these: the command must not go on without the monitor.
+    uncaughtException: (error) => supervisor.fail(error),
+    unhandledRejection: (error) => supervisor.fail(error),
+  });
+  if (supervisor.address.startsWith("@")) {
+    complain("monitor: no directory for a socket was found, so every user of this machine can send to it");
+  }
+  if (terminal && process.stdin.isTTY && !options.json) printer.print("Keys: r reload, t stop, R restart, q quit\n");
+  using _keys = readKeys((key) => keys[key]?.());
+  let status = 1;
+  try {
+    ({ status } = await supervisor.run());
+  } catch (error) {
+    failure ??= error;
+    stopping.resolve();
+  }
+  // Whoever reads may take the time, but not that of somebody who wants this to stop.
+  const timeUp = stopping.promise.then(() => pass(READER_MS)).then(() => true);
+  const isTimeUp = await Promise.race([printer.end(), timeUp]);
+  if (failure !== undefined && !isTimeUp) throw failure;
+  if (failure !== undefined) complainOf(tool.name, failure);
+  // At once, whatever is being written.
+  if (isTimeUp) process.exit(status);
   return status;
+}
+
+// --- internal ---
+
+/** How long whoever reads what is printed may take when the monitor is to stop. */
+const READER_MS = 2000;
+
+/** Resolves after a time, for which the process does not go on. */
+function pass(timeMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, timeMs).unref();
+  return promise;
+}
+
+/** Has the process tell of events, until it is disposed of. */
+function listen(handlers: Record<string, (what: unknown) => void>): Disposable {
+  for (const [name, handler] of Object.entries(handlers)) process.on(name, handler);
+  return {
+    [Symbol.dispose]() {
+      for (const [name, handler] of Object.entries(handlers)) process.off(name, handler);
+    },
+  };
 }

@@ -1,10 +1,14 @@
 /** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
 
+import { ETIMEDOUT } from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/errno.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
+import { explain } from "../../console/explain.ts";
+import { complain } from "../../console/output.ts";
 import { childEnv } from "../../environment.ts";
 import { type Message, openReceiver, type Receiver } from "../../receiver/receiver.ts";
-import { kindOf } from "../../server/listen-fds.ts";
+import { type FdKind, kindOf } from "../../server/listen-fds.ts";
 import type { Phase } from "../../verdict/types.ts";
 import { EXIT_EXEC, startProgram } from "../program.ts";
 import { type Changes, changesOf } from "./changes.ts";
@@ -31,14 +35,18 @@ const IGNORED = 5;
 export class Supervisor implements Disposable {
   readonly #options: MonitorOptions;
   readonly #emit: (event: MonitorEvent) => void;
+  readonly #room: () => Promise<void> | undefined;
   readonly #receiver: Receiver;
   readonly #unit: Unit;
   readonly #store: FdStore;
   readonly #family: Family;
   readonly #startUsec = monotonicUsec();
+  /** Resolves to true when the receiver is closed. */
+  readonly #closed = Promise.withResolvers<true>();
   readonly #done = Promise.withResolvers<Outcome>();
   readonly #timers = new Timers<"start" | "stop" | "restart" | "until">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
+  #program: Bun.Subprocess | undefined;
   #mainPid: number | undefined;
   #messages = 0;
   #ignored = 0;
@@ -48,11 +56,21 @@ export class Supervisor implements Disposable {
   /** Why it is being stopped, where that makes it fail. */
   #failure: string | undefined;
   #isStopping = false;
+  /** Whether run() has ended, or is about to: nothing is started any more. */
+  #isOver = false;
 
-  constructor(options: MonitorOptions, emit: (event: MonitorEvent) => void) {
+  /** `emit` tells of each event; `room` returns what to wait for before there are more, if anything. */
+  constructor(
+    options: MonitorOptions,
+    emit: (event: MonitorEvent) => void,
+    room: () => Promise<void> | undefined = () => undefined,
+  ) {
     this.#options = options;
     this.#emit = emit;
+    this.#room = room;
     this.#receiver = openReceiver({ barriers: "hold", keepHistory: false });
+    // run() tells.
+    this.#done.promise.catch(() => {});
     this.#store = new FdStore(options.fdStoreMax);
     this.#family = new Family((signal, pids, why) => {
       emit({ event: "signal", timeUsec: this.#now(), signal, pids, why });
@@ -65,28 +83,38 @@ export class Supervisor implements Disposable {
     });
   }
 
-  /** Starts the command. Resolves to how it ended, when nothing of it runs any more. */
+  /** What the command's $NOTIFY_SOCKET is. */
+  get address(): string {
+    return this.#receiver.address;
+  }
+
+  /** Starts the command. Resolves to how it ended, when nothing of it runs any more; then neither does it when this rejects. */
   async run(): Promise<Outcome> {
-    this.#timers.set("until", this.#options.timeoutMs, () => {
-      this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
-    });
-    this.#start();
-    const taking = this.#takeMessages().catch(this.#done.reject);
-    const outcome = await this.#done.promise;
-    this.#timers.clear("until", "restart");
-    await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
-    this.#receiver.close();
-    await taking;
-    const { status, why } = this.#judgeOutcome(outcome);
-    const timeUsec = this.#now();
-    const timeline = this.#unit.timeline(timeUsec);
-    this.#emit({ event: "end", timeUsec, timeline, messages: this.#messages, ignored: this.#ignored, status, why });
-    return { status, why };
+    try {
+      this.#timers.set("until", this.#options.timeoutMs, () => {
+        this.#finish({ status: TIME_OVER, why: `${this.#options.until ?? "exit"} has not come in time` });
+      });
+      this.#start();
+      const taking = this.#takeMessages().catch(this.#done.reject);
+      const outcome = await this.#done.promise;
+      this.#timers.clear("until", "restart");
+      await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
+      this.#close();
+      await taking;
+      return this.#tellEnd(outcome);
+    } finally {
+      await this.#leaveNothing();
+    }
+  }
+
+  /** Something is wrong with the monitor itself: the command is ended, and run() rejects. */
+  fail(error: unknown): void {
+    this.#done.reject(error);
   }
 
   /** Closes what it has open. */
   [Symbol.dispose](): void {
-    this.#receiver.close();
+    this.#close();
     this.#store.clear();
   }
 
@@ -101,12 +129,11 @@ export class Supervisor implements Disposable {
   stop(why: string): void {
     if (this.#timers.has("restart")) this.#finish({ status: 0, why: "stopped" });
     if (!this.#unit.isUp) return;
-    if (this.#isStopping) {
-      this.#kill(`${why}, once more`);
-      return;
-    }
-    this.#next ??= { status: 0, why: "stopped" };
-    this.#stop(why);
+    const isEnding = typeof this.#next === "object";
+    if (!isEnding) this.#next = { status: 0, why: "stopped" };
+    if (!this.#isStopping) this.#stop(why);
+    // It may have been stopped to be started again.
+    else if (isEnding) this.#kill(`${why}, once more`);
   }
 
   /** Stops the command, and starts it again. */
@@ -134,6 +161,7 @@ export class Supervisor implements Disposable {
       stdout: 2,
       fds: this.#store.fds,
     });
+    this.#program = program;
     this.#family.child = this.#mainPid = program.pid;
     const fds = this.#store.fds.map(({ name }) => name);
     this.#emit({
@@ -150,13 +178,15 @@ export class Supervisor implements Disposable {
   }
 
   async #ended({ pid, exitCode, signalCode }: Bun.Subprocess): Promise<void> {
-    // What it sent before its end may be on its way still.
-    await barrier({ socket: this.#receiver.address });
+    if (!this.#isOver) await this.#lastMessages();
     const end: End = { code: exitCode, signal: signalCode as string | null };
     this.#emit({ event: "exit", timeUsec: this.#now(), pid, ...end });
     const { code, signal } = await this.#endOfMain(end);
     this.#clearTimers();
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
+    // Once more: it may have been told to stop, or have said that it does, meanwhile.
+    this.#clearTimers();
+    if (this.#isOver) return;
     this.#mainPid = undefined;
     const failure = this.#failure ?? this.#whyFailed(code, signal);
     this.#enter(failure === undefined ? "inactive" : "failed", failure);
@@ -164,6 +194,21 @@ export class Supervisor implements Disposable {
     if (next === "start") this.#start();
     else if (next === "restart") this.#timers.set("restart", RESTART_MS, () => this.#start());
     else this.#done.resolve(next);
+  }
+
+  /** Waits until what it sent before its end was taken, but not for ever: somebody may be sending still. */
+  async #lastMessages(): Promise<void> {
+    for (;;) {
+      try {
+        await barrier({ socket: this.#receiver.address, timeoutMs: LAST_MESSAGES_MS });
+        return;
+      } catch (error) {
+        // Whoever reads what is told is slow, and nobody is waiting for the end.
+        if (isErrno(error, ETIMEDOUT) && this.#room() && !this.#isStopping) continue;
+        complain(`monitor: what the command sent last may be missing: ${explain(error)}`);
+        return;
+      }
+    }
   }
 
   /** Waits for the end of the main process, where MAINPID= has made another one that. */
@@ -212,13 +257,43 @@ export class Supervisor implements Disposable {
     this.#isStopping = true;
     this.#clearTimers();
     this.#enter("deactivating");
+    this.#timers.set("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
     // systemd.kill(5): KillMode=control-group.
     this.#family.signal("SIGTERM", why);
-    this.#timers.set("stop", this.#options.timeoutStopMs, () => this.#kill("the time of TimeoutStopSec= is over"));
   }
 
   #kill(why: string): void {
     this.#family.signal("SIGKILL", why);
+  }
+
+  /** Whatever has happened: nothing of it runs, is open or will be done. */
+  async #leaveNothing(): Promise<void> {
+    this.#isOver = true;
+    this.#clearTimers();
+    this.#timers.clear("until", "restart");
+    // First, because the next needs file descriptors.
+    this[Symbol.dispose]();
+    try {
+      await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
+    } catch {
+      // What is known without /proc.
+      this.#program?.kill("SIGKILL");
+    }
+    // It may be one that can't be killed.
+    this.#program?.unref();
+  }
+
+  #close(): void {
+    this.#receiver.close();
+    this.#closed.resolve(true);
+  }
+
+  #tellEnd(outcome: Outcome): Outcome {
+    const { status, why } = this.#judgeOutcome(outcome);
+    const timeUsec = this.#now();
+    const timeline = this.#unit.timeline(timeUsec);
+    this.#emit({ event: "end", timeUsec, timeline, messages: this.#messages, ignored: this.#ignored, status, why });
+    return { status, why };
   }
 
   #judgeOutcome(outcome: Outcome): Outcome {
@@ -232,7 +307,14 @@ export class Supervisor implements Disposable {
   async #takeMessages(): Promise<void> {
     for await (const message of this.#receiver) {
       using _ = message;
-      this.#take(message);
+      const room = this.#room();
+      if (room && (await Promise.race([room, this.#closed.promise]))) return;
+      try {
+        this.#take(message);
+      } catch (error) {
+        // It is one message's, and the next one may be the command's last.
+        complain(`monitor: a message of process ${message.pid} can't be looked at: ${explain(error)}`);
+      }
     }
   }
 
@@ -252,7 +334,7 @@ export class Supervisor implements Disposable {
     const changes = changesOf(message, verdict);
     const ping = changes.ping && this.#watchdog.ping(message.receivedUsec);
     const name = message.fields.FDNAME ?? "";
-    const fds = message.fds.map((fd) => ({ name, ...kindOf(fd) }));
+    const fds = message.fds.map((fd) => ({ name, ...kindOfReceived(fd) }));
     this.#emit({
       event: "message",
       timeUsec: this.#at(message),
@@ -349,3 +431,15 @@ const RESTART_MS = 100;
 
 /** How long what the main process has left may take to end. */
 const LEFT_OVER_MS = 2000;
+
+/** How long it may take to read what the main process sent before its end. */
+const LAST_MESSAGES_MS = 5000;
+
+/** A file of somebody else's, who may see to it that nobody can tell what it is. */
+function kindOfReceived(fd: number): FdKind {
+  try {
+    return kindOf(fd);
+  } catch {
+    return { kind: "other" };
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * A socket that only those find who were told its address. The name of a socket, abstract or not, stands in /proc/net/unix for
+ * everybody: so this one is bound by one name and has another one by the time that others can reach it.
+ */
+
+import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
+import { tryLock } from "../../ffi/process.ts";
+import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
+import * as sys from "../../ffi/syscalls.ts";
+import { node } from "../bun/node.ts";
+
+export interface BoundSocket {
+  fd: number;
+  address: string;
+  /** Removes what it has in the file system. */
+  remove(): void;
+}
+
+/**
+ * Binds a socket to a path of its own, `DIRECTORY/sd-notify.XXXXXX/SECRET`. Other users can enter that directory, because the
+ * command may be one of them, but not list it. Where there is no place for it, the address is an abstract name.
+ */
+export function bindPrivately(): BoundSocket {
+  for (const parent of parents()) {
+    try {
+      sweep(parent);
+      // Whoever sweeps here at this moment may take the new directory for an old one.
+      const bound = bindIn(parent) ?? bindIn(parent) ?? bindIn(parent);
+      if (bound) return bound;
+    } catch {
+      // It is full, read-only, or of a kind that has no sockets or no locks.
+    }
+  }
+  const address = `@sd-notify-${secret()}`;
+  return { fd: bindSocket(encoder.encode(`\0${address.slice(1)}`), address), address, remove() {} };
+}
+
+/** Opens a socket for messages with credentials, and binds it. @throws SystemError */
+export function bindSocket(path: Uint8Array, address: string): number {
+  const fd = sys.socket(AF_UNIX, SOCK_DGRAM, address);
+  try {
+    sys.setSocketOption(fd, SO_PASSCRED, 1);
+    sys.bind(fd, { family: "unix", path }, address);
+    return fd;
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+}
+
+// --- internal: where ---
+
+/** Directories to try, those first that every user can enter: $XDG_RUNTIME_DIR is its owner's alone. */
+function parents(): string[] {
+  const { TMPDIR, XDG_RUNTIME_DIR } = process.env;
+  const places = [ownUid() === 0 ? "/run" : undefined, TMPDIR, "/tmp", "/dev/shm", XDG_RUNTIME_DIR];
+  const safe = places.flatMap((place) => (place?.startsWith("/") ? (lookAt(place) ?? []) : []));
+  return [...safe.filter(({ isOpen }) => isOpen), ...safe.filter(({ isOpen }) => !isOpen)].map(({ path }) => path);
+}
+
+/** Returns the directory, and whether every user can enter it; undefined where others can replace what is in it. */
+function lookAt(place: string): { path: string; isOpen: boolean } | undefined {
+  const { fs } = node;
+  try {
+    const path = fs.realpathSync(place);
+    if (encoder.encode(path).length > MAX_PARENT_LENGTH) return undefined;
+    // In a user namespace, root may have another number.
+    const trusted = [0, ownUid(), fs.statSync("/").uid];
+    let isOpen = true;
+    for (let directory = path; ; directory = directory.slice(0, directory.lastIndexOf("/")) || "/") {
+      const { uid, mode } = fs.statSync(directory);
+      const isShared = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
+      if (isShared || !trusted.includes(uid)) return undefined;
+      isOpen &&= (mode & ENTERED_BY_OTHERS) !== 0;
+      if (directory === "/") return { path, isOpen };
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** inode(7): S_IWGRP | S_IWOTH, S_ISVTX, S_IXOTH. */
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+const ENTERED_BY_OTHERS = 0o001;
+
+// --- internal: binding and sweeping ---
+
+const PREFIX = "sd-notify.";
+
+/** What mkdtemp(3) makes of it. */
+const DIRECTORY_NAME = /^sd-notify\.\w{6}$/;
+
+/** 128 bits, in base64. */
+const SECRET_BYTES = 16;
+const SECRET_LENGTH = 22;
+
+/** sun_path has to hold `PARENT/sd-notify.XXXXXX/SECRET` and a NUL. */
+const MAX_PARENT_LENGTH = SUN_PATH_SIZE - 1 - `/${PREFIX}XXXXXX/`.length - SECRET_LENGTH;
+
+const encoder = new TextEncoder();
+
+/** Directories that were swept, once by each process. */
+const swept = new Set<string>();
+
+/** Returns undefined where somebody who sweeps has taken the new directory for an old one. */
+function bindIn(parent: string): BoundSocket | undefined {
+  const { fs } = node;
+  // Nobody else can enter it yet.
+  const directory = fs.mkdtempSync(`${parent}/${PREFIX}`);
+  let [lock, fd, address] = [-1, -1, `${directory}/socket`];
+  const remove = () => {
+    for (const path of [`${directory}/socket`, address]) fs.rmSync(path, { force: true });
+    removeDirectory(directory);
+    if (lock !== -1) sys.close(lock);
+    lock = -1;
+  };
+  try {
+    // For as long as it is locked, nobody sweeps it: bindPrivately() does not, nor does systemd-tmpfiles, tmpfiles.d(5).
+    lock = openDirectory(directory);
+    if (!tryLock(lock) || fs.fstatSync(lock).ino !== fs.lstatSync(directory).ino) {
+      sys.close(lock);
+      return undefined;
+    }
+    fd = bindSocket(encoder.encode(address), address);
+    // The kernel shows the name by which it was bound; others who connect go by this one.
+    address = `${directory}/${secret()}`;
+    fs.renameSync(`${directory}/socket`, address);
+    fs.chmodSync(address, 0o666);
+    fs.chmodSync(directory, 0o711);
+    return { fd, address, remove };
+  } catch (error) {
+    if (fd !== -1) sys.close(fd);
+    remove();
+    throw error;
+  }
+}
+
+/** Removes what receivers of this user left that were killed. */
+function sweep(parent: string): void {
+  if (swept.has(parent)) return;
+  swept.add(parent);
+  for (const name of node.fs.readdirSync(parent)) {
+    if (!DIRECTORY_NAME.test(name)) continue;
+    try {
+      sweepDirectory(`${parent}/${name}`);
+    } catch {
+      // It has gone, or is not to be opened.
+    }
+  }
+}
+
+function sweepDirectory(directory: string): void {
+  const { fs } = node;
+  if (fs.lstatSync(directory).uid !== ownUid()) return;
+  const lock = openDirectory(directory);
+  try {
+    if (!tryLock(lock)) return;
+    const files = fs.readdirSync(directory).map((name) => `${directory}/${name}`);
+    if (!files.every((file) => fs.lstatSync(file).isSocket())) return;
+    for (const file of files) fs.unlinkSync(file);
+    fs.rmdirSync(directory);
+  } finally {
+    sys.close(lock);
+  }
+}
+
+function openDirectory(path: string): number {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = node.fs.constants;
+  return node.fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+function removeDirectory(path: string): void {
+  try {
+    node.fs.rmdirSync(path);
+  } catch {
+    // Somebody has removed it, or put something there.
+  }
+}
+
+function secret(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(SECRET_BYTES))).toString("base64url");
+}
+
+function ownUid(): number {
+  return process.geteuid?.() ?? 0;
+}
