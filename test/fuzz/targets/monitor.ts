@@ -9,11 +9,7 @@ import { checkUsage, type Usage, usageOf } from "../usage.ts";
 import { checkVerdict } from "./verdict.ts";
 
 export const monitor: Target<Datagram> = {
-  make(random) {
-    const datagram = anyDatagram(random);
-    // getsockopt(2) of such a one says EBADF, at which the monitor ends: kindOf() is to say "other" instead.
-    return { ...datagram, files: datagram.files.filter((file) => file !== "socketPath") };
-  },
+  make: anyDatagram,
   async open() {
     let running = await start();
     const check = async (datagram: Datagram): Promise<void> => {
