@@ -4,10 +4,11 @@
  * everything in it is an offset. System calls run one at a time, so they can share it.
  */
 
-import { type Address, allocate } from "./libc.ts";
+import { allocate, type Pointer } from "./libc.ts";
 
 export interface Arena {
-  address: Address;
+  /** Where it begins. */
+  base: Pointer;
   view: DataView;
   /** The bytes of the message to send. */
   outgoing: Uint8Array;
@@ -56,9 +57,9 @@ export function arena(): Arena {
 let mapped: Arena | undefined;
 
 function map(): Arena {
-  const { address, buffer } = allocate(INCOMING + PAYLOAD_SIZE);
+  const { address: base, buffer } = allocate(INCOMING + PAYLOAD_SIZE);
   return {
-    address,
+    base,
     view: new DataView(buffer),
     outgoing: new Uint8Array(buffer, at.outgoing, PAYLOAD_SIZE),
     incoming: new Uint8Array(buffer, INCOMING, PAYLOAD_SIZE),

@@ -5,15 +5,15 @@ import { SystemError } from "./errors.ts";
 import { errno, libc } from "./libc.ts";
 
 /** Returns the result of a C function, or throws what errno says when it is -1. */
-export function check(result: number, syscall: string, address?: string): number {
-  if (result === -1) throw systemError(errno(), syscall, address);
+export function check(result: number, syscall: string, about?: string): number {
+  if (result === -1) throw systemError(errno(), syscall, about);
   return result;
 }
 
 /** Makes the error for a value of errno; `why` replaces the text of strerror(3). */
-export function systemError(errno: number, syscall: string, address?: string, why = strerror(errno)): SystemError {
-  const what = address === undefined ? syscall : `${syscall} ${address}`;
-  return new SystemError(`${what}: ${why}`, errnoName(errno) ?? `E${errno}`, errno, syscall, address);
+export function systemError(errno: number, syscall: string, about?: string, why = strerror(errno)): SystemError {
+  const what = about === undefined ? syscall : `${syscall} ${about}`;
+  return new SystemError(`${what}: ${why}`, errnoName(errno) ?? `E${errno}`, errno, syscall, about);
 }
 
 /** Whether the error is the system's, with one of these values of errno. */

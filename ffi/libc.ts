@@ -3,12 +3,12 @@
  * libc(), never at import.
  */
 
-import { dlopen, type FFIFunction, FFIType, type Pointer, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, type FFIFunction, type Pointer as FFIPointer, FFIType, read, toArrayBuffer } from "bun:ffi";
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
 import { FFIUnavailableError } from "./errors.ts";
 
 /** A pointer: an address in memory, as a number. */
-export type Address = number;
+export type Pointer = number;
 
 const { i32, u32, u64_fast, i64_fast, ptr, cstring } = FFIType;
 
@@ -97,21 +97,21 @@ export function processLibc(): Functions<ReturnType<typeof processSymbols>> {
 /** Returns errno of the calling thread. Call it before anything else does a system call. */
 export function errno(): number {
   errnoAddress ??= libc().__errno_location();
-  return read.i32(errnoAddress as Pointer, 0);
+  return read.i32(errnoAddress as FFIPointer, 0);
 }
 
 /** Returns the 32 bits at an address. */
-export function readU32(address: Address): number {
-  return read.u32(address as Pointer, 0);
+export function readU32(address: Pointer): number {
+  return read.u32(address as FFIPointer, 0);
 }
 
 /** Maps zeroed memory that never moves and is never freed. A page costs memory once it is touched, not before. */
-export function allocate(size: number): { address: Address; buffer: ArrayBuffer } {
+export function allocate(size: number): { address: Pointer; buffer: ArrayBuffer } {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   const pointer = libc().mmap(null, size, PROT_READ | PROT_WRITE, flags, -1, 0);
   // MAP_FAILED is (void *)-1, which a double can only come near to.
   if (pointer >= Number.MAX_SAFE_INTEGER) throw new RangeError(`Cannot map ${size} bytes of memory`);
-  return { address: pointer, buffer: toArrayBuffer(pointer as Pointer, 0, size) };
+  return { address: pointer, buffer: toArrayBuffer(pointer as FFIPointer, 0, size) };
 }
 
 // --- internal ---
@@ -120,7 +120,7 @@ type Arguments<Types extends readonly unknown[]> = {
   -readonly [I in keyof Types]: Types[I] extends FFIType.cstring
     ? string
     : Types[I] extends FFIType.ptr
-      ? Address | null
+      ? Pointer | null
       : number;
 };
 
@@ -134,7 +134,7 @@ const LIBC = "libc.so.6";
 
 let loaded: Functions<ReturnType<typeof symbols>> | undefined;
 let processLoaded: Functions<ReturnType<typeof processSymbols>> | undefined;
-let errnoAddress: Address | undefined;
+let errnoAddress: Pointer | undefined;
 
 function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Functions<Symbols> {
   if (process.platform !== "linux") {

@@ -21,7 +21,7 @@ import {
   SOMAXCONN,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
-import { type Address, allocate, errno, libc, processLibc, readU32 } from "./libc.ts";
+import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
 import { passwd, rlimit, signalfd_siginfo } from "./structs.ts";
 
 // --- users ---
@@ -192,12 +192,12 @@ export const OPAQUE_SIZE = 512;
 const SIGNALS_OF_LIBC = [32, 33];
 
 /** Zeroed memory. It is never freed: these calls are done a few times in the life of a process. */
-function scratch(size: number): { address: Address; view: DataView } {
+function scratch(size: number): { address: Pointer; view: DataView } {
   const { address, buffer } = allocate(size);
   return { address, view: new DataView(buffer) };
 }
 
-function writeSignalSet(signals: readonly number[]): Address {
+function writeSignalSet(signals: readonly number[]): Pointer {
   const { address, view } = scratch(SIGSET_SIZE);
   view.setBigUint64(
     0,
@@ -208,14 +208,14 @@ function writeSignalSet(signals: readonly number[]): Address {
 }
 
 /** Writes a char *. */
-function writeString(bytes: Uint8Array): Address {
+function writeString(bytes: Uint8Array): Pointer {
   const { address, buffer } = allocate(bytes.length + 1);
   new Uint8Array(buffer).set(bytes);
   return address;
 }
 
 /** Writes a char *[] with its terminating NULL. */
-function writeStrings(strings: readonly Uint8Array[]): Address {
+function writeStrings(strings: readonly Uint8Array[]): Pointer {
   const { address, view } = scratch((strings.length + 1) * 8);
   const { address: bytes, buffer } = allocate(strings.reduce((size, { length }) => size + length + 1, 1));
   let end = 0;

@@ -1,5 +1,5 @@
 /**
- * System calls with JavaScript's types. Each throws a SystemError that carries `address`, when one is given, and is
+ * System calls with JavaScript's types. Each throws a SystemError, whose `address` is what it was `about`, and is
  * called again when a signal interrupted it; but not close(2), which has closed the fd by then.
  */
 
@@ -46,42 +46,42 @@ import {
 // --- sockets ---
 
 /** socket(2), close-on-exec. */
-export function socket(domain: number, type: number, address?: string): number {
-  return retry(() => libc().socket(domain, type | SOCK_CLOEXEC, 0), "socket", address);
+export function socket(domain: number, type: number, about?: string): number {
+  return retry(() => libc().socket(domain, type | SOCK_CLOEXEC, 0), "socket", about);
 }
 
-/** connect(2). `address` names what `to` says, for the error. */
-export function connect(fd: number, to: SocketAddress, address?: string): void {
-  const { address: base, view } = arena();
+/** connect(2). `about` is how `to` was written, for the error. */
+export function connect(fd: number, to: SocketAddress, about?: string): void {
+  const { base, view } = arena();
   const length = writeSocketAddress(view, at.socketAddress, to);
-  retry(() => libc().connect(fd, base + at.socketAddress, length), "connect", address);
+  retry(() => libc().connect(fd, base + at.socketAddress, length), "connect", about);
 }
 
 /** bind(2). */
-export function bind(fd: number, to: SocketAddress, address?: string): void {
-  const { address: base, view } = arena();
+export function bind(fd: number, to: SocketAddress, about?: string): void {
+  const { base, view } = arena();
   const length = writeSocketAddress(view, at.socketAddress, to);
-  retry(() => libc().bind(fd, base + at.socketAddress, length), "bind", address);
+  retry(() => libc().bind(fd, base + at.socketAddress, length), "bind", about);
 }
 
 /** setsockopt(2) of an int at SOL_SOCKET. */
 export function setSocketOption(fd: number, option: number, value: number): void {
-  const { address, view } = arena();
+  const { base, view } = arena();
   view.setInt32(at.ints, value, true);
-  retry(() => libc().setsockopt(fd, SOL_SOCKET, option, address + at.ints, 4), "setsockopt");
+  retry(() => libc().setsockopt(fd, SOL_SOCKET, option, base + at.ints, 4), "setsockopt");
 }
 
 /** getsockopt(2) of an int at SOL_SOCKET. */
 export function getSocketOption(fd: number, option: number): number {
-  const { address, view } = arena();
+  const { base, view } = arena();
   view.setInt32(at.ints + 4, 4, true);
-  retry(() => libc().getsockopt(fd, SOL_SOCKET, option, address + at.ints, address + at.ints + 4), "getsockopt");
+  retry(() => libc().getsockopt(fd, SOL_SOCKET, option, base + at.ints, base + at.ints + 4), "getsockopt");
   return view.getInt32(at.ints, true);
 }
 
 /** shutdown(2). */
-export function shutdown(fd: number, how: number, address?: string): void {
-  retry(() => libc().shutdown(fd, how), "shutdown", address);
+export function shutdown(fd: number, how: number, about?: string): void {
+  retry(() => libc().shutdown(fd, how), "shutdown", about);
 }
 
 // --- messages ---
@@ -109,11 +109,11 @@ export function setPayload(data: string | Uint8Array): number {
 }
 
 /** send(2) of the payload's first `length` bytes. Returns how many were sent. */
-export function send(fd: number, length: number, flags: number, address?: string): number {
-  const base = arena().address + at.outgoing;
+export function send(fd: number, length: number, flags: number, about?: string): number {
+  const base = arena().base + at.outgoing;
   // The one call that is worth it: a function is made for another only where it is needed.
   const sent = libc().send(fd, base, length, flags);
-  return sent === -1 ? retry(() => libc().send(fd, base, length, flags), "send", address) : sent;
+  return sent === -1 ? retry(() => libc().send(fd, base, length, flags), "send", about) : sent;
 }
 
 /** sendmsg(2) of the payload's bytes from `start` to `end`, with fds and credentials. Returns how many were sent. */
@@ -123,13 +123,13 @@ export function sendmsg(
   end: number,
   control: Control,
   flags: number,
-  address?: string,
+  about?: string,
 ): number {
-  const { address: base, view } = arena();
+  const { base, view } = arena();
   const controlLength = writeControl(view, at.control, control);
   writeIovec(view, at.iovec, base + at.outgoing + start, end - start);
   writeMsghdr(view, at.msghdr, base + at.iovec, base + at.control, controlLength);
-  return retry(() => libc().sendmsg(fd, base + at.msghdr, flags), "sendmsg", address);
+  return retry(() => libc().sendmsg(fd, base + at.msghdr, flags), "sendmsg", about);
 }
 
 /** What recvmsg() received. The fds are the caller's to close. */
@@ -165,12 +165,12 @@ export function openPath(path: string): number {
  * because that has to be loaded first.
  */
 export function readFile(path: string): Uint8Array {
-  const { address, incoming } = arena();
+  const { base, incoming } = arena();
   const fd = retry(() => libc().open(path, O_RDONLY | O_CLOEXEC), "open", path);
   try {
     let length = 0;
     for (;;) {
-      const read = retry(() => libc().read(fd, address + INCOMING + length, PAYLOAD_SIZE - length), "read", path);
+      const read = retry(() => libc().read(fd, base + INCOMING + length, PAYLOAD_SIZE - length), "read", path);
       if (read === 0) return incoming.slice(0, length);
       length += read;
     }
@@ -186,8 +186,8 @@ export function close(fd: number): void {
 
 /** pipe2(2) with O_CLOEXEC: [read end, write end]. */
 export function pipe(): [number, number] {
-  const { address, view } = arena();
-  retry(() => libc().pipe2(address + at.ints, O_CLOEXEC), "pipe2");
+  const { base, view } = arena();
+  retry(() => libc().pipe2(base + at.ints, O_CLOEXEC), "pipe2");
   return [view.getInt32(at.ints, true), view.getInt32(at.ints + 4, true)];
 }
 
@@ -221,7 +221,7 @@ export function poll(fd: number, events: number, timeoutMs: number): number {
 /** poll(2) of some fds for the same events. Returns the revents of each, all 0 when the time is up. */
 export function pollAll(fds: readonly number[], events: number, timeoutMs: number): number[] {
   if (fds.length > MAX_POLLFDS) throw new RangeError(`Cannot poll more than ${MAX_POLLFDS} file descriptors`);
-  const { address, view } = arena();
+  const { base, view } = arena();
   const place = (i: number) => at.pollfds + i * pollfd.size;
   const deadline = performance.now() + timeoutMs;
   const wait = () => {
@@ -231,7 +231,7 @@ export function pollAll(fds: readonly number[], events: number, timeoutMs: numbe
       view.setInt16(place(i) + pollfd.revents, 0, true);
     }
     const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
-    return libc().poll(address + at.pollfds, fds.length, leftMs > MAX_POLL_MS ? -1 : leftMs);
+    return libc().poll(base + at.pollfds, fds.length, leftMs > MAX_POLL_MS ? -1 : leftMs);
   };
   retry(wait, "poll");
   const revents: number[] = [];
@@ -248,8 +248,8 @@ export function getppid(): number {
 
 /** clock_gettime(2) of CLOCK_MONOTONIC, in microseconds. */
 export function monotonicUsec(): number {
-  const { address, view } = arena();
-  retry(() => libc().clock_gettime(CLOCK_MONOTONIC, address + at.timespec), "clock_gettime");
+  const { base, view } = arena();
+  retry(() => libc().clock_gettime(CLOCK_MONOTONIC, base + at.timespec), "clock_gettime");
   const seconds = view.getBigInt64(at.timespec + timespec.tv_sec, true);
   const nanoseconds = view.getBigInt64(at.timespec + timespec.tv_nsec, true);
   return Number(seconds * 1_000_000n + nanoseconds / 1000n);
@@ -262,8 +262,8 @@ export function pidfdOpen(pid: number): number {
 
 /** The inode number of a pidfd, which identifies a process for ever; undefined before Linux 6.9, which has no pidfs. */
 export function pidfdInode(pidfd: number): bigint | undefined {
-  const { address, view } = arena();
-  retry(() => libc().fstatfs(pidfd, address + at.statfs), "fstatfs");
+  const { base, view } = arena();
+  retry(() => libc().fstatfs(pidfd, base + at.statfs), "fstatfs");
   if (view.getBigInt64(at.statfs + statfs.f_type, true) !== BigInt(PID_FS_MAGIC)) return undefined;
   // struct stat differs between architectures, and node:fs knows it; loaded here because few messages need it.
   const { fstatSync } = process.getBuiltinModule("node:fs");
@@ -283,7 +283,7 @@ let readyToReceive = false;
 const MAX_POLL_MS = 0x7fffffff;
 
 function receive(fd: number, flags: number, controlSize: number): Received | undefined {
-  const { address: base, view, incoming } = arena();
+  const { base, view, incoming } = arena();
   if (!readyToReceive) {
     writeIovec(view, at.receivedIovec, base + INCOMING, PAYLOAD_SIZE);
     writeMsghdr(view, at.receivedMsghdr, base + at.receivedIovec, base + at.control, CONTROL_SIZE);
@@ -300,13 +300,13 @@ function receive(fd: number, flags: number, controlSize: number): Received | und
 }
 
 /** Calls until no signal interrupts it. Returns the result; -1 for the `expected` error. @throws SystemError for another */
-function retry(call: () => number, syscall: string, address?: string, expected?: number): number {
+function retry(call: () => number, syscall: string, about?: string, expected?: number): number {
   for (;;) {
     const result = call();
     if (result !== -1) return result;
     const error = errno();
     if (error === expected) return -1;
-    if (error !== EINTR) throw systemError(error, syscall, address);
+    if (error !== EINTR) throw systemError(error, syscall, about);
   }
 }
 

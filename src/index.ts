@@ -3,7 +3,7 @@
 export { FFIUnavailableError, SystemError } from "../ffi/errors.ts";
 export { type BarrierOptions, barrier, barrierSync } from "./barrier.ts";
 export { booted } from "./booted.ts";
-export { childEnv } from "./environment.ts";
+export { childEnv } from "./child-env.ts";
 export { notify } from "./notify.ts";
 export { notifyRaw } from "./notify-raw.ts";
 export type { State } from "./protocol/state.ts";

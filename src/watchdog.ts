@@ -1,7 +1,7 @@
 /** The watchdog: telling the service manager, again and again, that the service is alive. */
 
 import { MAX_TIMER_MS } from "./bun/timers.ts";
-import { readNumber } from "./environment.ts";
+import { readNumber } from "./linux/environment.ts";
 import { checkFunction, checkOptionNames } from "./protocol/check.ts";
 import { attempt, type OnError, reportToStderr } from "./report.ts";
 import { managerAddress } from "./transport/options.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { barrier, barrierSync, notify, SystemError } from "../src/index.ts";
+import { isRoot, newFds, noNewPipes, openFds, runModule, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { isRoot, newFds, noNewPipes, openFds, runModule, titled } from "./support/run.ts";
 
 const S_IFMT = 0o170000;
 const S_IFIFO = 0o010000;

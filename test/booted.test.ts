@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isRoot, missing, runModule, titled } from "./support/run.ts";
+import { isRoot, missing, runModule, titled } from "./support/command.ts";
 
 const source = `import { booted } from "../src/index.ts"; console.log(booted());`;
 const skipped = isRoot ? missing("unshare", "mount") : "not root";

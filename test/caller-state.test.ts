@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { BUN, ROOT, run, temporaryDirectory } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, ROOT, run, temporaryDirectory } from "./support/run.ts";
 
 /** Stands in for the manager's tool, and keeps what it was asked. */
 const SYSTEMCTL = `#!/bin/sh

@@ -3,9 +3,9 @@ import { chmodSync, cpSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../package.json";
 import { OPTIONS } from "../src/cli/options.ts";
+import { COMMANDS, isRoot, missing, type Result, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openReceiver, type Receiver } from "./support/receiver.ts";
 import type { Received } from "./support/receiver-process.ts";
-import { COMMANDS, isRoot, missing, type Result, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What a receiver got from one call of the command: the message, and the barrier if there was one. */
 async function receive(receiver: Receiver, barrier = true): Promise<Received> {

@@ -5,7 +5,7 @@ import { parsePid } from "../src/cli/sender.ts";
 import { parseOptions } from "../src/tools/monitor/options.ts";
 import { tool as run } from "../src/tools/run/main.ts";
 import { readPlan } from "../src/tools/run/options.ts";
-import { missing, temporaryDirectory, titled } from "./support/run.ts";
+import { missing, temporaryDirectory, titled } from "./support/command.ts";
 import { openShell, type ShellName, type ShellOptions } from "./support/shells.ts";
 
 const directory = temporaryDirectory();

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import * as constants from "../ffi/constants.ts";
 import { systemError } from "../ffi/errno.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
-import { titled } from "./support/run.ts";
+import { titled } from "./support/command.ts";
 
 test.skipIf(Boolean(noCompiler))(
   titled("every constant has the value that the C headers give it", noCompiler),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { isRoot, ROOT, run, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { isRoot, ROOT, run, titled } from "./support/run.ts";
 
 /** The command to compare with: the one that is installed, or another one. */
 const REFERENCE = process.env.SYSTEMD_NOTIFY ?? Bun.which("systemd-notify") ?? "";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { generate, TOOLS } from "../src/build/docs.ts";
 import { helpText } from "../src/cli/help.ts";
 import { OPTIONS } from "../src/cli/options.ts";
-import { missing, ROOT, run, titled } from "./support/run.ts";
+import { missing, ROOT, run, titled } from "./support/command.ts";
 
 const man = join(ROOT, "man");
 const longOptions = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))].sort();

@@ -28,8 +28,8 @@ import {
   checkSystemCalls,
   checkType,
 } from "../src/tools/doctor/unit-checks.ts";
+import { temporaryDirectory } from "./support/command.ts";
 import { nastyWord, STRANGE } from "./support/nasty.ts";
-import { temporaryDirectory } from "./support/run.ts";
 
 /** A process of a unit where nothing is wrong. */
 function aProcess(

@@ -5,7 +5,17 @@ import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import type { Check } from "../src/tools/doctor/facts.ts";
 import { gatherProcess } from "../src/tools/doctor/process.ts";
-import { BUN, COMMANDS, isRoot, missing, type Result, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+import {
+  BUN,
+  COMMANDS,
+  isRoot,
+  missing,
+  type Result,
+  ROOT,
+  run,
+  temporaryDirectory,
+  titled,
+} from "./support/command.ts";
 
 const command = [BUN, `${ROOT}src/cli/main.ts`, "doctor"];
 
@@ -23,7 +33,8 @@ describe.each(COMMANDS)("the doctor's own surroundings, %s", (_, [program = "", 
   const of = ({ checks }: Report, name: string) => checks.find((check) => check.name === name);
 
   test("a receiver: a socket is connected, and nothing is sent", async () => {
-    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    using receiver = openReceiver({ address: join(directory.path, "notify") });
     const report = await look(receiver.env);
     expect(of(report, "connection")).toMatchObject({ result: "passed" });
     expect(of(report, "socket")).toMatchObject({ result: "passed" });
@@ -81,7 +92,8 @@ describe.each(COMMANDS)("the doctor's own surroundings, %s", (_, [program = "", 
   });
 
   test("without the JIT", async () => {
-    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    using receiver = openReceiver({ address: join(directory.path, "notify") });
     const report = await look({ ...receiver.env, BUN_JSC_useJIT: "0" });
     expect(of(report, "ffi")).toMatchObject({
       result: "failed",

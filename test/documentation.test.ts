@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as api from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { BUN, ROOT, temporaryDirectory } from "./support/run.ts";
+import { BUN, ROOT, temporaryDirectory } from "./support/command.ts";
 
 const files = ["README.md", "docs/library.md", ...[...new Bun.Glob("src/**/*.ts").scanSync(ROOT)].sort()];
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { childEnv } from "../src/index.ts";
-import { runModule } from "./support/run.ts";
+import { runModule } from "./support/command.ts";
 
 const MANAGER = {
   NOTIFY_SOCKET: "/x",

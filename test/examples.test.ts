@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
-import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
 const children: Bun.Subprocess[] = [];
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { openSync } from "node:fs";
+import { BUN, COMMANDS, isRoot, missing, openFds, ROOT, run, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, COMMANDS, isRoot, missing, openFds, ROOT, run, titled } from "./support/run.ts";
 
 /** Prints what a program can see of what it was given. */
 const LOOK = `

@@ -5,7 +5,7 @@ import { close, openPath, pipe, socket } from "../ffi/syscalls.ts";
 import { removeFds, saveState, storeFds } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { kindOf } from "../src/server/listen-fds.ts";
-import { BUN, openFds, ROOT } from "./support/run.ts";
+import { BUN, openFds, ROOT } from "./support/command.ts";
 
 /** Runs a module that was passed file descriptors, as the service manager does it. */
 async function runWithFds(source: string, fds: number[], env: Record<string, string> = {}): Promise<string> {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { BUN, COMMANDS, ROOT, run, runModule, temporaryDirectory } from "./support/command.ts";
 import { within } from "./support/receiver.ts";
-import { BUN, COMMANDS, ROOT, run, runModule, temporaryDirectory } from "./support/run.ts";
 
 /** A program that does what its source says, with the library. */
 const program = (source: string) => [BUN, "-e", `import { barrier, notify } from "${ROOT}src/index.ts";\n${source}`];

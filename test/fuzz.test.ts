@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Random } from "./fuzz/random.ts";
 import { TARGETS } from "./fuzz/targets.ts";
-import { BUN, run } from "./support/run.ts";
+import { BUN, run } from "./support/command.ts";
 
 /** As `npm run fuzz`, which tries a million. */
 const fuzz = (...args: string[]) => run([BUN, "test/fuzz/run.ts", ...args]);

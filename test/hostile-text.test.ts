@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { errorLine } from "../src/report.ts";
 import { gatherProcess } from "../src/tools/doctor/process.ts";
+import { BUN, COMMANDS, ROOT, run, temporaryDirectory } from "./support/command.ts";
 import { select, startMonitor } from "./support/monitor.ts";
 import { NASTY_WORDS, STRANGE } from "./support/nasty.ts";
-import { BUN, COMMANDS, ROOT, run, temporaryDirectory } from "./support/run.ts";
 
 const binary = `${ROOT}dist/sd-notify`;
 

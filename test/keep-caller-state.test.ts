@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { checkCallerState, replaceImports } from "../src/build/keep-caller-state.ts";
 import { noCompiler } from "./support/c.ts";
-import { BUN, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
 describe("replaceImports()", () => {
   test.skipIf(Boolean(noCompiler))(titled("lets a program call another function of libc", noCompiler), async () => {

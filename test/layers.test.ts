@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "./support/run.ts";
+import { ROOT } from "./support/command.ts";
 
 /** Each layer may import from those before it, and rooms of one layer from each other where a line joins them. */
 const LAYERS: readonly (readonly string[])[] = [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { runModule } from "./support/run.ts";
+import { runModule } from "./support/command.ts";
 
 const attempt = `
   import { FFIUnavailableError, notify } from "../src/index.ts";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
-import { BUN, ROOT } from "./support/run.ts";
+import { BUN, ROOT } from "./support/command.ts";
 
 const children: Bun.Subprocess[] = [];
 afterEach(async () => {

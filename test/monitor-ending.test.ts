@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, closeSync, existsSync, linkSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { compileHostile, noCompiler } from "./support/c.ts";
+import { isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { select, startMonitor } from "./support/monitor.ts";
-import { isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 const WAIT = "trap 'exit 0' TERM; while :; do sleep 100 & wait $!; done";
 const NOBODY = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
+import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { decodeLine } from "../src/tools/monitor/decode.ts";
 import { show } from "../src/tools/monitor/show.ts";
+import { COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { monitor, select, startMonitor } from "./support/monitor.ts";
-import { COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 const phases = (events: Parameters<typeof select>[0]) => select(events, "phase").map(({ to }) => to);
 const WAIT = "trap 'exit 0' TERM; while :; do sleep 100 & wait $!; done";

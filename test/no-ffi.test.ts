@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { parseAddress } from "../src/protocol/address.ts";
 import { connect } from "../src/transport/connection.ts";
 import { noCompiler } from "./support/c.ts";
+import { BUN, COMMANDS, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, COMMANDS, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What MemoryDenyWriteExecute=yes does to Bun: no JIT, and so no bun:ffi. */
 const noJit = { BUN_JSC_useJIT: "0" };

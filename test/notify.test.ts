@@ -6,8 +6,18 @@ import * as sys from "../ffi/syscalls.ts";
 import { notify, notifyRaw, SystemError } from "../src/index.ts";
 import { parseAddress } from "../src/protocol/address.ts";
 import { connect } from "../src/transport/connection.ts";
+import {
+  isRoot,
+  missing,
+  newFds,
+  openFds,
+  ROOT,
+  run,
+  runModule,
+  temporaryDirectory,
+  titled,
+} from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { isRoot, missing, newFds, openFds, ROOT, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
 
 const me = { pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() };
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { type Built, buildElsewhere } from "./support/package.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 // A project as a user has it, with the package that `npm run package` makes, on a machine that has not its source.
 const directory = temporaryDirectory();

@@ -13,7 +13,7 @@ import { basename, dirname, join } from "node:path";
 import { notify } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { compileHostile, noCompiler } from "./support/c.ts";
-import { BUN, isRoot, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, isRoot, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
 
 const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 const noNobody = isRoot ? missing("setpriv") : "it takes root";

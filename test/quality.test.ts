@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BUN, missing, ROOT, run, titled } from "./support/run.ts";
+import { BUN, missing, ROOT, run, titled } from "./support/command.ts";
 
 const biome = `${ROOT}node_modules/.bin/biome`;
 
@@ -21,9 +21,10 @@ test("nothing is written but by the functions that make it printable", async () 
     if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
       writers.push(file);
   }
-  // The last two write to a memfd and to a socket, and nothing to a terminal.
+  // The last three write to a memfd, to a thread and to a socket, and nothing to a terminal.
   expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
     "src/console/output.ts",
+    "src/receiver/receiver.ts",
     "src/report.ts",
     "src/server/fd-store.ts",
     "src/transport/passed-socket.ts",

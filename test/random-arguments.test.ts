@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { openSync } from "node:fs";
 import { notify } from "../src/index.ts";
+import { ROOT } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { ROOT } from "./support/run.ts";
 
 const SEED = Number(process.env.SEED ?? 20260101);
 const RUNS = 1000;

@@ -3,8 +3,8 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "no
 import { join } from "node:path";
 import { monotonicUsec } from "../ffi/syscalls.ts";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
+import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { readLines, within } from "./support/receiver.ts";
-import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 const SOURCE = [BUN, `${ROOT}src/cli/main.ts`];
 const children: Bun.Subprocess[] = [];

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { oldBun } from "./support/old-bun.ts";
-import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 // The built package, as a dependency of a project.
 const directory = temporaryDirectory();

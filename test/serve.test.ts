@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { BUN, ROOT, runModule, temporaryDirectory } from "./support/run.ts";
+import { BUN, ROOT, runModule, temporaryDirectory } from "./support/command.ts";
 
 const children: Bun.Subprocess[] = [];
 

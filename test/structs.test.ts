@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { OPAQUE_SIZE } from "../ffi/process.ts";
 import * as structs from "../ffi/structs.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
-import { titled } from "./support/run.ts";
+import { titled } from "./support/command.ts";
 
 type Layout = { size: number } & Record<string, number>;
 

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/run.ts";
 
 /** What the working directory and the environment could make another program of Bun's do. */
 const directory = temporaryDirectory();

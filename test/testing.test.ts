@@ -3,7 +3,7 @@ import { existsSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { barrier, notify } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { missing, openFds, runModule, temporaryDirectory, titled } from "./support/run.ts";
+import { missing, openFds, runModule, temporaryDirectory, titled } from "./support/command.ts";
 
 const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 

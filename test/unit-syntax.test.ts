@@ -9,8 +9,8 @@ import {
   setting,
   shownCommand,
 } from "../src/tools/doctor/unit-syntax.ts";
+import { run } from "./support/command.ts";
 import { NASTY_WORDS, nastyWord } from "./support/nasty.ts";
-import { run } from "./support/run.ts";
 
 const textOf = (said: Said) => ("text" in said ? said.text : undefined);
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { AF_UNIX, SOCK_DGRAM } from "../ffi/constants.ts";
 import * as sys from "../ffi/syscalls.ts";
-import { BUN, isRoot, missing, ROOT, temporaryDirectory, titled } from "./support/run.ts";
+import { BUN, isRoot, missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
 
 /**
  * No machine of the tests has a vsock peer, so strace(1) answers in the kernel's place: the sender runs with fd 3 as

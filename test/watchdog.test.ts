@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { ROOT, runModule } from "./support/run.ts";
+import { ROOT, runModule } from "./support/command.ts";
 
 /** Runs a module with a watchdog of 100 ms, and returns what it sent until it ended, with the times in milliseconds. */
 async function pings(source: string, env: Record<string, string> = {}) {

@@ -2,8 +2,8 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { noCompiler } from "./support/c.ts";
+import { BUN, COMMANDS, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
 import { openReceiver } from "./support/receiver.ts";
-import { BUN, COMMANDS, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/run.ts";
 
 /** A working directory that somebody else can write to: whatever is in it makes the marker when it is executed. */
 const directory = temporaryDirectory();

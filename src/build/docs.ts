@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { OPTIONS, type Option, type OptionName } from "../cli/options.ts";
-import type { Tool } from "../tools/tool.ts";
+import type { Tool } from "../tools/options.ts";
 import { bashCompletion } from "./completions/bash.ts";
 import { TOOLS } from "./completions/commands.ts";
 import { fishCompletion } from "./completions/fish.ts";

@@ -10,7 +10,7 @@ import { callerStateKept } from "./runtime.ts";
 export const RESERVATION = { name: "BUN_JSC_jitMemoryReservationSize", value: "16781312" } as const;
 
 /** Executes this command anew, with a smaller reservation. Returns where that is no cure, or was tried before. */
-export function reserveLess(args: readonly string[]): void {
+export function restartWithSmallerReservation(args: readonly string[]): void {
   if (!callerStateKept || process.env[RESERVATION.name] !== undefined || !addressSpaceIsLimited()) return;
   const environment = { ...process.env, [RESERVATION.name]: RESERVATION.value };
   try {

@@ -7,7 +7,6 @@ import { inheritedFds } from "../bun/inherited-fds.ts";
 import { programName } from "../bun/runtime.ts";
 import { complain } from "../console/output.ts";
 import { UsageError } from "../console/usage-error.ts";
-import { callTool } from "./call-tool.ts";
 import { checkFds } from "./fds.ts";
 import { forkCommand } from "./fork.ts";
 import { describe } from "./help.ts";
@@ -15,6 +14,7 @@ import { parseRequest } from "./parse-request.ts";
 import { isSubcommand, type Request } from "./request.ts";
 import { composeMessage, sendAndWait, toBytes } from "./send.ts";
 import { findSender } from "./sender.ts";
+import { callTool } from "./subcommand.ts";
 import { becomeUser } from "./user.ts";
 
 export { complain } from "../console/output.ts";

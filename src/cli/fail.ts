@@ -6,13 +6,13 @@ import { explain } from "../console/explain.ts";
 import { complain } from "../console/output.ts";
 import { UsageError } from "../console/usage-error.ts";
 import { decodeBytes } from "../linux/bytes.ts";
-import { meantTool } from "./call-tool.ts";
-import { handOver } from "./fallback.ts";
+import { execSystemdNotify } from "./fallback.ts";
+import { meantTool } from "./subcommand.ts";
 
 /** Says what is wrong, and returns the exit status. Where libc can't be called, systemd's own command takes over. */
 export function fail(error: unknown, commandLine: Arguments): number {
   if (error instanceof FFIUnavailableError) {
-    const obstacle = handOver(commandLine);
+    const obstacle = execSystemdNotify(commandLine);
     complain(`${explain(error)}; ${obstacle}`);
   } else {
     const message = error instanceof UsageError ? explainUsage(error, commandLine.args) : explain(error);

@@ -1,7 +1,7 @@
 /** Where libc can't be called, because bun:ffi needs the JIT, this command begins anew with less, or systemd's own takes its place. */
 
 import type { Arguments } from "../bun/arguments.ts";
-import { callerEnvironment, reserveLess } from "../bun/jit-reservation.ts";
+import { callerEnvironment, restartWithSmallerReservation } from "../bun/jit-reservation.ts";
 import { node } from "../bun/node.ts";
 import { findProgram } from "../linux/find-program.ts";
 import { getopt } from "./getopt.ts";
@@ -11,7 +11,7 @@ import { OPTIONS } from "./options.ts";
  * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only where that is
  * not possible, and then why.
  */
-export function handOver({ args, encoding }: Arguments): string {
+export function execSystemdNotify({ args, encoding }: Arguments): string {
   if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
   // Bun's execve() marks the inherited fds close-on-exec, which takes fcntl(2) to undo.
   const options = optionsOf(args);
@@ -20,7 +20,7 @@ export function handOver({ args, encoding }: Arguments): string {
   const fds = starts ? inheritedFds() : [];
   if (fds.length > 0)
     return `and --${starts} would lose the file descriptors ${fds.join(", ")} in the hands of systemd-notify`;
-  reserveLess(args);
+  restartWithSmallerReservation(args);
   const program = findSystemdNotify();
   if (program === undefined) return "and there is no systemd-notify here that could send instead";
   try {

@@ -37,6 +37,7 @@ import { explain } from "../console/explain.ts";
 import { complain, print } from "../console/output.ts";
 import { decodeBytes } from "../linux/bytes.ts";
 import { signalName } from "../linux/signals.ts";
+import { EXIT_EXEC } from "../protocol/systemd.ts";
 import { decodeText, splitLines } from "../protocol/wire.ts";
 
 /**
@@ -69,9 +70,6 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
 
 /** What a shell sends to the command is meant for the program. */
 const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP];
-
-/** systemd.exec(5), table "Process Exit Codes": the program could not be executed. */
-const EXIT_EXEC = 203;
 
 /** Where the kernel tells no sender. */
 const NOBODY = { pid: 0 };

@@ -19,7 +19,7 @@ import { isErrno } from "../../ffi/errno.ts";
 import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
 import { getSocketOption, keepOnExec } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
-import { readNumber } from "../environment.ts";
+import { readNumber } from "../linux/environment.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 

@@ -2,7 +2,7 @@
 
 import type { ArgsDef } from "citty";
 import { printHelp, renderHelp } from "../console/usage.ts";
-import type { Tool } from "./tool.ts";
+import type { Tool } from "./options.ts";
 
 /** Prints it. Returns the exit status. */
 export async function toolHelp({ name, description, operand, options, footer }: Tool): Promise<number> {

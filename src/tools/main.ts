@@ -1,10 +1,10 @@
 /** The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of them is called. */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
-import { reserveLess } from "../bun/jit-reservation.ts";
+import { restartWithSmallerReservation } from "../bun/jit-reservation.ts";
 import { toolHelp } from "./help.ts";
-import { becomeTied } from "./program.ts";
-import { complainOf, type Tool } from "./tool.ts";
+import { complainOf, type Tool } from "./options.ts";
+import { becomeTiedProgram } from "./start-program.ts";
 
 /**
  * Does what the arguments after the subcommand's name say.
@@ -13,14 +13,14 @@ import { complainOf, type Tool } from "./tool.ts";
  */
 export async function runTool(name: ToolName, args: readonly string[]): Promise<number> {
   try {
-    becomeTied(args);
+    becomeTiedProgram(args);
     const { tool, main } = await TOOLS[name]();
     const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
     if (own.includes("--help") || own.includes("-h")) return await toolHelp(tool);
     return await main(args);
   } catch (error) {
     // As for the command; nothing has been started yet.
-    if (error instanceof FFIUnavailableError) reserveLess([name, ...args]);
+    if (error instanceof FFIUnavailableError) restartWithSmallerReservation([name, ...args]);
     complainOf(name, error);
     return 1;
   }

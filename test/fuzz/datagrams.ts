@@ -8,7 +8,7 @@ import type { Credentials } from "../../ffi/structs.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { parseAddress } from "../../src/protocol/address.ts";
 import { type Connection, connect } from "../../src/transport/connection.ts";
-import { isRoot, temporaryDirectory } from "../support/run.ts";
+import { isRoot, temporaryDirectory } from "../support/command.ts";
 import type { Random } from "./random.ts";
 import { messageText } from "./texts.ts";
 

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { temporaryDirectory } from "../support/run.ts";
+import { temporaryDirectory } from "../support/command.ts";
 import type { Range } from "./fuzz.ts";
 
 /** Exit statuses of such a process: one input is not treated as documented; or all of them together are not, as with a leak. */

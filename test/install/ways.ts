@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { version } from "../../package.json";
+import { BUN, missing, type Result, ROOT, run, temporaryDirectory, titled } from "../support/command.ts";
 import { type Built, buildElsewhere, copyCheckout } from "../support/package.ts";
 import { openReceiver } from "../support/receiver.ts";
-import { BUN, missing, type Result, ROOT, run, temporaryDirectory, titled } from "../support/run.ts";
 
 const PNPM = "12.21.0";
 const directory = temporaryDirectory();

@@ -2,7 +2,7 @@
 
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { missing, run, temporaryDirectory } from "./run.ts";
+import { missing, run, temporaryDirectory } from "./command.ts";
 
 /** Why there is no C compiler to ask; undefined when there is one. */
 export const noCompiler = missing("cc");

@@ -1,7 +1,7 @@
 /** The monitor, and what it tells. */
 
 import type { MonitorEvent } from "../../src/tools/monitor/events.ts";
-import { COMMANDS, ROOT } from "./run.ts";
+import { COMMANDS, ROOT } from "./command.ts";
 
 export type EventOf<Name extends MonitorEvent["event"]> = Extract<MonitorEvent, { event: Name }>;
 

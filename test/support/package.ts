@@ -3,7 +3,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { version } from "../../package.json";
-import { BUN, ROOT, run } from "./run.ts";
+import { BUN, ROOT, run } from "./command.ts";
 
 export interface Built {
   /** Where it was built. The source is gone. */

@@ -1,7 +1,7 @@
 /** Interactive shells in a pseudo-terminal, in which the completion is installed as a user installs it. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { ROOT } from "./run.ts";
+import { ROOT } from "./command.ts";
 
 export type ShellName = "bash" | "zsh" | "fish";
 

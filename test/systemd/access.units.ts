@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readFileSync, symlinkSync } from "node:fs";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, exec, type Section, UNPRIVILEGED } from "./machine.ts";
 
 const USERS: Record<string, Section> = { root: {}, unprivileged: UNPRIVILEGED };

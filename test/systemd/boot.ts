@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReceiver } from "../../src/receiver/receiver.ts";
-import { isRoot, missing, ROOT, run } from "../support/run.ts";
+import { isRoot, missing, ROOT, run } from "../support/command.ts";
 
 /** What the tests are told of a manager: what they need to reach it from another process. */
 export interface Booted {

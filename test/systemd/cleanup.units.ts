@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { BUN, ROOT, titled } from "../support/run.ts";
+import { BUN, ROOT, titled } from "../support/command.ts";
 import { whyNot } from "./boot.ts";
 
 /** The cgroups and processes of a container. */
@@ -26,7 +26,7 @@ const noContainer = whyNot("machine");
 test.skipIf(Boolean(noContainer)).each(["SIGKILL", "SIGTERM", "SIGINT"] as const)(
   titled("a harness that ends by %s leaves nothing", noContainer),
   async (signal) => {
-    const child = Bun.spawn([BUN, "test/run.ts", "--systemd", "--target=machine", "watchdog"], {
+    const child = Bun.spawn([BUN, "test/main.ts", "--systemd", "--target=machine", "watchdog"], {
       cwd: ROOT,
       stdio: ["ignore", "ignore", "ignore"],
     });

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Check } from "../../src/tools/doctor/facts.ts";
 import { quoteArgument } from "../../src/tools/doctor/unit-syntax.ts";
+import { titled } from "../support/command.ts";
 import { NASTY_WORDS } from "../support/nasty.ts";
-import { titled } from "../support/run.ts";
 import { describeEach, exec, type Machine, type Section, UNPRIVILEGED, type Unit } from "./machine.ts";
 
 interface Report {

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT, titled } from "../support/run.ts";
+import { ROOT, titled } from "../support/command.ts";
 import { describeEach, exec, type Machine, Unit, unitText } from "./machine.ts";
 
 const EXAMPLES = join(ROOT, "examples");

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, exec, unitText } from "./machine.ts";
 
 /** What a program can see of what it was given, but for its pid and the time. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, type Section } from "./machine.ts";
 
 describeEach("fd store", (machine) => {

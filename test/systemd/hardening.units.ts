@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync } from "node:fs";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, exec, type Machine, type Section, UNPRIVILEGED } from "./machine.ts";
 
 interface Setting {

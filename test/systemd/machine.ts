@@ -2,7 +2,7 @@
 
 import { afterAll, describe } from "bun:test";
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { type Result, run } from "../support/run.ts";
+import { type Result, run } from "../support/command.ts";
 import { type Booted, beside } from "./boot.ts";
 
 /** A section of a unit file. An array is a key that is given more than once; undefined is left out. */

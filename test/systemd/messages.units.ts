@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Unit } from "../../src/tools/doctor/facts.ts";
 import { explainLine } from "../../src/tools/doctor/journal.ts";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, type Machine, UNPRIVILEGED } from "./machine.ts";
 
 /** Why a scenario can't be tried with this command: systemd's own, of an old version. */

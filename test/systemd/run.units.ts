@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { titled } from "../support/run.ts";
+import { titled } from "../support/command.ts";
 import { describeEach, exec, type Section, type Unit } from "./machine.ts";
 
 /** A plain HTTP server, which knows nothing of systemd: it listens after a while, and does what its path says. */

@@ -3,8 +3,8 @@
 import { OPTIONS, type Option, type ValueRule } from "../../cli/options.ts";
 import { tool as doctor } from "../../tools/doctor/main.ts";
 import { tool as monitor } from "../../tools/monitor/main.ts";
+import type { Tool, ToolOption } from "../../tools/options.ts";
 import { tool as run } from "../../tools/run/main.ts";
-import type { Tool, ToolOption } from "../../tools/tool.ts";
 
 /** The subcommands. */
 export const TOOLS: readonly Tool[] = [monitor, doctor, run];

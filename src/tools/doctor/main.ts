@@ -3,7 +3,7 @@
 import { inColour, print, printJson } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
 import { unitOfCgroup } from "../../linux/cgroup.ts";
-import { parse, parseCount, type Tool } from "../tool.ts";
+import { parse, parseCount, type Tool } from "../options.ts";
 import { checkAll } from "./checks.ts";
 import type { Fact, Facts, Process, Unit } from "./facts.ts";
 import { minimalUnit } from "./minimal-unit.ts";

@@ -2,7 +2,7 @@
 
 import { complain, inColour, isTerminal } from "../../console/output.ts";
 import { printableJson } from "../../protocol/printable.ts";
-import { complainOf } from "../tool.ts";
+import { complainOf } from "../options.ts";
 import type { MonitorEvent } from "./events.ts";
 import { readKeys } from "./keys.ts";
 import { Limiter } from "./limiter.ts";

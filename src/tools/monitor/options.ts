@@ -1,6 +1,6 @@
 /** The options of the monitor: those of a unit, by their names. */
 
-import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../tool.ts";
+import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
 
 const TYPES = ["notify", "notify-reload"] as const;
 const ACCESS = ["none", "main", "exec", "all"] as const;

@@ -1,6 +1,7 @@
 /** Standard output, which may be a pipe that nobody reads: then it is another thread that waits, and not the monitor. */
 
 import { write } from "node:fs";
+import { printableLines } from "../../protocol/printable.ts";
 
 export class Printer {
   readonly #onError: (error: unknown) => void;
@@ -16,8 +17,9 @@ export class Printer {
 
   print(text: string): void {
     if (this.#hasFailed) return;
-    this.#text.push(text);
-    this.#size += text.length;
+    const printable = printableLines(text);
+    this.#text.push(printable);
+    this.#size += printable.length;
     this.#writing ??= this.#write();
   }
 

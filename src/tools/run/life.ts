@@ -5,7 +5,7 @@ import { errorLine } from "../../report.ts";
 import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
 import { abortAfter, sleep } from "../abort.ts";
-import { becameProgram, startProgram } from "../program.ts";
+import { startProgram, untilExecuted } from "../start-program.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";
 import type { Plan } from "./options.ts";
 import { type Output, openOutput } from "./output.ts";
@@ -55,7 +55,7 @@ class Life {
       ...(stderr !== undefined && { stderr }),
     });
     this.#output?.begin();
-    this.#executed = becameProgram(this.#program);
+    this.#executed = untilExecuted(this.#program);
   }
 
   async run(): Promise<number> {

@@ -1,6 +1,6 @@
 /** sd-notify run: a unit of Type=notify for a program that does not speak its protocol. */
 
-import type { Tool } from "../tool.ts";
+import type { Tool } from "../options.ts";
 import { live } from "./life.ts";
 import { OPTIONS, readPlan } from "./options.ts";
 

@@ -1,6 +1,6 @@
 /** What this process and its service manager tell each other. */
 
-import { childEnv } from "../../environment.ts";
+import { childEnv } from "../../child-env.ts";
 import { ownUnit } from "../../linux/cgroup.ts";
 import { showCommand } from "../../linux/systemctl.ts";
 import { notify } from "../../notify.ts";

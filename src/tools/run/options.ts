@@ -1,7 +1,7 @@
 /** What the arguments of `sd-notify run` say. All of it is checked before anything is started. */
 
 import { UsageError } from "../../console/usage-error.ts";
-import { commandOf, parse, parseTime, type Tool, type ToolOption } from "../tool.ts";
+import { commandOf, parse, parseTime, type Tool, type ToolOption } from "../options.ts";
 import { execProbe, fileProbe, httpProbe, type Probe, tcpProbe, unixProbe } from "./probes.ts";
 
 export const OPTIONS = {

@@ -13,13 +13,13 @@ import { isErrno } from "../../../ffi/errno.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
 import { startTimer } from "../../bun/timers.ts";
+import { childEnv } from "../../child-env.ts";
 import { UsageError } from "../../console/usage-error.ts";
-import { childEnv } from "../../environment.ts";
 import { type Address, parseAddress } from "../../protocol/address.ts";
 import { shorten } from "../../protocol/shorten.ts";
 import { errorLine } from "../../report.ts";
 import { onAbort } from "../abort.ts";
-import { startProgram } from "../program.ts";
+import { startProgram } from "../start-program.ts";
 
 export interface Probe {
   /** What is waited for, in a status. */

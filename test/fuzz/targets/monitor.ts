@@ -1,8 +1,8 @@
 /** `sd-notify monitor`: it tells of whatever is sent, stays alive, leaves nothing open, and ends when it is told to. */
 
 import type { MonitorEvent } from "../../../src/tools/monitor/events.ts";
+import { COMMANDS, ROOT } from "../../support/command.ts";
 import { readLines, within } from "../../support/receiver.ts";
-import { COMMANDS, ROOT } from "../../support/run.ts";
 import { anyDatagram, type Datagram, Sender } from "../datagrams.ts";
 import { assert, assertEqual, type Target } from "../target.ts";
 import { checkUsage, type Usage, usageOf } from "../usage.ts";

@@ -6,7 +6,7 @@ import { parseCgroup, unitOfCgroup } from "../../../src/linux/cgroup.ts";
 import { parseEnvironment, parseStat } from "../../../src/linux/proc.ts";
 import { parseStatus, parseUnixSockets } from "../../../src/tools/doctor/parse.ts";
 import { lookAtSocket, walk } from "../../../src/tools/doctor/socket.ts";
-import { temporaryDirectory } from "../../support/run.ts";
+import { temporaryDirectory } from "../../support/command.ts";
 import { INHERITED, type Random } from "../random.ts";
 import { assert, assertEqual, type Target } from "../target.ts";
 

@@ -1,7 +1,7 @@
 /** Boots the service managers that this machine can, runs the tests of units on each, and prints who passed what. */
 
 import { readdirSync } from "node:fs";
-import { type Count, runTests, type Tests } from "../support/run-tests.ts";
+import { type Count, runTests, type Tests } from "../support/bun-test.ts";
 import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
 
 /** Arguments: words of file names, so that not all need run; --target=machine,sid,host. */

@@ -22,14 +22,3 @@ const OURS = [
 export function childEnv(env: Record<string, string | undefined> = process.env): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !OURS.includes(name)));
 }
-
-/** Reads a variable that is a number. @throws SyntaxError that quotes it, when it is none from `min` on. */
-export function readNumber(name: string, min: number): number | undefined {
-  const text = process.env[name];
-  if (text === undefined) return undefined;
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && Number.isSafeInteger(value))) {
-    throw new SyntaxError(`Cannot use $${name} ${JSON.stringify(text)}: it must be a number from ${min}`);
-  }
-  return value;
-}

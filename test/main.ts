@@ -4,8 +4,8 @@
  * whose titles say why; each is named again before.
  */
 
-import { type Count, runTests } from "./support/run-tests.ts";
-import { runUnits } from "./systemd/run.ts";
+import { type Count, runTests } from "./support/bun-test.ts";
+import { runUnits } from "./systemd/suite.ts";
 
 const [suite, ...rest] = process.argv.slice(2);
 const only = ["--systemd", "--install"].find((name) => name === suite);

@@ -14,6 +14,7 @@ import { standalone } from "../bun/runtime.ts";
 import { explain } from "../console/explain.ts";
 import { complain } from "../console/output.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
+import { EXIT_EXEC } from "../protocol/systemd.ts";
 
 export interface ProgramOptions {
   /** The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. */
@@ -26,9 +27,6 @@ export interface ProgramOptions {
   /** In a session, and so a process group, of its own. */
   group?: boolean;
 }
-
-/** systemd.exec(5), table "Process Exit Codes": the status of a program that could not be executed. */
-export const EXIT_EXEC = 203;
 
 /**
  * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an error is printed and
@@ -59,12 +57,12 @@ export function startProgram(
  *
  * @returns false when the program could not be executed.
  */
-export async function becameProgram(child: Bun.Subprocess): Promise<boolean> {
+export async function untilExecuted(child: Bun.Subprocess): Promise<boolean> {
   const stage = stages.get(child) ?? "";
   for (;;) {
     const commandLine = readOrCode(`/proc/${child.pid}/cmdline`);
     if (["", "ENOENT", "ESRCH"].includes(commandLine)) {
-      if (hasEnded(child.pid)) {
+      if (isGoneOrZombie(child.pid)) {
         await child.exited;
         return child.exitCode !== EXIT_EXEC;
       }
@@ -77,7 +75,7 @@ export async function becameProgram(child: Bun.Subprocess): Promise<boolean> {
 }
 
 /** In a process that startProgram() started: becomes the program. In any other: does nothing. */
-export function becomeTied(args: readonly string[]): void {
+export function becomeTiedProgram(args: readonly string[]): void {
   const text = process.env[TIED];
   if (text === undefined) return;
   try {
@@ -131,7 +129,7 @@ function readOrCode(path: string): string {
 }
 
 /** Whether a process has no memory left. */
-function hasEnded(pid: number): boolean {
+function isGoneOrZombie(pid: number): boolean {
   return !readOrCode(`/proc/${pid}/status`).includes("VmSize:");
 }
 
