@@ -1,4 +1,7 @@
-/** The library in a process of its own: `bun library.ts MODE COUNT`. Prints microseconds of CPU and of wall-clock time. */
+/**
+ * The library in a process of its own: `bun library.ts MODE COUNT`. Prints microseconds of CPU and of
+ * wall-clock time.
+ */
 
 import { readdirSync } from "node:fs";
 import { barrier, barrierSync, notify, startWatchdog } from "sd-notify";

@@ -38,8 +38,8 @@ export const at = {
 export const MAX_POLLFDS = 4;
 
 /**
- * Room for one message in each direction. A send buffer of 8 MiB, which Linux doubles, takes less than this. A worker has less room, because its
- * mapping stays when it ends.
+ * Room for one message in each direction. A send buffer of 8 MiB, which Linux doubles, takes less than this.
+ * A worker has less room, because its mapping stays when it ends.
  */
 export const PAYLOAD_SIZE = Bun.isMainThread ? 16 << 20 : 2 << 20;
 

@@ -38,7 +38,10 @@ function strerror(errno: number): string {
   return libc().strerror(errno);
 }
 
-/** What node:os lacks, or has by another name first: ENOTSUP. And EPERM, which the command meets wherever it has no privilege. */
+/**
+ * What node:os lacks, or has by another name first: ENOTSUP. And EPERM, which the command meets wherever it
+ * has no privilege.
+ */
 const NAMES: Record<number, string> = {
   [EPERM]: "EPERM",
   [EOPNOTSUPP]: "EOPNOTSUPP",

@@ -12,15 +12,17 @@ export type Pointer = number;
 
 const { i32, u32, u64_fast, i64_fast, ptr, cstring } = FFIType;
 
-// The C declaration of each function stands beside it. `ptr` takes an address as a number. The tables are made when they are
-// used, not at import.
+// The C declaration of each function stands beside it, or above. `ptr` takes an address as a number. The tables are
+// made when they are used, not at import.
 const symbols = () =>
   ({
     socket: { args: [i32, i32, i32], returns: i32 }, // int socket(int domain, int type, int protocol)
     connect: { args: [i32, ptr, u32], returns: i32 }, // int connect(int, const struct sockaddr *, socklen_t)
     bind: { args: [i32, ptr, u32], returns: i32 }, // int bind(int, const struct sockaddr *, socklen_t)
-    setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 }, // int setsockopt(int, int level, int name, const void *, socklen_t)
-    getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 }, // int getsockopt(int, int level, int name, void *, socklen_t *)
+    // int setsockopt(int, int level, int name, const void *, socklen_t)
+    setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 },
+    // int getsockopt(int, int level, int name, void *, socklen_t *)
+    getsockopt: { args: [i32, i32, i32, ptr, ptr], returns: i32 },
     send: { args: [i32, ptr, u64_fast, i32], returns: i64_fast }, // ssize_t send(int, const void *, size_t, int flags)
     sendmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t sendmsg(int, const struct msghdr *, int flags)
     recvmsg: { args: [i32, ptr, i32], returns: i64_fast }, // ssize_t recvmsg(int, struct msghdr *, int flags)
@@ -35,7 +37,8 @@ const symbols = () =>
     clock_gettime: { args: [i32, ptr], returns: i32 }, // int clock_gettime(clockid_t, struct timespec *)
     getppid: { args: [], returns: i32 }, // pid_t getppid(void)
     syscall: { args: [i64_fast, i64_fast, i64_fast], returns: i64_fast }, // long syscall(long number, ...)
-    mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr }, // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
+    // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
+    mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr },
     strerror: { args: [i32], returns: cstring }, // char *strerror(int)
     __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
   }) as const satisfies Record<string, FFIFunction>;
@@ -61,14 +64,23 @@ const processSymbols = () =>
     flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
     memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
     execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
-    posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 }, // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
+    // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t
+    //   *, char *const argv[], char *const envp[])
+    posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 },
     posix_spawnattr_init: { args: [ptr], returns: i32 }, // int posix_spawnattr_init(posix_spawnattr_t *)
-    posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 }, // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
-    posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
-    posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 }, // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
-    posix_spawn_file_actions_init: { args: [ptr], returns: i32 }, // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
-    posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 }, // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags, mode_t)
-    posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 }, // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
+    // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
+    posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 },
+    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
+    posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 },
+    // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
+    posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 },
+    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
+    posix_spawn_file_actions_init: { args: [ptr], returns: i32 },
+    // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags,
+    //   mode_t)
+    posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 },
+    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
+    posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 },
   }) as const satisfies Record<string, FFIFunction>;
 
 /** libc's functions, typed by a table: numbers, but for strings. */
@@ -125,10 +137,11 @@ type Arguments<Types extends readonly unknown[]> = {
 };
 
 /**
- * The one name for which no loader looks for a file. glibc finds it among what is loaded, because Bun's own ELF header needs it, and
- * musl takes every "libc." for itself. So it is the libc that Bun runs on, even where its file was replaced or lies outside of a
- * chroot. For a name that the loader does not know, bun:ffi executes what is called so in the working directory. (The path
- * in /proc/self/maps would do too, but to load node:fs and read it takes a quarter of the command's time.)
+ * The one name for which no loader looks for a file. glibc finds it among what is loaded, because Bun's own
+ * ELF header needs it, and musl takes every "libc." for itself. So it is the libc that Bun runs on, even
+ * where its file was replaced or lies outside of a chroot. For a name that the loader does not know, bun:ffi
+ * executes what is called so in the working directory. (The path in /proc/self/maps would do too, but to load
+ * node:fs and read it takes a quarter of the command's time.)
  */
 const LIBC = "libc.so.6";
 
@@ -138,9 +151,7 @@ let errnoAddress: Pointer | undefined;
 
 function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Functions<Symbols> {
   if (process.platform !== "linux") {
-    throw new FFIUnavailableError(
-      `Cannot notify a service manager: systemd runs on Linux, this is ${process.platform}`,
-    );
+    throw new FFIUnavailableError(`Cannot call libc: systemd runs on Linux, this is ${process.platform}`);
   }
   try {
     return dlopen(LIBC, symbols).symbols as unknown as Functions<Symbols>;

@@ -1,4 +1,7 @@
-/** System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without its NUL. */
+/**
+ * System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without
+ * its NUL.
+ */
 
 import {
   EAGAIN,
@@ -145,7 +148,8 @@ export function exec(args: readonly Uint8Array[], file = args[0]): never {
 }
 
 /**
- * posix_spawnp(3): starts a program with no signal blocked, and /dev/null as its standard input and output. Returns its pid.
+ * posix_spawnp(3): starts a program with no signal blocked, and /dev/null as its standard input and output.
+ * Returns its pid.
  *
  * @throws SystemError when it can't be executed; then there is no process.
  */

@@ -87,8 +87,8 @@ export function shutdown(fd: number, how: number, about?: string): void {
 // --- messages ---
 
 /**
- * Puts the bytes that the next send() or sendmsg() is to send into the arena, and returns how many they are. A string is
- * encoded as UTF-8, and only when it is another one than the last: nothing else writes there.
+ * Puts the bytes that the next send() or sendmsg() is to send into the arena, and returns how many they are.
+ * A string is encoded as UTF-8, and only when it is another one than the last: nothing else writes there.
  *
  * @throws RangeError when they are more than PAYLOAD_SIZE.
  */
@@ -141,8 +141,9 @@ export interface Received extends Control {
 }
 
 /**
- * recvmsg(2), without the fds that come with the message: there is no room for them, and the kernel lets go of them. That is as
- * good as closing them for a barrier; but close(2) may fail, or wait, for a file of somebody else's. Waits until there is a message.
+ * recvmsg(2), without the fds that come with the message: there is no room for them, and the kernel lets go
+ * of them. That is as good as closing them for a barrier; but close(2) may fail, or wait, for a file of
+ * somebody else's. Waits until there is a message.
  */
 export function recvmsg(fd: number): Received {
   return receive(fd, 0, CREDENTIALS_SIZE) as Received;
@@ -161,8 +162,8 @@ export function openPath(path: string): number {
 }
 
 /**
- * Reads a whole file: open(2), read(2), close(2). For files of /proc, which node:fs would take a millisecond longer for,
- * because that has to be loaded first.
+ * Reads a whole file: open(2), read(2), close(2). For files of /proc, which node:fs would take a millisecond
+ * longer for, because that has to be loaded first.
  */
 export function readFile(path: string): Uint8Array {
   const { base, incoming } = arena();
@@ -299,7 +300,10 @@ function receive(fd: number, flags: number, controlSize: number): Received | und
   return { fds, credentials, data: incoming.slice(0, length), truncated: (received & (MSG_TRUNC | MSG_CTRUNC)) !== 0 };
 }
 
-/** Calls until no signal interrupts it. Returns the result; -1 for the `expected` error. @throws SystemError for another */
+/**
+ * Calls until no signal interrupts it. Returns the result; -1 for the `expected` error. @throws SystemError
+ * for another
+ */
 function retry(call: () => number, syscall: string, about?: string, expected?: number): number {
   for (;;) {
     const result = call();

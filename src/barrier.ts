@@ -19,7 +19,8 @@ export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
  * manager losing sight of which unit it was in. The event loop goes on meanwhile.
  *
  * @returns true when it has, false when this process is not supervised ($NOTIFY_SOCKET is not set).
- * @throws SystemError with code "ETIMEDOUT" when the manager does not answer within `timeoutMs`; else what notify() throws.
+ * @throws SystemError with code "ETIMEDOUT" when the manager does not answer within `timeoutMs`; else what
+ *   notify() throws.
  * @see sd_notify_barrier(3)
  * @example
  * await barrier({ timeoutMs: 5000 });
@@ -68,14 +69,17 @@ const MESSAGE = "BARRIER=1";
 const RETRY_MS = 1;
 
 /**
- * A barrier that is under way: its steps, which are the same whether one blocks between them or not. (It is not Disposable: older
- * versions of Bun can't read `using`, and could not say that they are too old.)
+ * A barrier that is under way: its steps, which are the same whether one blocks between them or not. (It is
+ * not Disposable: older versions of Bun can't read `using`, and could not say that they are too old.)
  */
 interface Waiting {
   /** Hung up when the manager has closed the other end. */
   readEnd: number;
   leftMs(): number;
-  /** Sends the barrier. Returns false when the manager's queue is full. @throws SystemError ETIMEDOUT when the time is up. */
+  /**
+   * Sends the barrier. Returns false when the manager's queue is full. @throws SystemError ETIMEDOUT when the
+   * time is up.
+   */
   trySend(): boolean;
   /** @throws SystemError ETIMEDOUT unless the manager has answered. */
   end(answered: boolean): void;

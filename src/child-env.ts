@@ -12,8 +12,9 @@ const OURS = [
 ];
 
 /**
- * Returns the environment for a child process: without the variables by which the service manager speaks to this one. To delete
- * them from process.env is not enough, because Bun.spawn() without `env` passes on what this process was started with.
+ * Returns the environment for a child process: without the variables by which the service manager speaks to
+ * this one. To delete them from process.env is not enough, because Bun.spawn() without `env` passes on what
+ * this process was started with.
  *
  * @see sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)
  * @example

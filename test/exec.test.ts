@@ -92,8 +92,8 @@ describe.each(COMMANDS)("--exec of %s", (name, command) => {
     });
   });
 
-  // The caller is a shell, whose state the test sets. With the binary it may change its state and be replaced by the command; of
-  // such a caller nothing is left that the source could ask.
+  // The caller is a shell, whose state the test sets. With the binary it may change its state and be replaced
+  // by the command; of such a caller nothing is left that the source could ask.
   const caller = name === "the binary" ? 'exec "$@"' : '"$@"; exit $?';
 
   test.each([

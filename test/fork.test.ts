@@ -103,8 +103,8 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
   });
 
   /**
-   * Runs a script while others send as much as they can, with fds, until nobody listens any more. When the script says that it is
-   * armed, `armed` is called.
+   * Runs a script while others send as much as they can, with fds, until nobody listens any more. When the
+   * script says that it is armed, `armed` is called.
    */
   async function underFlood(script: string, armed: (child: Bun.Subprocess) => void = () => {}) {
     using directory = temporaryDirectory();

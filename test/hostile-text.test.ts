@@ -20,7 +20,10 @@ function linesOf(output: string): string[] {
   return lines;
 }
 
-/** A process of this name, these arguments and this working directory, which are bytes that each stand for a character. */
+/**
+ * A process of this name, these arguments and this working directory, which are bytes that each stand for a
+ * character.
+ */
 async function startProcess(name: string, args: string[], directory: string) {
   const own = temporaryDirectory();
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -19,7 +19,10 @@ const LAYERS: readonly (readonly string[])[] = [
   ["build"],
 ];
 
-/** Rooms of one layer that need each other: facts of Linux are read with Bun's modules, and Bun's changes undone by facts of Linux. */
+/**
+ * Rooms of one layer that need each other: facts of Linux are read with Bun's modules, and Bun's changes
+ * undone by facts of Linux.
+ */
 const NEIGHBOURS = ["linux", "bun", "transport"];
 
 const files = ["ffi", "src"].flatMap((directory) =>

@@ -24,7 +24,7 @@ describe("where libc can't be called, the error says why and what to do", () => 
     const { stdout } = await runModule(
       `Object.defineProperty(process, "platform", { value: "darwin" });\n${dynamic(attempt)}`,
     );
-    expect(stdout).toEndWith("\nCannot notify a service manager: systemd runs on Linux, this is darwin\n");
+    expect(stdout).toEndWith("\nCannot call libc: systemd runs on Linux, this is darwin\n");
   });
 });
 

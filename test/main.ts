@@ -1,7 +1,7 @@
 /**
- * Runs the tests: `bun test` with the arguments given. With --systemd as the first of them, those that need a real service manager;
- * with --install, those that install the package in every way; with --all, everything. The last line counts them, the skipped ones too,
- * whose titles say why; each is named again before.
+ * Runs the tests: `bun test` with the arguments given. With --systemd as the first of them, those that need a
+ * real service manager; with --install, those that install the package in every way; with --all, everything.
+ * The last line counts them, the skipped ones too, whose titles say why; each is named again before.
  */
 
 import { type Count, runTests } from "./support/bun-test.ts";

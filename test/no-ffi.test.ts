@@ -10,7 +10,10 @@ import { openReceiver } from "./support/receiver.ts";
 /** What MemoryDenyWriteExecute=yes does to Bun: no JIT, and so no bun:ffi. */
 const noJit = { BUN_JSC_useJIT: "0" };
 
-/** Stands in for systemd's command, on machines that have it and on those that have it not: it tells how it was called. */
+/**
+ * Stands in for systemd's command, on machines that have it and on those that have it not: it tells how it
+ * was called.
+ */
 const SYSTEMD_NOTIFY = `
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,13 @@
 /**
- * Makes a standalone executable of Bun's leave two things as its caller had them: the soft limit of open files, which Bun
- * raises at start, and the ignored signals, to which it adds SIGPIPE and SIGXFSZ. What `--exec` and `--fork` start has to find
- * both, and once Bun has changed them, nobody can tell any more what they were: the kernel keeps no history.
+ * Makes a standalone executable of Bun's leave two things as its caller had them: the soft limit of open
+ * files, which Bun raises at start, and the ignored signals, to which it adds SIGPIPE and SIGXFSZ. What
+ * `--exec` and `--fork` start has to find both, and once Bun has changed them, nobody can tell any more what
+ * they were: the kernel keeps no history.
  *
- * So two of the functions that the executable imports from libc become others, which do nothing and take the same arguments:
- * setrlimit() becomes getrlimit(), signal() becomes getpid(). That is a change to the names in its table of dynamic symbols, elf(5),
- * and to no code. Nothing in the command needs either. Then the executable is run, to see that it keeps both: another Bun may
- * change them by other functions.
+ * So two of the functions that the executable imports from libc become others, which do nothing and take the
+ * same arguments: setrlimit() becomes getrlimit(), signal() becomes getpid(). That is a change to the names
+ * in its table of dynamic symbols, elf(5), and to no code. Nothing in the command needs either. Then the
+ * executable is run, to see that it keeps both: another Bun may change them by other functions.
  *
  *     bun src/build/keep-caller-state.ts EXECUTABLE
  */
@@ -85,7 +86,8 @@ export function checkCallerState(executable: string): void {
     ];
     if (before !== after) {
       throw new Error(
-        `${executable} does not hand on what its caller has (${before}) but ${after}: Bun ${Bun.version} sets it otherwise`,
+        `${executable} does not hand on what its caller has (${before}) but ${after}: ` +
+          `Bun ${Bun.version} sets it otherwise`,
       );
     }
   }
@@ -101,7 +103,8 @@ const CALL = `look=$1; shift; for signal; do trap '' $signal; done
   ulimit -Sn ${SOFT_LIMIT}; exec "$0" --fork -q -- /bin/sh -c "$look"`;
 
 /** Without cat(1) and its likes: there is no $PATH. */
-const LOOK = `while read -r name value; do [ $name = SigIgn: ] && echo $value >&2; done </proc/self/status; ulimit -Sn >&2`;
+const LOOK = `while read -r name value; do [ $name = SigIgn: ] && echo $value >&2; done </proc/self/status
+  ulimit -Sn >&2`;
 
 /** Their bits in SigIgn, proc_pid_status(5). */
 const SIGNALS = { PIPE: 1n << 12n, XFSZ: 1n << 24n };
@@ -168,7 +171,8 @@ if (import.meta.main) {
   const [, , path = ""] = process.argv;
   try {
     const patches = replaceImports(await Bun.file(path).bytes(), REPLACEMENTS);
-    // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out worse in the page cache.
+    // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out
+    // worse in the page cache.
     const fd = openSync(path, "r+");
     for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
     closeSync(fd);

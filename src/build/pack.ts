@@ -1,6 +1,6 @@
 /**
- * Makes the package's tarball, sd-notify-VERSION.tgz, out of dist/ and what else `files` in package.json names. Its package.json is made for
- * those who install it: it holds nothing that only this repository needs.
+ * Makes the package's tarball, sd-notify-VERSION.tgz, out of dist/ and what else `files` in package.json
+ * names. Its package.json is made for those who install it: it holds nothing that only this repository needs.
  *
  *     bun src/build/pack.ts [DIRECTORY]
  */

@@ -1,6 +1,6 @@
 /**
- * What the package asks of the runtime, as code that is added to the built files: Bun before 1.4 and Node.js read them, but run none of the
- * source's own code.
+ * What the package asks of the runtime, as code that is added to the built files: Bun before 1.4 and Node.js
+ * read them, but run none of the source's own code.
  */
 
 /** Returns what is needed and not there. It is made text, for runtimes of any age: so it calls nothing else. */
@@ -22,9 +22,9 @@ export const libraryBanner = inOneLine(`{
 }`);
 
 /**
- * Stands at the end of the command, after the function of which Bun makes a CommonJS module. Older versions and Node.js take that for
- * an expression that nobody uses, and would end with status 0. A block that only declares something leaves the function the value of
- * the whole, which is what Bun calls.
+ * Stands at the end of the command, after the function of which Bun makes a CommonJS module. Older versions
+ * and Node.js take that for an expression that nobody uses, and would end with status 0. A block that only
+ * declares something leaves the function the value of the whole, which is what Bun calls.
  */
 export const commandFooter = inOneLine(`;{
   const checked = (() => {

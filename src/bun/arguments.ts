@@ -12,8 +12,9 @@ export interface Arguments {
 }
 
 /**
- * Returns the arguments as they were given, which process.argv is not always: Bun puts U+FFFD where they are no UTF-8, and
- * drops a `--` that is the first argument of a script. Then they are read from the kernel, a byte as a character.
+ * Returns the arguments as they were given, which process.argv is not always: Bun puts U+FFFD where they are
+ * no UTF-8, and drops a `--` that is the first argument of a script. Then they are read from the kernel, a
+ * byte as a character.
  */
 export function commandArguments(): Arguments {
   const args = process.argv.slice(2);

@@ -37,7 +37,10 @@ export function restoreCallerState(state = callerState()): void {
 
 // --- internal ---
 
-/** The limits that a unit has by default, systemd.exec(5): LimitNOFILE=1024:524288. The soft one is the kernel's default too. */
+/**
+ * The limits that a unit has by default, systemd.exec(5): LimitNOFILE=1024:524288. The soft one is the
+ * kernel's default too.
+ */
 const DEFAULT_SOFT_NOFILE = 1024;
 const DEFAULT_HARD_NOFILE = 524288;
 

@@ -26,9 +26,9 @@ interface Process {
 }
 
 /**
- * A launcher sets npm_lifecycle_event for what it starts, and not for itself: so the nearest ancestor that has it not, or
- * has another, is the launcher, provided that only its shell is in between. Any other process in between has called
- * us itself. What /proc does not let us see ends the search.
+ * A launcher sets npm_lifecycle_event for what it starts, and not for itself: so the nearest ancestor that
+ * has it not, or has another, is the launcher, provided that only its shell is in between. Any other process
+ * in between has called us itself. What /proc does not let us see ends the search.
  */
 function callerOfLauncher(child: Process): number | undefined {
   const { event, script } = child;

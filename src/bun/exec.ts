@@ -6,7 +6,8 @@ import { restoreCallerState } from "./caller-state.ts";
 import { RESERVATION } from "./jit-reservation.ts";
 
 /**
- * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from 4 on close-on-exec.)
+ * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from
+ * 4 on close-on-exec.)
  *
  * @throws SystemError when it can't be executed.
  */

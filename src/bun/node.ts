@@ -1,7 +1,8 @@
 /**
- * Modules of Node's, each loaded when it is first used. A static import would load it at the start of every program that
- * this package is bundled into, and node:fs alone takes longer than a notification. (Not by require(), which Bun writes as
- * import.meta.require: in a bundle of CommonJS that is a syntax error. No issue filed.)
+ * Modules of Node's, each loaded when it is first used. A static import would load it at the start of every
+ * program that this package is bundled into, and node:fs alone takes longer than a notification. (Not by
+ * require(), which Bun writes as import.meta.require: in a bundle of CommonJS that is a syntax error. No
+ * issue filed.)
  */
 export const node = {
   get fs() {

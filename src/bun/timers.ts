@@ -1,12 +1,15 @@
 /**
- * Timers of any length. One of setTimeout() that is longer than 2^31 - 1 ms fires at once, Infinity included (as in Node.js, so no issue is
- * filed).
+ * Timers of any length. One of setTimeout() that is longer than 2^31 - 1 ms fires at once, Infinity included
+ * (as in Node.js, so no issue is filed).
  */
 
 /** The longest time that a timer of Bun's takes, in milliseconds. */
 export const MAX_TIMER_MS = 0x7fffffff;
 
-/** Calls back once, after a time; never for Infinity. Disposing takes that back. It keeps the program alive meanwhile. */
+/**
+ * Calls back once, after a time; never for Infinity. Disposing takes that back. It keeps the program alive
+ * meanwhile.
+ */
 export function startTimer(timeMs: number, action: () => void): Disposable {
   let timer: Timer | undefined;
   const start = (leftMs: number) => {

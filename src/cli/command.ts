@@ -41,7 +41,8 @@ function notifyManager(request: Request, encoding: Arguments["encoding"]): numbe
   const { fds, user, command } = request;
   if (process.env.NOTIFY_SOCKET === undefined) {
     throw new UsageError(
-      "$NOTIFY_SOCKET is not set: only a service that systemd started has it, with Type=notify or NotifyAccess=all in its unit",
+      "$NOTIFY_SOCKET is not set: only a service that systemd started has it, " +
+        "with Type=notify or NotifyAccess=all in its unit",
     );
   }
   // Looked at before anything is opened here.

@@ -1,4 +1,7 @@
-/** Lines of output that are composed of parts. Whatever is put into one is made printable there: none of it can colour or end the line. */
+/**
+ * Lines of output that are composed of parts. Whatever is put into one is made printable there: none of it
+ * can colour or end the line.
+ */
 
 import { styleText } from "node:util";
 import { printable } from "../protocol/printable.ts";

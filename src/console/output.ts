@@ -1,13 +1,16 @@
 /**
- * What the command prints. It writes to the file descriptors themselves: process.stdout makes a pipe non-blocking, for the
- * caller too.
+ * What the command prints. It writes to the file descriptors themselves: process.stdout makes a pipe
+ * non-blocking, for the caller too.
  */
 
 import { node } from "../bun/node.ts";
 import { programName } from "../bun/runtime.ts";
 import { printable, printableJson, printableLines } from "../protocol/printable.ts";
 
-/** Writes text that was composed here to standard output. What is neither printable nor a newline or a colour is made so. */
+/**
+ * Writes text that was composed here to standard output. What is neither printable nor a newline or a colour
+ * is made so.
+ */
 export function print(text: string): void {
   writeAll(1, printableLines(text));
 }
@@ -17,7 +20,10 @@ export function printJson(value: unknown): void {
   writeAll(1, `${printableJson(value)}\n`);
 }
 
-/** Writes one line to standard error, after the name of the command: whatever the message quotes, it is made printable. */
+/**
+ * Writes one line to standard error, after the name of the command: whatever the message quotes, it is made
+ * printable.
+ */
 export function complain(message: string): void {
   try {
     writeAll(2, `${programName()}: ${printable(message)}\n`);

@@ -1,8 +1,8 @@
 /** Bytes of Linux's that are text most often: arguments, paths and names of processes. */
 
 /**
- * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in Python (PEP 383): so
- * no two are the same text, and printable() shows which byte it is.
+ * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in
+ * Python (PEP 383): so no two are the same text, and printable() shows which byte it is.
  */
 export function decodeBytes(bytes: Uint8Array): string {
   try {
@@ -20,5 +20,14 @@ export function decodeBytes(bytes: Uint8Array): string {
 // --- internal ---
 
 /** The Unicode Standard, table 3-7: well-formed UTF-8, a byte as a character; or a byte that is none. */
-const character = () =>
-  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|([\x80-\xff])/g;
+const character = () => new RegExp([...WELL_FORMED, "([\\x80-\\xff])"].join("|"), "g");
+
+const WELL_FORMED = [
+  "[\\xc2-\\xdf][\\x80-\\xbf]",
+  "\\xe0[\\xa0-\\xbf][\\x80-\\xbf]",
+  "[\\xe1-\\xec\\xee\\xef][\\x80-\\xbf]{2}",
+  "\\xed[\\x80-\\x9f][\\x80-\\xbf]",
+  "\\xf0[\\x90-\\xbf][\\x80-\\xbf]{2}",
+  "[\\xf1-\\xf3][\\x80-\\xbf]{3}",
+  "\\xf4[\\x80-\\x8f][\\x80-\\xbf]{2}",
+];

@@ -3,7 +3,10 @@
 import type { UnitId } from "./cgroup.ts";
 import { findProgram } from "./find-program.ts";
 
-/** Returns the command that prints these properties of a unit, a `Name=value` line each; undefined when there is no systemctl here. */
+/**
+ * Returns the command that prints these properties of a unit, a `Name=value` line each; undefined when there
+ * is no systemctl here.
+ */
 export function showCommand({ id, uid }: UnitId, properties: readonly string[]): string[] | undefined {
   const systemctl = findProgram("systemctl");
   if (systemctl === undefined) return undefined;

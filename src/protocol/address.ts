@@ -5,8 +5,9 @@ import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
 import { parseUnsigned } from "./numbers.ts";
 
 /**
- * Where notifications go. `path` is sun_path without its terminating NUL, an abstract name with the NUL before it; a path
- * may be longer than sun_path. A vsock address without a type takes the first one that works.
+ * Where notifications go. `path` is sun_path without its terminating NUL, an abstract name with the NUL
+ * before it; a path may be longer than sun_path. A vsock address without a type takes the first one that
+ * works.
  */
 export type Address =
   | { family: "unix"; path: Uint8Array }

@@ -1,6 +1,6 @@
 /**
- * The caller's mistakes: a TypeError for a value of the wrong kind, a RangeError for one that is out of range. `doing` is what can't be
- * done then: "notify", "serve".
+ * The caller's mistakes: a TypeError for a value of the wrong kind, a RangeError for one that is out of
+ * range. `doing` is what can't be done then: "notify", "serve".
  */
 
 import { shorten } from "./shorten.ts";

@@ -8,8 +8,8 @@ import type { State } from "./state.ts";
 import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
 
 /**
- * Returns the text of a message: for each field, in the order of systemd-notify(1), its assignment. Every field is checked before the
- * system is asked for anything.
+ * Returns the text of a message: for each field, in the order of systemd-notify(1), its assignment. Every
+ * field is checked before the system is asked for anything.
  *
  * @throws TypeError or RangeError that names the field, when a value can't be sent or PID 1 would drop the message.
  */

@@ -1,4 +1,7 @@
-/** Whether a word may be the known one, mistyped: a letter is wrong, missing or too many, or some are in another order. */
+/**
+ * Whether a word may be the known one, mistyped: a letter is wrong, missing or too many, or some are in
+ * another order.
+ */
 export function isNear(known: string, word: string): boolean {
   const letters = (text: string) => [...text].sort().join("");
   if (letters(known) === letters(word)) return true;

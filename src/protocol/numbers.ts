@@ -1,6 +1,6 @@
 /**
- * Reads an unsigned number as systemd's safe_atou64() does: blanks, a plus sign and the prefixes 0x, 0b, 0o and 0 pass; more than 64
- * bits do not.
+ * Reads an unsigned number as systemd's safe_atou64() does: blanks, a plus sign and the prefixes 0x, 0b, 0o
+ * and 0 pass; more than 64 bits do not.
  */
 export function parseUnsigned(text: string): bigint | undefined {
   const [, digits] = /^[ \t\n\v\f\r]*\+?(0x[0-9a-f]+|0b[01]+|0o?[0-7]+|0|[1-9][0-9]*)$/i.exec(text) ?? [];

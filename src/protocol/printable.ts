@@ -1,6 +1,9 @@
 /** Text from somebody else, without what would do something to a terminal, or to the text around it. */
 
-/** Shows control characters, line separators, invisible characters, those that turn text around, and lone surrogates as `\x1b`. */
+/**
+ * Shows control characters, line separators, invisible characters, those that turn text around, and lone
+ * surrogates as `\x1b`.
+ */
 export function printable(text: string): string {
   return text.replace(unprintable(), (character) => {
     const code = character.codePointAt(0) ?? 0;
@@ -17,14 +20,17 @@ export function firstUnprintable(text: string): string | undefined {
   return index === -1 ? undefined : printable(String.fromCodePoint(text.codePointAt(index) ?? 0));
 }
 
-/** What printable() does, but for newlines and colours: the last word on a text that was composed of printable parts. */
+/**
+ * What printable() does, but for newlines and colours: the last word on a text that was composed of printable
+ * parts.
+ */
 export function printableLines(text: string): string {
   return text.split(linesAndColours()).map(printableUnlessOurs).join("");
 }
 
 /**
- * JSON, on one line, with escapes for what printable() would not leave as it is: what is read from it is the value itself. But for a
- * lone surrogate in a string: many readers would refuse all of the line.
+ * JSON, on one line, with escapes for what printable() would not leave as it is: what is read from it is the
+ * value itself. But for a lone surrogate in a string: many readers would refuse all of the line.
  */
 export function printableJson(value: unknown): string {
   const wellFormed = (_: string, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value);
@@ -38,7 +44,10 @@ export function printableJson(value: unknown): string {
 
 // --- internal ---
 
-/** No constant, so that the library compiles none at its start. Of the invisible characters (Cf), the writing of some languages, and emoji, need these two: the zero-width (non-)joiner. */
+/**
+ * No constant, so that the library compiles none at its start. Of the invisible characters (Cf), the writing
+ * of some languages, and emoji, need these two: the zero-width (non-)joiner.
+ */
 const unprintable = () => /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: of ECMA-48, Select Graphic Rendition is harmless.

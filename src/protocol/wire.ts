@@ -1,10 +1,11 @@
 /**
  * The text of a message, as PID 1 reads it: the one reader and writer of the wire format.
  *
- * PID 1 splits a message with strv_split_newlines() of its src/basic/strv.c. That ends a line at \n and at \r, skips empty lines, and
- * takes a backslash off the character after it. So a backslash in a value has to be doubled, or it is lost; one before the end of
- * a line joins the next line to this one; and one at the end of the message has PID 1 say "Out of memory." and drop everything.
- * (Seen with systemd 252 and 262: test/systemd/messages.units.ts.)
+ * PID 1 splits a message with strv_split_newlines() of its src/basic/strv.c. That ends a line at \n and at
+ * \r, skips empty lines, and takes a backslash off the character after it. So a backslash in a value has to
+ * be doubled, or it is lost; one before the end of a line joins the next line to this one; and one at the end
+ * of the message has PID 1 say "Out of memory." and drop everything. (Seen with systemd 252 and 262:
+ * test/systemd/messages.units.ts.)
  */
 
 import { PIPE_BUF } from "../../ffi/constants.ts";
@@ -23,7 +24,10 @@ export function formatAssignment(key: string, value: string): string {
   return `${key}=${value.includes("\\") ? value.replaceAll("\\", "\\\\") : value}`;
 }
 
-/** Returns the lines that PID 1 finds, for which a NUL at the end is none of the text; undefined when the message ends in the middle of an escape, and PID 1 finds none. */
+/**
+ * Returns the lines that PID 1 finds, for which a NUL at the end is none of the text; undefined when the
+ * message ends in the middle of an escape, and PID 1 finds none.
+ */
 export function splitLines(text: string): string[] | undefined {
   if (text.endsWith("\0")) return splitLines(text.slice(0, -1));
   const lines: string[] = [];

@@ -62,7 +62,8 @@ export class Message implements Disposable {
   }
 
   /**
-   * What systemd would do with it, and what it would ignore, why, and what cures it; in the unit that openReceiver() was told of.
+   * What systemd would do with it, and what it would ignore, why, and what cures it; in the unit that
+   * openReceiver() was told of.
    *
    * @example
    * using receiver = openReceiver({ unit: { type: "notify-reload" } });

@@ -1,6 +1,7 @@
 /**
- * A socket that only those find who were told its address. The name of a socket, abstract or not, stands in /proc/net/unix for
- * everybody: so this one is bound by one name and has another one by the time that others can reach it.
+ * A socket that only those find who were told its address. The name of a socket, abstract or not, stands in
+ * /proc/net/unix for everybody: so this one is bound by one name and has another one by the time that others
+ * can reach it.
  */
 
 import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
@@ -17,8 +18,9 @@ export interface BoundSocket {
 }
 
 /**
- * Binds a socket to a path of its own, `DIRECTORY/sd-notify.XXXXXX/SECRET`. Other users can enter that directory, because the
- * command may be one of them, but not list it. Where there is no place for it, the address is an abstract name.
+ * Binds a socket to a path of its own, `DIRECTORY/sd-notify.XXXXXX/SECRET`. Other users can enter that
+ * directory, because the command may be one of them, but not list it. Where there is no place for it, the
+ * address is an abstract name.
  */
 export function bindPrivately(): BoundSocket {
   for (const parent of parents()) {
@@ -116,7 +118,8 @@ function bindIn(parent: string): BoundSocket | undefined {
     lock = -1;
   };
   try {
-    // For as long as it is locked, nobody sweeps it: bindPrivately() does not, nor does systemd-tmpfiles, tmpfiles.d(5).
+    // For as long as it is locked, nobody sweeps it: bindPrivately() does not, nor does systemd-tmpfiles,
+    // tmpfiles.d(5).
     lock = openDirectory(directory);
     if (!tryLock(lock) || fs.fstatSync(lock).ino !== fs.lstatSync(directory).ino) {
       sys.close(lock);

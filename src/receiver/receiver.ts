@@ -19,8 +19,8 @@ export { Message, type TestUnit } from "./message.ts";
 
 export interface ReceiverOptions {
   /**
-   * Where to listen: `/path` or `@name`; default: a new path that nobody can guess and all users can reach, or, where there is no
-   * place for it, a new abstract name.
+   * Where to listen: `/path` or `@name`; default: a new path that nobody can guess and all users can reach,
+   * or, where there is no place for it, a new abstract name.
    */
   address?: string | undefined;
   /**
@@ -40,8 +40,8 @@ export interface WaitOptions {
 }
 
 /**
- * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The event loop goes on while
- * it waits.
+ * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The
+ * event loop goes on while it waits.
  *
  * @returns the receiver, which is Disposable: `using` closes it at the end of a scope.
  * @throws SyntaxError when the address can't be one, SystemError when it can't be listened on.
@@ -119,8 +119,8 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   /**
-   * Takes messages until one fits: all fields of a state have the value given, or a function returns true. Those before it
-   * are taken too, and their file descriptors closed.
+   * Takes messages until one fits: all fields of a state have the value given, or a function returns true.
+   * Those before it are taken too, and their file descriptors closed.
    *
    * @throws Error that tells what did arrive, when none comes in time or the receiver is closed.
    * @example
@@ -196,8 +196,9 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   /**
-   * Asks the thread for what it holds or receives next. When there is much that nobody takes, has it hold back senders instead: what
-   * it would receive for a busy program would only make those wait whose message is the last one.
+   * Asks the thread for what it holds or receives next. When there is much that nobody takes, has it hold
+   * back senders instead: what it would receive for a busy program would only make those wait whose message
+   * is the last one.
    */
   #askForMore(): void {
     if (this.#order === "+" || this.#control === undefined) return;

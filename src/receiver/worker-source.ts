@@ -1,4 +1,7 @@
-/** The receiver's thread as text, so that it is wherever the receiver is: in a bundle, and in a standalone executable. A macro. */
+/**
+ * The receiver's thread as text, so that it is wherever the receiver is: in a bundle, and in a standalone
+ * executable. A macro.
+ */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +20,10 @@ export function workerSource(): string | undefined {
 
 // --- internal ---
 
-/** Whether this is `bun build`, or a program of src/build/: Bun evaluates macros of modules too that it runs at once. */
+/**
+ * Whether this is `bun build`, or a program of src/build/: Bun evaluates macros of modules too that it runs
+ * at once.
+ */
 function isBuild(): boolean {
   const [, command = ""] = readFileSync("/proc/self/cmdline", "latin1").split("\0");
   return command === "build" || /(^|\/)src\/build\//.test(command);

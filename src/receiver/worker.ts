@@ -1,6 +1,7 @@
 /**
- * The part of a receiver that waits: a thread of its own, because Bun's event loop can't wait for a socket whose messages come with
- * credentials and file descriptors. It goes on receiving while the main thread is busy, which may be sending to this very socket.
+ * The part of a receiver that waits: a thread of its own, because Bun's event loop can't wait for a socket
+ * whose messages come with credentials and file descriptors. It goes on receiving while the main thread is
+ * busy, which may be sending to this very socket.
  */
 
 import { POLLIN } from "../../ffi/constants.ts";

@@ -18,8 +18,9 @@ export async function sleep(timeMs: number, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Returns a signal that is aborted with another one, for its reason, or when the time is up. Disposing ends the timer. (AbortSignal.any()
- * and AbortSignal.timeout() would live on until the garbage collector comes by.)
+ * Returns a signal that is aborted with another one, for its reason, or when the time is up. Disposing ends
+ * the timer. (AbortSignal.any() and AbortSignal.timeout() would live on until the garbage collector comes
+ * by.)
  */
 export function abortAfter(
   timeMs: number,

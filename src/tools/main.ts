@@ -1,4 +1,7 @@
-/** The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of them is called. */
+/**
+ * The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of
+ * them is called.
+ */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { restartWithSmallerReservation } from "../bun/jit-reservation.ts";

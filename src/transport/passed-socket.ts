@@ -1,6 +1,7 @@
 /**
- * A socket that the unit passes: with `OpenFile=/run/systemd/notify:notify`, systemd.service(5), the service manager connects it
- * before the service starts. What is written there needs no libc, so it works where bun:ffi does not.
+ * A socket that the unit passes: with `OpenFile=/run/systemd/notify:notify`, systemd.service(5), the service
+ * manager connects it before the service starts. What is written there needs no libc, so it works where
+ * bun:ffi does not.
  */
 
 import { SystemError } from "../../ffi/errors.ts";
@@ -9,8 +10,8 @@ import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 import type { SendOptions } from "./options.ts";
 
 /**
- * Writes a message to the passed socket, as this process and without fds. Returns false where there is no such socket, or the
- * options ask for more.
+ * Writes a message to the passed socket, as this process and without fds. Returns false where there is no
+ * such socket, or the options ask for more.
  *
  * @throws SystemError when it can't be written.
  */

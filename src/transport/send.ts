@@ -23,7 +23,8 @@ import { sendByPassedSocket } from "./passed-socket.ts";
 /**
  * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
  *
- * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent, FFIUnavailableError where
+ * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent,
+ *   FFIUnavailableError where
  *   libc can't be called and the unit passes no socket either.
  */
 export function send(message: string | Uint8Array, to: string, options?: SendOptions, flags = 0): void {
@@ -90,7 +91,10 @@ function isGone(error: unknown): boolean {
   return isErrno(error, ECONNREFUSED, ENOENT);
 }
 
-/** Somebody else closed the connection, and the number may be that of another file by now, which is not to be touched. */
+/**
+ * Somebody else closed the connection, and the number may be that of another file by now, which is not to be
+ * touched.
+ */
 function isLost(error: unknown, { fd }: Connection): boolean {
   // EBADF may also mean one of the fds to send.
   return isErrno(error, ENOTSOCK, EDESTADDRREQ, ENOTCONN) || (isErrno(error, EBADF) && !sys.isOpen(fd));

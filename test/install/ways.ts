@@ -26,7 +26,10 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => directory[Symbol.dispose]());
 
-/** Runs a command, which has to succeed, with what the environment tells package managers of the way to the registry. */
+/**
+ * Runs a command, which has to succeed, with what the environment tells package managers of the way to the
+ * registry.
+ */
 async function succeed(command: string[], cwd: string, env: Record<string, string> = {}): Promise<Result> {
   const result = await run(command, { cwd, env: { ...(process.env as Record<string, string>), PATH, ...env } });
   if (result.code !== 0)

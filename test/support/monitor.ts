@@ -13,8 +13,8 @@ export interface Monitored {
 }
 
 /**
- * `sd-notify monitor --json OPTIONS -- sh -c SCRIPT`. The script has $N, the command; without privilege, what that sends is from
- * itself and not from the shell, so all are heard unless the options say else.
+ * `sd-notify monitor --json OPTIONS -- sh -c SCRIPT`. The script has $N, the command; without privilege, what
+ * that sends is from itself and not from the shell, so all are heard unless the options say else.
  */
 export function startMonitor(
   options: string[],

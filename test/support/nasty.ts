@@ -1,4 +1,7 @@
-/** Text that means something to a terminal, or in a unit file. Bytes that are not UTF-8 are lone surrogates, as decodeBytes() has them. */
+/**
+ * Text that means something to a terminal, or in a unit file. Bytes that are not UTF-8 are lone surrogates,
+ * as decodeBytes() has them.
+ */
 
 export const NASTY_WORDS = [
   "",

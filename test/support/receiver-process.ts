@@ -1,5 +1,6 @@
 /**
- * A receiver in a process of its own, which prints each notification as a line of JSON. With `--hold` it answers no barrier.
+ * A receiver in a process of its own, which prints each notification as a line of JSON. With `--hold` it
+ * answers no barrier.
  *
  *     bun test/support/receiver-process.ts ADDRESS [--hold]
  */

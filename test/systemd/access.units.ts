@@ -6,8 +6,8 @@ import { describeEach, exec, type Section, UNPRIVILEGED } from "./machine.ts";
 const USERS: Record<string, Section> = { root: {}, unprivileged: UNPRIVILEGED };
 
 /**
- * Who is heard, by systemd.exec(5) NotifyAccess=. The command sends as the shell that called it only with CAP_SYS_ADMIN; without, as
- * itself, which is neither the main process nor a control process.
+ * Who is heard, by systemd.exec(5) NotifyAccess=. The command sends as the shell that called it only with
+ * CAP_SYS_ADMIN; without, as itself, which is neither the main process nor a control process.
  */
 const HEARD: Record<string, Record<string, string[]>> = {
   "from a shell": { root: ["main", "exec", "all"], unprivileged: ["all"] },

@@ -34,7 +34,10 @@ export function whyNot(target: Target): string | undefined {
   return target === "machine" && !existsSync("/usr/lib/systemd/systemd") ? "no systemd in /usr" : undefined;
 }
 
-/** Boots a target. It is gone, with all that it made, when its handle is disposed of, or this process ends, however it ends. */
+/**
+ * Boots a target. It is gone, with all that it made, when its handle is disposed of, or this process ends,
+ * however it ends.
+ */
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
   const root = target === "sid" ? await sid() : "/";
@@ -89,7 +92,10 @@ async function describe(pid: number, checkout: string): Promise<Booted> {
   return { title: pid === 1 ? `systemd ${version} of this machine` : `systemd ${version}`, version, pid, checkout };
 }
 
-/** What undoes all that the tests do to the manager of this machine, when its standard input ends: however this process does. */
+/**
+ * What undoes all that the tests do to the manager of this machine, when its standard input ends: however
+ * this process does.
+ */
 const RESTORE = `
   trap '' HUP INT TERM PIPE
   cat >/dev/null

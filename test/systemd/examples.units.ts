@@ -201,8 +201,8 @@ done
 // --- internal ---
 
 /**
- * In what hardened.service is not as tight as a unit can be: it has the machine's root; bun:ffi needs the JIT, notifications
- * need AF_UNIX, and ProtectClock= lets it read the clock.
+ * In what hardened.service is not as tight as a unit can be: it has the machine's root; bun:ffi needs the
+ * JIT, notifications need AF_UNIX, and ProtectClock= lets it read the clock.
  */
 const OPEN = [
   "RootDirectory=/RootImage=",

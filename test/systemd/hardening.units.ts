@@ -9,7 +9,10 @@ interface Setting {
   since?: number;
   /** DynamicUser= has no root. */
   users?: string[];
-  /** A limit that the kernel may keep in cgroup v1, where a container's manager can't set it: controller, file, value. */
+  /**
+   * A limit that the kernel may keep in cgroup v1, where a container's manager can't set it: controller,
+   * file, value.
+   */
   v1?: [controller: string, file: string, value: string];
 }
 

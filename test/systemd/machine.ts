@@ -97,7 +97,10 @@ export class Machine {
     return new Shell(this, unit.name, fd);
   }
 
-  /** Writes unit files. The manager loads a new one when it is used: daemon-reload would begin the time-outs of other tests anew. */
+  /**
+   * Writes unit files. The manager loads a new one when it is used: daemon-reload would begin the time-outs
+   * of other tests anew.
+   */
   install(units: Record<string, string>): void {
     for (const [name, text] of Object.entries(units)) {
       this.#units.add(name);

@@ -1,4 +1,7 @@
-/** THE table that the completions are made of: the options of the command and of its subcommands, and what a shell knows of values. */
+/**
+ * THE table that the completions are made of: the options of the command and of its subcommands, and what a
+ * shell knows of values.
+ */
 
 import { OPTIONS, type Option, type ValueRule } from "../../cli/options.ts";
 import { tool as doctor } from "../../tools/doctor/main.ts";

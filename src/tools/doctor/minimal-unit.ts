@@ -48,7 +48,8 @@ function startCommands(unit: Unit | undefined, main: Process | undefined): reado
   const [first = "", ...args] = command;
   if (first.startsWith("/")) return [quoteCommand(first, command)];
   if (main?.program === undefined) return [{ text: "/usr/local/bin/bun /path/to/server.ts" }];
-  // What it was called by matters where it is another's name, as with busybox; a title such as "nginx: master" is no name.
+  // What it was called by matters where it is another's name, as with busybox; a title such as "nginx:
+  // master" is no name.
   const isName = /^-?[\w.+-]+$/.test(first) && first.replace(/^-/, "") !== basename(main.program);
   return [quoteCommand(main.program, isName ? command : [main.program, ...args])];
 }

@@ -14,7 +14,10 @@ export function parseShow<Name extends string>(text: string, names: readonly Nam
   return values;
 }
 
-/** Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity", and for what is no time. */
+/**
+ * Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity", and for what is
+ * no time.
+ */
 export function parseSpan(text: string): number | undefined {
   let usec = 0;
   for (const [, number = "", unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)([a-z]*)/g)) {

@@ -31,7 +31,8 @@ export function exitStatus(checks: readonly Check[]): number {
 // --- internal ---
 
 function formatCheck({ result, what, why, cure }: Check): Line[] {
-  const told = line`${styled(COLOURS[result], WORDS[result].padEnd(WIDTH))}${why === undefined ? what : `${what}: ${why}`}`;
+  const text = why === undefined ? what : `${what}: ${why}`;
+  const told = line`${styled(COLOURS[result], WORDS[result].padEnd(WIDTH))}${text}`;
   if (cure === undefined || result === "passed") return [told];
   return [told, line`${" ".repeat(WIDTH)}cure: ${styled("bold", cure)}`];
 }

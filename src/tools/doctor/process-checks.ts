@@ -119,7 +119,8 @@ export function checkPassedFds({ environment, openFds, ...process }: Process): C
   const what = `$LISTEN_FDS of process ${process.pid} (${process.name}) is ${count}`;
   const closed = closedFds(Number(count), openFds);
   if (pid === `${process.pid}` && closed.length > 0) {
-    const why = `${closed.join(", ")} ${closed.length === 1 ? "is" : "are"} closed by now: by the program, or by what started it`;
+    const are = closed.length === 1 ? "is" : "are";
+    const why = `${closed.join(", ")} ${are} closed by now: by the program, or by what started it`;
     return [{ name: "passed-fds", result: "note", what, why }];
   }
   if (pid === `${process.pid}`) return [{ name: "passed-fds", result: "passed", what }];

@@ -177,7 +177,10 @@ async function gatherJournal(manager: Manager, show: Shown, startingUsec?: numbe
 
 const MAX_LINES = 20_000;
 
-/** Lines about other units, or other starts of this one, are left out; so is what is no entry, as of a journalctl that was killed. */
+/**
+ * Lines about other units, or other starts of this one, are left out; so is what is no entry, as of a
+ * journalctl that was killed.
+ */
 export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, "Id" | "InvocationID">): JournalLine[] {
   const entry = parseObject(json);
   if (entry === undefined) return [];
