@@ -1,4 +1,7 @@
-/** The arguments of the command, byte for byte. */
+/**
+ * The arguments of the command, byte for byte. Bun decodes process.argv with loss, and drops a `--` that is the
+ * first argument of a script. No issue filed. This goes when process.argv keeps both.
+ */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { readFile } from "../../ffi/syscalls.ts";

@@ -1,6 +1,7 @@
 /**
- * The caller's soft limit of open files and ignored signals, which Bun changes at its start, for the programs that the
- * command starts. The standalone executable has them still (src/build/keep-caller-state.ts).
+ * The caller's soft limit of open files and ignored signals, for the programs that the command starts. Bun changes
+ * both at its start, and hands on what it changed. The standalone executable is built to leave them alone
+ * (src/build/keep-caller-state.ts). No issue filed. This goes when Bun restores them in what it executes.
  */
 
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";

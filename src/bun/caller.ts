@@ -1,4 +1,7 @@
-/** Who called this command. */
+/**
+ * Who called this command. bunx and `bun run` start it as a child and don't become it, so its parent is the launcher.
+ * No issue filed. This goes when bunx replaces itself by execve(2).
+ */
 
 import { getppid } from "../../ffi/syscalls.ts";
 import { parseEnvironment, readStat } from "../linux/proc.ts";

@@ -1,4 +1,7 @@
-/** --exec: becomes another program, which has what the caller had. */
+/**
+ * Becoming another program that has what the caller had. process.execve() closes inherited file descriptors, and
+ * takes arguments as text. No issue filed. This goes when it keeps both.
+ */
 
 import { exec, unsetEnvironment } from "../../ffi/process.ts";
 import { keepOnExec } from "../../ffi/syscalls.ts";

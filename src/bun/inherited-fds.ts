@@ -1,4 +1,7 @@
-/** The file descriptors that the caller passed. */
+/**
+ * The file descriptors that the caller passed. Bun opens two of its own before the first line, at the first free
+ * numbers, so they can stand between those of the caller. No issue filed. This goes when Bun's own are high numbers.
+ */
 
 import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
 import { node } from "./node.ts";

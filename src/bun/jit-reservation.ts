@@ -1,6 +1,7 @@
 /**
- * Under LimitAS= there is no room for the gigabyte of addresses that the JIT reserves at its start, and
- * bun:ffi needs the JIT. A smaller reservation does as well, but only the environment can ask for it.
+ * Under LimitAS= there is no room for the gigabyte of addresses that the JIT reserves at its start, and bun:ffi needs
+ * the JIT. A smaller reservation does as well, but only the environment can ask for it. No issue filed. This goes
+ * when Bun tries a smaller one itself.
  */
 
 import { node } from "./node.ts";

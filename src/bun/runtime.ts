@@ -1,4 +1,7 @@
-/** What runs this command: the standalone executable, or Bun from the source. */
+/**
+ * What runs this command: the standalone executable, or Bun from the source. Bun has no documented way to tell them
+ * apart. No issue filed. This goes when there is one.
+ */
 
 /** Set by the build of the standalone executable, see src/build/keep-caller-state.ts. */
 declare const CALLER_STATE_KEPT: boolean | undefined;

@@ -1,6 +1,6 @@
 /**
- * Timers of any length. One of setTimeout() that is longer than 2^31 - 1 ms fires at once, Infinity included
- * (as in Node.js, so no issue is filed).
+ * Timers of any length. One of setTimeout() that is longer than 2^31 - 1 ms fires at once, Infinity included, in
+ * Bun as in Node.js. No issue filed: that is compatible. This stays.
  */
 
 /** The longest time that a timer of Bun's takes, in milliseconds. */
