@@ -223,13 +223,7 @@ describe("the installed package", () => {
       });
     });
 
-    test.each([
-      "--target=bun",
-      "--target=bun --minify",
-      "--target=bun --format=cjs",
-      "--compile",
-      "--compile --minify --bytecode --format=esm",
-    ])(
+    test.each(["--target=bun", "--target=bun --minify", "--compile", "--compile --minify --bytecode --format=esm"])(
       "that is in a bundle (%s)",
       async (words) => {
         const options = words.split(" ");

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, fstatSync, openSync } from "node:fs";
+import { existsSync, fstatSync, openSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { barrier, notify } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
@@ -161,6 +162,36 @@ describe("openReceiver()", () => {
     expect(stdout).toMatch(
       /^the receiver has failed: recvmsg: (Bad file descriptor|Socket operation on non-socket)\n$/,
     );
+  });
+
+  const places = ["/run", "/tmp", tmpdir()];
+  const leftovers = () => places.flatMap((place) => readdirSync(place).filter((name) => name.startsWith("sd-notify.")));
+  /** Opens a receiver that can't be opened, with so many file descriptors left. */
+  const attempt = (left: number) => `
+    import { closeSync, openSync, readdirSync } from "node:fs";
+    import { openReceiver } from "../src/receiver/receiver.ts";
+    const count = () => readdirSync("/proc/self/fd").length;
+    const other = [];
+    try { for (;;) other.push(openSync("/dev/null")); } catch {}
+    for (let i = 0; i < ${left}; i++) closeSync(other.pop());
+    let name;
+    try { openReceiver(); } catch (error) { name = error.name; }
+    let freed = 0;
+    try { for (;;) { openSync("/dev/null"); freed++; } } catch {}
+    console.log(name, freed);
+    process.exit();`;
+
+  test.skipIf(Boolean(noPrlimit)).each<[string, Record<string, string>, number, string]>([
+    ["libc can't be called", { BUN_JSC_useJIT: "0" }, 3, "FFIUnavailableError"],
+    // The address is an abstract name then.
+    ["no socket can be opened", {}, 0, "SystemError"],
+    ["no pipe can be opened", {}, 1, "SystemError"],
+    ["half a pipe can be opened", {}, 3, "SystemError"],
+  ])(titled("leaves nothing where %s", noPrlimit), async (_, env, left, error) => {
+    const before = leftovers();
+    const result = await runModule(attempt(left), { env, prefix: ["prlimit", "--nofile=40:40"] });
+    expect(result).toMatchObject({ stdout: `${error} ${left}\n`, stderr: "" });
+    expect(leftovers()).toEqual(before);
   });
 
   test("listens on a path, and removes it at the end", async () => {

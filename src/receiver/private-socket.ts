@@ -37,6 +37,13 @@ export function bindPrivately(): BoundSocket {
   return { fd: bindSocket(encoder.encode(`\0${address.slice(1)}`), address), address, remove() {} };
 }
 
+/** Returns the name by which /proc/net/unix has the socket of an address: another one, if bindPrivately() made it. */
+export function kernelNameOf(address: string): string {
+  const [, directory, name = ""] = /^(.*)\/([^/]*)$/.exec(address) ?? [];
+  const isPrivate = directory !== undefined && PRIVATE_DIRECTORY.test(directory) && name.length === SECRET_LENGTH;
+  return isPrivate ? `${directory}/${BOUND_NAME}` : address;
+}
+
 /** Opens a socket for messages with credentials, and binds it. @throws SystemError */
 export function bindSocket(path: Uint8Array, address: string): number {
   const fd = sys.socket(AF_UNIX, SOCK_DGRAM, address);
@@ -92,6 +99,10 @@ const PREFIX = "sd-notify.";
 
 /** What mkdtemp(3) makes of it. */
 const DIRECTORY_NAME = /^sd-notify\.\w{6}$/;
+const PRIVATE_DIRECTORY = /\/sd-notify\.\w{6}$/;
+
+/** What the socket is called when it is bound. */
+const BOUND_NAME = "socket";
 
 /** 128 bits, in base64. */
 const SECRET_BYTES = 16;
@@ -110,11 +121,14 @@ function bindIn(parent: string): BoundSocket | undefined {
   const { fs } = node;
   // Nobody else can enter it yet.
   const directory = fs.mkdtempSync(`${parent}/${PREFIX}`);
-  let [lock, fd, address] = [-1, -1, `${directory}/socket`];
+  const bound = `${directory}/${BOUND_NAME}`;
+  const address = `${directory}/${secret()}`;
+  let [lock, fd] = [-1, -1];
   const remove = () => {
-    for (const path of [`${directory}/socket`, address]) fs.rmSync(path, { force: true });
-    removeDirectory(directory);
-    if (lock !== -1) sys.close(lock);
+    quietly(() => fs.rmSync(bound, { force: true }));
+    quietly(() => fs.rmSync(address, { force: true }));
+    quietly(() => fs.rmdirSync(directory));
+    if (lock !== -1) fs.closeSync(lock);
     lock = -1;
   };
   try {
@@ -122,19 +136,19 @@ function bindIn(parent: string): BoundSocket | undefined {
     // tmpfiles.d(5).
     lock = openDirectory(directory);
     if (!tryLock(lock) || fs.fstatSync(lock).ino !== fs.lstatSync(directory).ino) {
-      sys.close(lock);
+      fs.closeSync(lock);
       return undefined;
     }
-    fd = bindSocket(encoder.encode(address), address);
-    // The kernel shows the name by which it was bound; others who connect go by this one.
-    address = `${directory}/${secret()}`;
-    fs.renameSync(`${directory}/socket`, address);
+    fd = bindSocket(encoder.encode(bound), address);
+    // The kernel shows the name by which it was bound; those who connect go by this one.
+    fs.renameSync(bound, address);
     fs.chmodSync(address, 0o666);
     fs.chmodSync(directory, 0o711);
     return { fd, address, remove };
   } catch (error) {
     if (fd !== -1) sys.close(fd);
     remove();
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -145,11 +159,7 @@ function sweep(parent: string): void {
   swept.add(parent);
   for (const name of node.fs.readdirSync(parent)) {
     if (!DIRECTORY_NAME.test(name)) continue;
-    try {
-      sweepDirectory(`${parent}/${name}`);
-    } catch {
-      // It has gone, or is not to be opened.
-    }
+    quietly(() => sweepDirectory(`${parent}/${name}`));
   }
 }
 
@@ -164,7 +174,7 @@ function sweepDirectory(directory: string): void {
     for (const file of files) fs.unlinkSync(file);
     fs.rmdirSync(directory);
   } finally {
-    sys.close(lock);
+    fs.closeSync(lock);
   }
 }
 
@@ -173,11 +183,12 @@ function openDirectory(path: string): number {
   return node.fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-function removeDirectory(path: string): void {
+/** What has gone, was changed by somebody, or is not to be opened, is left. */
+function quietly(action: () => void): void {
   try {
-    node.fs.rmdirSync(path);
+    action();
   } catch {
-    // Somebody has removed it, or put something there.
+    // There is nobody to tell.
   }
 }
 

@@ -88,13 +88,16 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     this.#socket = address === undefined ? bindPrivately() : bindTo(address);
     this.address = this.#socket.address;
     this.env = { NOTIFY_SOCKET: this.address };
-    [this.#threadEnd, this.#control] = sys.pipe();
+    let ends: number[] = [];
     try {
+      ends = sys.pipe();
       this.#worker = startWorker();
     } catch (error) {
-      this.#end();
+      closeQuietly([this.#socket.fd, ...ends]);
+      this.#socket.remove();
       throw error;
     }
+    [this.#threadEnd = -1, this.#control] = ends;
     this.#worker.unref();
     this.#worker.onmessage = ({ data }: MessageEvent<Batch | Ended>) => {
       if ("bytes" in data) this.#arrive(data);
@@ -157,10 +160,10 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     if (this.#control === undefined) return;
     sys.close(this.#control);
     this.#control = undefined;
-    this.#socket.remove();
     open.delete(this);
     for (let message = this.#untaken.shift(); message; message = this.#untaken.shift()) message.close();
     for (const wake of this.#waiting) wake();
+    this.#socket.remove();
   }
 
   [Symbol.dispose](): void {
@@ -169,7 +172,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   // --- internal ---
 
-  /** The thread has ended, of itself if there is a reason, or will not start. */
+  /** The thread has ended, of itself if there is a reason. */
   #end(why?: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
@@ -177,7 +180,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     this.close();
     // When it has failed, the number may be another file's by now: somebody may have closed the socket.
     closeQuietly(why === undefined ? [this.#socket.fd, this.#threadEnd] : [this.#threadEnd]);
-    this.#worker?.terminate();
+    this.#worker.terminate();
   }
 
   #arrive(batch: Batch): void {

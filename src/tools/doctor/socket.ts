@@ -3,6 +3,7 @@
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { linkOf, readText } from "../../linux/proc.ts";
 import { parseAddress } from "../../protocol/address.ts";
+import { kernelNameOf } from "../../receiver/private-socket.ts";
 import type { Fact, SocketFacts } from "./facts.ts";
 import { parseUnixSockets, type UnixSocket } from "./parse.ts";
 
@@ -77,7 +78,8 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
     if (!there.stat.isSocket()) return { value: { found: "other" } };
     // The socket's own namespace is not known: that of the process, of PID 1 or this one's.
     const listening = [`${pid}`, "1", "self"].flatMap((pid) => socketsOf(pid) ?? []);
-    const type = listening.find(({ address }) => address === path)?.type;
+    const name = kernelNameOf(path);
+    const type = listening.find(({ address }) => address === name)?.type;
     return { value: { found: "socket", type, writable: there.writable } };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
