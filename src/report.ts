@@ -14,21 +14,39 @@ export function reportToStderr(): OnError {
   };
 }
 
-/** Does something whose failure is no reason to stop. A report that fails is none either. */
+/** Does something whose failure is no reason to stop. */
 export function attempt(onError: OnError, action: () => void): void {
   try {
     action();
   } catch (error) {
-    try {
-      onError(error);
-    } catch {
-      // The caller's own mistake, in the one place that has nobody to tell.
-    }
+    report(onError, error);
   }
 }
 
-/** The first line of what an error says, fit for a status. */
+/** Reports an error. A report that fails is no reason to stop either. */
+export function report(onError: OnError, error: unknown): void {
+  try {
+    onError(error);
+  } catch {
+    // The caller's own mistake, in the one place that has nobody to tell.
+  }
+}
+
+/** The first line of what an error says, fit for a status: PID 1 ends a line at a carriage return too. */
 export function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : String(error);
-  return (text.split("\n", 1)[0] ?? "").replaceAll("\0", "").toWellFormed();
+  const [line = ""] = textOf(error)
+    .trim()
+    .split(/[\n\r]/, 1);
+  return line.replaceAll("\0", "").toWellFormed();
+}
+
+// --- internal ---
+
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message || error.name) : String(error);
+  } catch {
+    // An object without a prototype, or one whose toString() throws.
+    return Object.prototype.toString.call(error);
+  }
 }

@@ -37,7 +37,9 @@ describe("manageServer()", () => {
     const { state } = await receiver.waitFor({ ready: true });
     expect(state.status).toMatch(/^Listening on http:\/\/localhost:\d+\/: 0 requests$/);
     child.kill("SIGTERM");
-    expect((await receiver.next()).text).toBe("STOPPING=1\nSTATUS=Stopping: 0 requests in flight");
+    expect((await receiver.next()).text).toBe(
+      "STOPPING=1\nSTATUS=Stopping: 0 requests in flight\nEXTEND_TIMEOUT_USEC=10000000",
+    );
     expect(await child.exited).toBe(0);
     expect(await child.stdout.text()).toBe("stopped\n");
   });
