@@ -110,6 +110,7 @@ function manage(make: Maker, options: ManageOptions): ManagedServer {
   const { drainDelayMs = 0, drainTimeoutMs = address === undefined ? 25_000 : 60_000 } = options;
   const outbox = address === undefined ? undefined : openOutbox(address, onError);
   const ready = Promise.withResolvers<void>();
+  const stopBegan = Promise.withResolvers<void>();
   const first = begin("pending" in make, performance.now());
   let state = first.state;
   let adapters = "servers" in make ? make.servers : [];
@@ -126,6 +127,7 @@ function manage(make: Maker, options: ManageOptions): ManagedServer {
     if (ended && state.phase !== "stopping") return;
     const step = transition(state, event);
     state = step.state;
+    if (state.phase === "stopping") stopBegan.resolve();
     for (const action of step.actions) perform(action);
     ticks.run(needsTicks(state));
   };
@@ -247,8 +249,8 @@ function manage(make: Maker, options: ManageOptions): ManagedServer {
       }),
     );
     statusTicks.run(status !== undefined);
-    // Before it listens and while it stops, the hook may well say no.
-    const check = healthy && (() => !isUnderWay() || checkHealth());
+    // Before it listens and while it stops, the hook may well say no, or never answer.
+    const check = healthy && (() => !isUnderWay() || Promise.race([checkHealth(), stopBegan.promise]));
     attempt(onError, () => resources.use(startWatchdog({ check, onError })));
   }
   on("SIGTERM", onStop);
