@@ -270,6 +270,7 @@ describe("manageServer(), the start", () => {
       receiver,
     );
     expect(await child.exited).toBe(1);
+    await receiver.waitFor({ errno: 111 });
     expect(texts(receiver).slice(1)).toEqual(["STATUS=Failed to start: no database\nERRNO=111"]);
     expect(await child.stderr.text()).toMatch(/error: no database[\s\S]*at warmUp/);
   });
@@ -518,14 +519,14 @@ describe("manageServer(), the stop", () => {
     const child = start(
       serve(
         "{ healthy: async () => (await fetch(server.url)).ok }",
-        `(await Bun.sleep(requests > 5 ? 500 : 0), new Response("x"))`,
+        `(await Bun.sleep(request.url.endsWith("slow") ? 500 : 0), new Response("x"))`,
       ),
       receiver,
       { env: { WATCHDOG_USEC: "100000" } },
     );
     const url = urlIn(await receiver.waitFor({ ready: true }));
-    for (let i = 0; i < 6; i++) await fetch(url);
-    const answer = fetch(url);
+    const answer = fetch(`${url}slow`);
+    await receiver.waitFor({ watchdog: true });
     child.kill("SIGTERM");
     await receiver.waitFor({ stopping: true });
     for (let i = 0; i < 3; i++) expect((await receiver.next()).text).toBe("WATCHDOG=1");

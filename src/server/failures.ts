@@ -36,6 +36,8 @@ export function onFatalError(tell: (error: unknown) => void): Disposable {
     process.off("unhandledRejection", onRejection);
     // Rejected again, with nobody to handle it: Bun prints the error and its stack, and ends the process.
     void Promise.reject(error);
+    // It does so at the next turn of the event loop, which may be far away.
+    setTimeout(() => {}, 0);
   };
   process.on("uncaughtExceptionMonitor", onException);
   if (rejectionsAreBuns()) process.on("unhandledRejection", onRejection);
