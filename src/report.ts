@@ -17,31 +17,50 @@ export function reportToStderr(): OnError {
   };
 }
 
-/** Does something whose failure is no reason to stop. A report that fails is none either. */
+/** Does something whose failure is no reason to stop. */
 export function attempt(onError: OnError, action: () => void): void {
   try {
     action();
   } catch (error) {
-    try {
-      onError(error);
-    } catch {
-      // The caller's own mistake, in the one place that has nobody to tell.
-    }
+    report(onError, error);
+  }
+}
+
+/** Reports an error. A report that fails is no reason to stop either. */
+export function report(onError: OnError, error: unknown): void {
+  try {
+    onError(error);
+  } catch {
+    // The caller's own mistake, in the one place that has nobody to tell.
   }
 }
 
 /** The first line of what an error says, which may quote anything: fit for a status, and for whoever prints that. */
 export function errorLine(error: unknown): string {
-  return printable(firstLine(error instanceof Error ? error.message || error.name : error));
+  return printable(firstLine(error));
 }
 
-/** The first line of a text, fit for a status: a longer one would make the message too long. */
+/**
+ * The first line of a text, or of what an error says: fit for a status, where a longer one would make the message too long, and a
+ * carriage return would end the line.
+ */
 export function firstLine(value: unknown): string {
-  const text = String(value);
-  return shorten((text.split(/[\n\r]/, 1)[0] ?? "").replaceAll("\0", "").toWellFormed(), MAX_LENGTH);
+  const [line = ""] = textOf(value)
+    .trim()
+    .split(/[\n\r]/, 1);
+  return shorten(line.replaceAll("\0", "").toWellFormed(), MAX_LENGTH);
 }
 
 // --- internal ---
 
 /** A third of a message, which may take three bytes for each character. */
 const MAX_LENGTH = 1000;
+
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message || error.name) : String(error);
+  } catch {
+    // An object without a prototype, or one whose toString() throws.
+    return Object.prototype.toString.call(error);
+  }
+}

@@ -1,11 +1,12 @@
 /** The watchdog: telling the service manager, again and again, that the service is alive. */
 
+import { singleton } from "./bun/singleton.ts";
 import { MAX_TIMER_MS } from "./bun/timers.ts";
 import { readNumber } from "./linux/environment.ts";
-import { checkFunction, checkOptionNames } from "./protocol/check.ts";
-import { attempt, type OnError, reportToStderr } from "./report.ts";
+import { openOutbox } from "./outbox.ts";
+import { checkFunction, checkOptionNames, checkTime } from "./protocol/check.ts";
+import { type OnError, report, reportToStderr } from "./report.ts";
 import { managerAddress } from "./transport/options.ts";
-import { send } from "./transport/send.ts";
 
 export interface WatchdogOptions {
   /**
@@ -15,6 +16,11 @@ export interface WatchdogOptions {
   check?: (() => unknown) | undefined;
   /** When a check fails, send WATCHDOG=trigger, so that the manager acts at once. Default: false, it waits until the time is up. */
   trigger?: boolean | undefined;
+  /**
+   * The time within which the manager wants to hear from this process, in milliseconds: for one that was changed by
+   * `notify({ watchdogTimeoutMs })`. Default: watchdogTimeoutMs(), which the unit says.
+   */
+  timeoutMs?: number | undefined;
   /** What to do with an error while sending, or of the check. Default: one line on standard error, at most one a minute. */
   onError?: OnError | undefined;
 }
@@ -23,7 +29,7 @@ export interface WatchdogOptions {
 export interface Watchdog extends Disposable {
   /** How often it pings, in milliseconds. */
   intervalMs: number;
-  /** Ends it: the manager will find the service dead when the time is up. */
+  /** Ends it: nothing is sent any more, and the manager will find the service dead when the time is up. */
   stop(): void;
 }
 
@@ -37,7 +43,7 @@ export interface Watchdog extends Disposable {
  * console.log(watchdogTimeoutMs() ?? "no watchdog");
  */
 export function watchdogTimeoutMs(): number | undefined {
-  const usec = readNumber("WATCHDOG_USEC", 1);
+  const usec = readUsec();
   const pid = readNumber("WATCHDOG_PID", 1);
   if (usec === undefined || (pid !== undefined && pid !== process.pid)) return undefined;
   return usec / 1000;
@@ -45,30 +51,28 @@ export function watchdogTimeoutMs(): number | undefined {
 
 /**
  * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its ping. The timer does not
- * keep the program alive. There is one, however often this is called: the options of the last call hold.
+ * keep the program alive. There is one, however often this is called: the options of the last call hold. A ping waits for nothing; one
+ * that finds the manager's queue full is sent when there is room.
  *
  * @returns the watchdog; undefined when there is none to satisfy (see watchdogTimeoutMs()) or this process is not supervised.
- * @throws SyntaxError when the environment can't be read, TypeError for options that can't be.
+ * @throws SyntaxError when the environment can't be read, TypeError or RangeError for options that can't be.
  * @see sd_watchdog_enabled(3)
  * @example
  * startWatchdog({ check: async () => (await fetch("http://localhost:3000/health")).ok });
  */
 export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefined {
-  checkOptionNames("start the watchdog", options, ["check", "trigger", "onError"]);
-  const { check, onError } = options;
-  checkFunction("start the watchdog", "check", check);
-  checkFunction("start the watchdog", "onError", onError);
-  const timeoutMs = watchdogTimeoutMs();
+  checkOptions(options);
+  const timeoutMs = options.timeoutMs ?? watchdogTimeoutMs();
   const address = managerAddress(undefined);
   if (timeoutMs === undefined || address === undefined) return undefined;
-  running?.stop();
-  running = start(timeoutMs / 2, address, options);
-  return running;
+  running.current?.stop();
+  running.current = start(timeoutMs / 2, address, options);
+  return running.current;
 }
 
 // --- internal ---
 
-let running: Watchdog | undefined;
+const running = singleton<Watchdog>("sd-notify.watchdog");
 
 /** Keeps the address: pings go on when the variable is deleted from the environment. */
 function start(
@@ -76,35 +80,56 @@ function start(
   address: string,
   { check, trigger = false, onError = reportToStderr() }: WatchdogOptions,
 ): Watchdog {
-  const say = (message: string) => attempt(onError, () => send(message, address));
-  const fail = (error: unknown) => {
-    attempt(onError, () => {
-      throw error;
-    });
-    if (trigger) say("WATCHDOG=trigger");
-  };
+  const outbox = openOutbox(address, onError);
+  let stopped = false;
   let checking = false;
+
+  const fail = (error: unknown) => {
+    report(onError, error);
+    if (trigger) outbox.send("ping", "WATCHDOG=trigger");
+  };
   const ping = async () => {
-    if (!check) return say("WATCHDOG=1");
+    if (!check) return outbox.send("ping", "WATCHDOG=1");
     if (checking) return fail(new Error("the watchdog's check has not answered since the last ping"));
     checking = true;
-    try {
-      if ((await check()) === false) fail(new Error("the watchdog's check says that the service is not healthy"));
-      else if (!stopped) say("WATCHDOG=1");
-    } catch (error) {
-      fail(error);
-    } finally {
-      checking = false;
-    }
+    const why = await whyNotHealthy(check);
+    checking = false;
+    if (stopped) return;
+    if (why === undefined) outbox.send("ping", "WATCHDOG=1");
+    else fail(why.error);
   };
-  let stopped = false;
   const intervalMs = Math.min(halfMs, MAX_TIMER_MS);
-  const timer = setInterval(ping, intervalMs);
-  timer.unref();
-  void ping();
+  const timer = setInterval(ping, intervalMs).unref();
   const stop = () => {
     stopped = true;
     clearInterval(timer);
+    outbox.clear();
   };
+  void ping();
   return { intervalMs, stop, [Symbol.dispose]: stop };
+}
+
+async function whyNotHealthy(check: () => unknown): Promise<{ error: unknown } | undefined> {
+  try {
+    if ((await check()) !== false) return undefined;
+    return { error: new Error("the watchdog's check says that the service is not healthy") };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Reads $WATCHDOG_USEC, which is a uint64_t: 2^64 - 1 is systemd's "infinity". */
+function readUsec(): number | undefined {
+  const text = process.env.WATCHDOG_USEC;
+  if (text === undefined || !/^\d{16,}$/.test(text)) return readNumber("WATCHDOG_USEC", 1);
+  const usec = BigInt(text);
+  return usec > Number.MAX_SAFE_INTEGER && usec < 1n << 64n ? Number(usec) : readNumber("WATCHDOG_USEC", 1);
+}
+
+function checkOptions(options: WatchdogOptions): void {
+  const doing = "start the watchdog";
+  checkOptionNames(doing, options, ["check", "trigger", "timeoutMs", "onError"]);
+  checkFunction(doing, "check", options.check);
+  checkFunction(doing, "onError", options.onError);
+  checkTime(doing, "timeoutMs", options.timeoutMs);
 }

@@ -115,3 +115,15 @@ test("each workaround for Bun names its issue, or says that none is filed, and w
   });
   expect(silent).toEqual([]);
 });
+
+test("what a Bun that is too old has to read has no `using`, which it can't", () => {
+  const read = new Set<string>();
+  const visit = (file: string) => {
+    if (read.has(file)) return;
+    read.add(file);
+    for (const target of imports.get(file) ?? []) if (imports.has(target)) visit(target);
+  };
+  for (const file of ["src/index.ts", "src/testing.ts", "src/cli/main.ts"]) visit(file);
+  const using = /^\s*(?:await )?using \w+ =/m;
+  expect([...read].filter((file) => using.test(readFileSync(join(ROOT, file), "utf8")))).toEqual([]);
+});

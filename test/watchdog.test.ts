@@ -36,6 +36,12 @@ describe("watchdogTimeoutMs()", () => {
     expect(await ask({ WATCHDOG_USEC: "500", WATCHDOG_PID: "1" })).toBe("undefined");
   });
 
+  test("takes what a uint64_t holds: 2^64 - 1 is systemd's infinity", async () => {
+    expect(await ask({ WATCHDOG_USEC: "18446744073709551615" })).toBe("18446744073709550");
+    expect(await ask({ WATCHDOG_USEC: "9007199254740993" })).toBe("9007199254740.992");
+    expect(await ask({ WATCHDOG_USEC: "18446744073709551616" })).toStartWith("SyntaxError");
+  });
+
   test("throws a SyntaxError that quotes what can't be read", async () => {
     for (const value of ["0", "", "-1", "1.5", "5s", "99999999999999999999"]) {
       expect(await ask({ WATCHDOG_USEC: value })).toBe(
@@ -131,8 +137,51 @@ describe("startWatchdog()", () => {
     expect(long).toMatchObject({ stdout: "2147483647\n", texts: ["WATCHDOG=1"] });
   });
 
+  test.each([
+    ["succeeds", "() => new Promise((resolve) => setTimeout(resolve, 60, true))"],
+    ["fails", "() => new Promise((resolve) => setTimeout(resolve, 60, false))"],
+    ["throws", "async () => { await Bun.sleep(60); throw new Error('no database'); }"],
+  ])("says nothing after stop(), also when a check that was asked before %s", async (_, check) => {
+    const { texts, stderr } = await pings(
+      `const watchdog = startWatchdog({ check: ${check}, trigger: true });
+       setTimeout(() => watchdog.stop(), 20);
+       await Bun.sleep(150);`,
+    );
+    expect({ texts, stderr }).toEqual({ texts: [], stderr: "" });
+  });
+
+  test("pings at half of timeoutMs, which counts without WatchdogSec= too", async () => {
+    for (const env of [{ WATCHDOG_USEC: "60000000" }, { WATCHDOG_USEC: "100000", WATCHDOG_PID: "1" }]) {
+      const { stdout, texts } = await pings(
+        `notify({ watchdogTimeoutMs: 80 });
+         console.log(startWatchdog({ timeoutMs: 80 }).intervalMs);
+         await Bun.sleep(230);`,
+        env as never,
+      );
+      expect(stdout).toBe("40\n");
+      expect(texts[0]).toBe("WATCHDOG_USEC=80000");
+      expect(texts.length).toBeWithin(5, 9);
+    }
+  });
+
+  test("has one timer across the evaluations of bun --hot", async () => {
+    const { texts } = await pings(`
+      const { startWatchdog: other } = await import("../src/watchdog.ts?another");
+      if (other === startWatchdog) throw new Error("the same module");
+      startWatchdog();
+      other();
+      startWatchdog();
+      await Bun.sleep(230);`);
+    expect(texts.length).toBeWithin(6, 9);
+  });
+
+  test.each(["18446744073709551615", "9000000000000000"])("does not spin with %s microseconds", async (usec) => {
+    const { stdout, texts } = await pings(`startWatchdog(); await Bun.sleep(100);`, { WATCHDOG_USEC: usec });
+    expect({ stdout, texts }).toEqual({ stdout: "", texts: ["WATCHDOG=1"] });
+  });
+
   test("refuses options that can't be", async () => {
-    for (const options of ["{ check: true }", "{ onError: 1 }", "{ interval: 5 }"]) {
+    for (const options of ["{ check: true }", "{ onError: 1 }", "{ interval: 5 }", "{ timeoutMs: '5' }"]) {
       const { stdout } = await pings(`try { startWatchdog(${options}) } catch (error) { console.log(error.name) }`);
       expect(stdout).toBe("TypeError\n");
     }

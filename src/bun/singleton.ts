@@ -1,0 +1,17 @@
+/**
+ * What there may be one of in a process. Under `bun --hot` modules are evaluated again, and what the old ones started
+ * goes on: a variable of a module is not enough. No issue filed: that is documented. This stays.
+ */
+
+/** A place that every evaluation of a module finds by its name. */
+export function singleton<Value>(name: string): { current: Value | undefined } {
+  const places = globalThis as unknown as Record<symbol, { current: Value | undefined }>;
+  const place = places[Symbol.for(name)] ?? { current: undefined };
+  places[Symbol.for(name)] = place;
+  return place;
+}
+
+/** Whether this process evaluates its modules again when they change. */
+export function isHot(): boolean {
+  return process.execArgv.includes("--hot");
+}

@@ -1,0 +1,241 @@
+/**
+ * The life of a server, from its start to its end: which phase it is in, and what is to be done when something happens. No clock is read
+ * here and nothing is sent: times come with the events, and what is to be done is returned.
+ */
+
+import type { State } from "../protocol/state.ts";
+import type { Failure } from "./failures.ts";
+import { type Load, loadStatus, readyStatus, toStatus } from "./status.ts";
+
+export type StopSignal = "SIGTERM" | "SIGINT";
+
+/** Where a server is in its life. */
+export type Lifecycle =
+  /** Not all of its servers listen yet. Time is asked for while `warmingUp`. A reload that is `wanted` waits until they listen. */
+  | { phase: "starting"; sinceMs: number; warmingUp: boolean; wanted: boolean }
+  | Ready
+  /** `attempt` counts the reloads, so that the end of one that was given up is known from that of the next. */
+  | { phase: "reloading"; sinceMs: number; attempt: number; again: boolean; where: string; answer: string | undefined }
+  /** It still serves, then answers what it has taken, then runs the hook `stop`. */
+  | { phase: "stopping"; step: "serving" | "draining" | "closing"; signal: StopSignal };
+
+interface Ready {
+  phase: "ready";
+  /** "Listening on http://localhost:3000/" */
+  where: string;
+  /** How often it has reloaded, or tried to. */
+  attempt: number;
+  /** What the manager shows. */
+  shown: string;
+  /** What the hook `status` has answered last. */
+  answer: string | undefined;
+  /** The last reload has failed, which is shown until `answer` changes. */
+  failed: boolean;
+}
+
+/** Something that happens. `load` is what the servers are busy with. */
+export type LifecycleEvent =
+  /** The function that makes the servers has returned them. */
+  | { type: "made" }
+  | { type: "makingFailed"; why: unknown; failure: Failure }
+  /** All servers listen. */
+  | { type: "listening"; where: string; answer: string | undefined; atMs: number }
+  /** The hook `status` has answered. */
+  | { type: "answered"; answer: string }
+  /** SIGHUP */
+  | { type: "reload"; atMs: number }
+  | { type: "reloaded"; attempt: number; where: string; answer: string | undefined; atMs: number }
+  | { type: "reloadFailed"; attempt: number; why: unknown; atMs: number }
+  /** A second has passed. */
+  | { type: "tick"; load: Load; atMs: number }
+  /** SIGTERM or SIGINT. `delayed`: it is to go on serving for a while. */
+  | { type: "stop"; signal: StopSignal; delayed: boolean; load: Load }
+  | { type: "delayOver"; load: Load }
+  /** What was in flight is answered, or the time for that is up. */
+  | { type: "drained" }
+  /** The hook `stop` has returned. */
+  | { type: "closed" }
+  | { type: "stopFailed"; why: unknown; failure: Failure }
+  /** An error that ends the process. */
+  | { type: "fatal"; why: unknown; failure: Failure };
+
+/** Something to do. */
+export type Action =
+  /** `kind`: see Outbox. */
+  | { do: "send"; state: State; kind: "state" | "status" }
+  /** Run the hook `reload`, and tell how it ends. */
+  | { do: "reload"; attempt: number }
+  /** Go on serving for drainDelayMs. */
+  | { do: "delay" }
+  /** Accept no more, and answer what was accepted. */
+  | { do: "drain" }
+  /** End what is left, and run the hook `stop`. */
+  | { do: "close" }
+  | { do: "exit"; code: number }
+  /** End by the signal, as if there were no handler. */
+  | { do: "die"; signal: StopSignal };
+
+export interface Step {
+  state: Lifecycle;
+  actions: Action[];
+}
+
+/** How much time is asked for at once. A tick is a second, so some may come late. */
+export const EXTENSION_MS = 10_000;
+
+/** The first phase. `warmingUp`: the servers are still being made. */
+export function begin(warmingUp: boolean, atMs: number): Step {
+  const actions = warmingUp ? [send({ status: "Starting", extendTimeoutMs: EXTENSION_MS })] : [];
+  return { state: { phase: "starting", sinceMs: atMs, warmingUp, wanted: false }, actions };
+}
+
+/** What becomes of a server by an event. What does not fit the phase changes nothing. */
+export function transition(state: Lifecycle, event: LifecycleEvent): Step {
+  if (event.type === "fatal") return { state, actions: [tell("Failed", event)] };
+  if (event.type === "stop") return stop(state, event);
+  switch (state.phase) {
+    case "starting":
+      return whileStarting(state, event);
+    case "ready":
+      return whileReady(state, event);
+    case "reloading":
+      return whileReloading(state, event);
+    case "stopping":
+      return whileStopping(state, event);
+  }
+}
+
+/** Whether this phase wants to hear of each second: it asks the manager for time. */
+export function needsTicks(state: Lifecycle): boolean {
+  if (state.phase === "starting") return state.warmingUp;
+  // Only requests ask for more time: a hook `stop` that hangs is ended by TimeoutStopSec= of the unit.
+  return state.phase === "reloading" || (state.phase === "stopping" && state.step !== "closing");
+}
+
+// --- internal ---
+
+type Phase<Name extends Lifecycle["phase"]> = Extract<Lifecycle, { phase: Name }>;
+type EventOf<Type extends LifecycleEvent["type"]> = Extract<LifecycleEvent, { type: Type }>;
+
+function whileStarting(state: Phase<"starting">, event: LifecycleEvent): Step {
+  switch (event.type) {
+    case "tick":
+      if (!state.warmingUp) return unchanged(state);
+      return { state, actions: [extend(`Starting, for ${seconds(event.atMs - state.sinceMs)}`)] };
+    case "made":
+      return { state: { ...state, warmingUp: false }, actions: [] };
+    case "makingFailed":
+      return { state: { ...state, warmingUp: false }, actions: [tell("Failed to start", event)] };
+    case "reload":
+      return { state: { ...state, wanted: true }, actions: [] };
+    case "listening": {
+      const step = becomeReady(event, 0);
+      return state.wanted ? reload(step.state, event.atMs, step.actions) : step;
+    }
+    default:
+      return unchanged(state);
+  }
+}
+
+function whileReady(state: Ready, event: LifecycleEvent): Step {
+  if (event.type === "reload") return reload(state, event.atMs);
+  if (event.type !== "answered") return unchanged(state);
+  const answer = toStatus(event.answer);
+  const isNews = state.failed ? state.answer !== undefined && answer !== state.answer : answer !== state.shown;
+  if (!isNews) return { state: { ...state, answer }, actions: [] };
+  return { state: { ...state, answer, shown: answer, failed: false }, actions: [send({ status: answer }, "status")] };
+}
+
+function whileReloading(state: Phase<"reloading">, event: LifecycleEvent): Step {
+  switch (event.type) {
+    case "tick":
+      return { state, actions: [extend(`Reloading, for ${seconds(event.atMs - state.sinceMs)}`)] };
+    case "reload":
+      return { state: { ...state, again: true }, actions: [] };
+    case "reloaded":
+    case "reloadFailed": {
+      if (event.attempt !== state.attempt) return unchanged(state);
+      const step = event.type === "reloaded" ? becomeReady(event, state.attempt) : keepOld(state, event);
+      return state.again ? reload(step.state, event.atMs, step.actions) : step;
+    }
+    default:
+      return unchanged(state);
+  }
+}
+
+function whileStopping(state: Phase<"stopping">, event: LifecycleEvent): Step {
+  const { step } = state;
+  switch (event.type) {
+    case "tick":
+      if (step === "closing") return unchanged(state);
+      return { state, actions: [extend(loadStatus(WORDS[step], event.load))] };
+    case "delayOver":
+      if (step !== "serving") return unchanged(state);
+      return {
+        state: { ...state, step: "draining" },
+        actions: [extend(loadStatus(WORDS.draining, event.load)), { do: "drain" }],
+      };
+    case "drained":
+      if (step !== "draining") return unchanged(state);
+      return { state: { ...state, step: "closing" }, actions: [{ do: "close" }] };
+    case "closed":
+      return { state, actions: step === "closing" ? [{ do: "exit", code: 0 }] : [] };
+    case "stopFailed":
+      return { state, actions: [tell("Failed to stop", event), { do: "exit", code: 1 }] };
+    default:
+      return unchanged(state);
+  }
+}
+
+const WORDS = { serving: "Stopping soon", draining: "Stopping" };
+
+function stop(state: Lifecycle, { signal, delayed, load }: EventOf<"stop">): Step {
+  if (state.phase === "stopping") return { state, actions: [{ do: "die", signal }] };
+  const step = delayed ? "serving" : "draining";
+  // Together, because TimeoutStopSec= may be shorter than a second.
+  const stopping = send({ stopping: true, status: loadStatus(WORDS[step], load), extendTimeoutMs: EXTENSION_MS });
+  return { state: { phase: "stopping", step, signal }, actions: [stopping, { do: delayed ? "delay" : "drain" }] };
+}
+
+function becomeReady({ where, answer }: EventOf<"listening" | "reloaded">, attempt: number): Step & { state: Ready } {
+  const text = answer === undefined ? undefined : toStatus(answer);
+  const shown = readyStatus(where, text);
+  const state: Ready = { phase: "ready", where, attempt, shown, answer: text, failed: false };
+  return { state, actions: [send({ ready: true, status: shown })] };
+}
+
+/** The old configuration goes on. */
+function keepOld({ where, attempt, answer }: Phase<"reloading">, { why }: EventOf<"reloadFailed">) {
+  const shown = toStatus(`Reload failed, the old configuration stays: ${toStatus(why)}`);
+  const state: Ready = { phase: "ready", where, attempt, shown, answer, failed: true };
+  return { state, actions: [send({ ready: true, status: shown })] };
+}
+
+function reload({ where, attempt, answer }: Ready, atMs: number, before: Action[] = []): Step {
+  const next = attempt + 1;
+  const reloading = send({ reloading: true, status: "Reloading", extendTimeoutMs: EXTENSION_MS });
+  return {
+    state: { phase: "reloading", sinceMs: atMs, attempt: next, again: false, where, answer },
+    actions: [...before, reloading, { do: "reload", attempt: next }],
+  };
+}
+
+function tell(what: string, { why, failure }: { why: unknown; failure: Failure }): Action {
+  return send({ status: toStatus(`${what}: ${toStatus(why)}`), ...failure });
+}
+
+function extend(status: string): Action {
+  return send({ status, extendTimeoutMs: EXTENSION_MS }, "status");
+}
+
+function send(state: State, kind: "state" | "status" = "state"): Action {
+  return { do: "send", state, kind };
+}
+
+function unchanged(state: Lifecycle): Step {
+  return { state, actions: [] };
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}
