@@ -87,6 +87,24 @@ describe("openReceiver()", () => {
     expect(Number(megabytes)).toBeLessThan(150);
   }, 60_000);
 
+  test("takes what its own process sends, even if much is not taken yet and there is no history", async () => {
+    const source = `
+      import { notify } from "../src/index.ts";
+      import { openReceiver } from "../src/receiver/receiver.ts";
+      const receiver = openReceiver({ keepHistory: false });
+      let count = 0;
+      const send = () => { for (let i = 0; i < 3000; i++) notify({ status: "" + count++ }, { socket: receiver.address }); };
+      send();
+      await Bun.sleep(200);
+      send();
+      for (let i = 0; i < count; i++) {
+        const { text } = await receiver.next();
+        if (text !== "STATUS=" + i) throw new Error(text);
+      }
+      console.log("end");`;
+    expect(await runModule(source)).toMatchObject({ stdout: "end\n", stderr: "" });
+  }, 20_000);
+
   const noPrlimit = missing("prlimit");
   test.skipIf(Boolean(noPrlimit))(
     titled("holds senders back when it has many file descriptors, and loses none", noPrlimit),

@@ -12,7 +12,7 @@ import { Message, type TestUnit } from "./message.ts";
 import { type BoundSocket, bindPrivately, bindSocket } from "./private-socket.ts";
 import { Queue } from "./queue.ts";
 import { startWorker } from "./start-worker.ts";
-import type { Ended, Orders } from "./worker.ts";
+import type { Ended, Orders, Question } from "./worker.ts";
 
 export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/types.ts";
 export { Message, type TestUnit } from "./message.ts";
@@ -74,7 +74,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   readonly #threadEnd: number;
   #control: number | undefined;
   readonly #maxFds = Math.max(SCM_MAX_FD, Math.floor(getNofileLimit().soft / 4));
-  /** What the thread was told since it last handed over a batch. */
+  /** What the thread was told since it last told something. */
   #order: "+" | "-" | undefined;
   #isEnded = false;
   #failure: string | undefined;
@@ -99,8 +99,10 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     }
     [this.#threadEnd = -1, this.#control] = ends;
     this.#worker.unref();
-    this.#worker.onmessage = ({ data }: MessageEvent<Batch | Ended>) => {
+    this.#worker.onmessage = ({ data }: MessageEvent<Batch | Question | Ended>) => {
+      this.#order = undefined;
       if ("bytes" in data) this.#arrive(data);
+      else if ("isHoldingBack" in data) this.#askForMore();
       else this.#end(data.why);
     };
     this.#worker.onerror = ({ message }) => this.#end(message);
@@ -184,7 +186,6 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   #arrive(batch: Batch): void {
-    this.#order = undefined;
     this.#turnMs = performance.now();
     for (const arrival of unpack(batch)) {
       const message = new Message(arrival, this.#unit);

@@ -20,6 +20,11 @@ export interface Orders {
   maxFds: number;
 }
 
+/** It has senders wait, and asks whether that is still wanted. */
+export interface Question {
+  isHoldingBack: true;
+}
+
 /** The last thing that it tells. */
 export interface Ended {
   /** What went wrong; undefined when it was to end. */
@@ -28,7 +33,7 @@ export interface Ended {
 
 declare const self: {
   onmessage: (event: { data: Orders }) => void;
-  postMessage(message: Batch | Ended, transfer?: ArrayBuffer[]): void;
+  postMessage(message: Batch | Question | Ended, transfer?: ArrayBuffer[]): void;
 };
 
 self.onmessage = ({ data }) => {
@@ -50,21 +55,33 @@ self.onmessage = ({ data }) => {
 /** How much it holds; beyond that, senders wait, as they do for a slow service manager. */
 const MAX_SIZE = 64 << 20;
 
+/**
+ * How long senders wait before it asks, and how long before it takes the main thread for blocked: one that sends to this socket waits
+ * for nobody but this thread.
+ */
+const PATIENCE_MS = 50;
+
 /** How many messages are received before the pipe is looked at. */
 const MAX_IN_A_ROW = 256;
 
 function receive({ socket, control, maxFds }: Orders, held: Packer): void {
   const order = Buffer.alloc(1);
   let isAsked = false;
-  let isHeldBack = false;
+  let isHoldingBack = false;
+  let hasQuestion = false;
   const hasRoom = () => held.size < MAX_SIZE && held.fdCount + SCM_MAX_FD <= maxFds;
   for (;;) {
-    const fds = !isHeldBack && hasRoom() ? [control, socket] : [control];
-    const [orders = 0, messages = 0] = pollAll(fds, POLLIN, Number.POSITIVE_INFINITY);
+    const fds = !isHoldingBack && hasRoom() ? [control, socket] : [control];
+    const [orders = 0, messages = 0] = pollAll(fds, POLLIN, isHoldingBack ? PATIENCE_MS : Number.POSITIVE_INFINITY);
     if (orders !== 0) {
       if (node.fs.readSync(control, order) === 0) return;
       isAsked = order.toString() === "+";
-      isHeldBack = !isAsked;
+      isHoldingBack = !isAsked;
+      hasQuestion = false;
+    } else if (isHoldingBack) {
+      if (!hasQuestion) self.postMessage({ isHoldingBack });
+      else isHoldingBack = false;
+      hasQuestion = true;
     }
     for (let count = messages === 0 ? MAX_IN_A_ROW : 0; count < MAX_IN_A_ROW && hasRoom(); count++) {
       const received = tryRecvmsg(socket);

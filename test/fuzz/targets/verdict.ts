@@ -46,7 +46,7 @@ export function checkVerdict({ effects, problems }: ReturnType<typeof judge>, by
     assert(isText, "no sentence to print", sentence);
     // Unless the message says so itself.
     const mistake = /undefined|NaN|Infinity|\[object/.exec(sentence)?.[0];
-    assert(mistake === undefined || text.includes(mistake), "no sentence", sentence);
+    assert(mistake === undefined || text.replaceAll("\\", "").includes(mistake), "no sentence", sentence);
     length += sentence.length;
   }
   assert(length <= 1000 + bytes.length * 200, "too much to say", length, bytes.length);
