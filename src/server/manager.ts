@@ -1,0 +1,300 @@
+/** What stands around the lifecycle: it hears, waits and sends. What happens next is decided in lifecycle.ts. */
+
+import { monotonicUsec } from "../../ffi/syscalls.ts";
+import { startTimer } from "../bun/timers.ts";
+import { type Outbox, openOutbox } from "../outbox.ts";
+import { encode } from "../protocol/encode.ts";
+import { attempt, type OnError, report, reportToStderr } from "../report.ts";
+import { managerAddress } from "../transport/options.ts";
+import { startWatchdog } from "../watchdog.ts";
+import { type Adapter, totalLoad } from "./adapters.ts";
+import { failureOf, onFatalError } from "./failures.ts";
+import { healthCheck } from "./health.ts";
+import { type Action, begin, type Lifecycle, type LifecycleEvent, needsTicks, transition } from "./lifecycle.ts";
+import type { ManagedServer, ManageOptions } from "./options.ts";
+import { serveProbes } from "./probes.ts";
+import type { Load } from "./status.ts";
+import { quickly, Ticker, timeUp, within } from "./timing.ts";
+
+/** The servers, or what makes them. */
+export type Making = { made: Adapter[] } | { make: () => Promise<Adapter[]> };
+
+/** Manages servers until `end()`. @throws what Bun.serve() throws, when the probes' port is taken. */
+export function manage(making: Making, options: ManageOptions): Omit<ManagedServer, keyof Disposable> {
+  const manager = new Manager(making, options);
+  manager.listenToProbes();
+  manager.listenToSignals();
+  manager.listenToErrors();
+  manager.startWatchdog();
+  void manager.start();
+  return { ready: manager.ready.promise, probesUrl: manager.probesUrl, end: () => manager.end() };
+}
+
+// --- internal ---
+
+/** How often the manager is asked for time. */
+const TICK_MS = 1000;
+
+/** What goes out names no process, so the one fact to ask the system for is the time. */
+const FACTS = { monotonicUsec, pidfdInode: () => undefined };
+
+class Manager {
+  readonly ready = Promise.withResolvers<void>();
+  probesUrl: URL | undefined;
+
+  #state: Lifecycle;
+  #adapters: Adapter[] = [];
+  #ended = false;
+  /** The answer to the hook `status` that is waited for. */
+  #asking: Promise<string | undefined> | undefined;
+  /** Why a server could not be stopped in order. */
+  #stopError: { why: unknown } | undefined;
+  readonly #making: Making;
+  readonly #options: ManageOptions;
+  readonly #onError: OnError;
+  /** undefined when this process is not supervised. */
+  readonly #outbox: Outbox | undefined;
+  readonly #healthy: () => Promise<unknown>;
+  readonly #stopBegan = Promise.withResolvers<void>();
+  /** Errors that the service manager was told of already. */
+  readonly #told = new Set<unknown>();
+  readonly #ticks = new Ticker(TICK_MS, () => this.#dispatch({ type: "tick", load: this.#load(), atMs: now() }));
+  /** What end() takes back. */
+  readonly #resources = new DisposableStack();
+
+  constructor(making: Making, options: ManageOptions) {
+    this.#making = making;
+    this.#options = options;
+    this.#onError = options.onError ?? reportToStderr();
+    const address = managerAddress(undefined);
+    this.#outbox = address === undefined ? undefined : openOutbox(address, this.#onError);
+    this.#healthy = healthCheck(() => options.healthy?.());
+    this.#state = begin("make" in making, now()).state;
+  }
+
+  listenToProbes(): void {
+    const { probes } = this.#options;
+    if (probes === undefined) return;
+    const options = typeof probes === "number" ? { port: probes } : probes;
+    const probed = { state: () => this.#state, load: () => this.#load(), healthy: this.#healthy };
+    const { url, stop } = serveProbes(options, probed);
+    this.probesUrl = url;
+    this.#resources.defer(stop);
+  }
+
+  listenToSignals(): void {
+    const delayed = this.#drainDelayMs > 0;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      this.#on(signal, () => this.#dispatch({ type: "stop", signal, delayed, load: this.#load() }));
+    }
+    // Before READY: a Type=notify-reload unit without a handler for the signal fails to start (systemd 262).
+    if (this.#outbox) this.#on("SIGHUP", () => this.#dispatch({ type: "reload", atMs: now() }));
+  }
+
+  listenToErrors(): void {
+    if (!this.#outbox) return;
+    const errors = onFatalError((why) => {
+      if (!this.#told.has(why)) this.#dispatch({ type: "fatal", why, failure: failureOf(why) });
+    });
+    this.#resources.use(errors);
+  }
+
+  startWatchdog(): void {
+    // Before it listens and while it stops, the hook may well say no, or never answer.
+    const check = () => !this.#isUnderWay() || Promise.race([this.#healthy(), this.#stopBegan.promise]);
+    const options = { check: this.#options.healthy && check, onError: this.#onError };
+    attempt(this.#onError, () => this.#resources.use(startWatchdog(options)));
+  }
+
+  async start(): Promise<void> {
+    this.#perform(begin("make" in this.#making, now()).actions);
+    this.#askNowAndThen();
+    try {
+      this.#adapters = "made" in this.#making ? this.#making.made : await this.#make(this.#making.make);
+      await Promise.all(this.#adapters.map((adapter) => adapter.whenListening()));
+      const answer = await quickly(this.#ask());
+      this.#dispatch({ type: "listening", where: this.#where(), answer, atMs: now() });
+      this.ready.resolve();
+    } catch (why) {
+      this.#told.add(why);
+      this.#dispatch({ type: "makingFailed", why, failure: failureOf(why) });
+      this.ready.reject(why);
+    }
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#resources.dispose();
+    // A stop that has begun goes on to its end.
+    if (this.#state.phase === "stopping") return;
+    this.#ticks.run(false);
+    this.#outbox?.clear();
+  }
+
+  #dispatch(event: LifecycleEvent): void {
+    if (this.#ended && this.#state.phase !== "stopping") return;
+    const { state, actions } = transition(this.#state, event);
+    this.#state = state;
+    if (state.phase === "stopping") this.#stopBegan.resolve();
+    this.#perform(actions);
+  }
+
+  #perform(actions: readonly Action[]): void {
+    this.#ticks.run(needsTicks(this.#state));
+    for (const action of actions) this.#do(action);
+  }
+
+  #do(action: Action): void {
+    switch (action.do) {
+      case "send":
+        this.#say(action);
+        break;
+      case "reload":
+        void this.#reload(action.attempt);
+        break;
+      case "delay":
+        void this.#delay();
+        break;
+      case "drain":
+        void this.#drain();
+        break;
+      case "close":
+        void this.#close();
+        break;
+      case "exit":
+        process.exit(action.code);
+        break;
+      case "die":
+        die(action.signal);
+    }
+  }
+
+  #say({ state, kind }: Extract<Action, { do: "send" }>): void {
+    attempt(this.#onError, () => this.#outbox?.send(kind, encode(state, FACTS)));
+  }
+
+  async #make(make: () => Promise<Adapter[]>): Promise<Adapter[]> {
+    const adapters = await make();
+    // It was told to stop before they were there.
+    if (this.#state.phase === "stopping") for (const adapter of adapters) adapter.closeNow();
+    this.#dispatch({ type: "made" });
+    return adapters;
+  }
+
+  async #reload(attempt: number): Promise<void> {
+    const { reload, reloadTimeoutMs = 60_000 } = this.#options;
+    try {
+      await within(reloadTimeoutMs, call(reload), `it was given up after ${reloadTimeoutMs} ms`);
+      const answer = await quickly(this.#ask());
+      this.#dispatch({ type: "reloaded", attempt, where: this.#where(), answer, atMs: now() });
+    } catch (why) {
+      report(this.#onError, why);
+      this.#dispatch({ type: "reloadFailed", attempt, why, atMs: now() });
+    }
+  }
+
+  async #delay(): Promise<void> {
+    await timeUp(this.#drainDelayMs).promise;
+    this.#dispatch({ type: "delayOver", load: this.#load() });
+  }
+
+  /** All servers at once; one that can't be stopped in order keeps the others from nothing. */
+  async #drain(): Promise<void> {
+    const deadline = timeUp(this.#drainTimeoutMs);
+    const drained = this.#adapters.map(async (adapter) => {
+      try {
+        await adapter.drain();
+      } catch (why) {
+        this.#stopError ??= { why };
+      }
+    });
+    const hook = call(this.#options.stopping).catch((error) => report(this.#onError, error));
+    await Promise.race([Promise.all([...drained, hook]), deadline.promise]);
+    deadline[Symbol.dispose]();
+    this.#dispatch({ type: "drained" });
+  }
+
+  async #close(): Promise<void> {
+    try {
+      for (const adapter of this.#adapters) adapter.closeNow();
+      await this.#options.stop?.();
+    } catch (why) {
+      this.#stopError ??= { why };
+    }
+    if (!this.#stopError) return this.#dispatch({ type: "closed" });
+    const { why } = this.#stopError;
+    report(this.#onError, why);
+    this.#dispatch({ type: "stopFailed", why, failure: failureOf(why) });
+  }
+
+  #askNowAndThen(): void {
+    const { status, statusIntervalMs = 5000 } = this.#options;
+    if (!status || !this.#outbox) return;
+    const ticks = new Ticker(statusIntervalMs, async () => {
+      if (this.#state.phase !== "ready" || this.#asking) return;
+      const answer = await this.#ask();
+      if (answer !== undefined) this.#dispatch({ type: "answered", answer });
+    });
+    ticks.run(true);
+    this.#resources.defer(() => ticks.run(false));
+  }
+
+  /** Asks the hook `status`, one question at a time; undefined when it fails, or has nothing to say. */
+  #ask(): Promise<string | undefined> {
+    this.#asking ??= call(this.#options.status)
+      .then((answer) => (answer === undefined || answer === null ? undefined : String(answer)))
+      .catch((error) => {
+        report(this.#onError, error);
+        return undefined;
+      })
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
+  }
+
+  #on(signal: NodeJS.Signals, handler: () => void): void {
+    process.on(signal, handler);
+    this.#resources.defer(() => process.off(signal, handler));
+  }
+
+  #load(): Load {
+    return totalLoad(this.#adapters);
+  }
+
+  #where(): string {
+    const places = this.#adapters.flatMap((adapter) => adapter.where() ?? []);
+    return places.length === 0 ? "Running" : `Listening on ${places.join(", ")}`;
+  }
+
+  #isUnderWay(): boolean {
+    return this.#state.phase === "ready" || this.#state.phase === "reloading";
+  }
+
+  get #drainDelayMs(): number {
+    return this.#options.drainDelayMs ?? 0;
+  }
+
+  /** systemd's TimeoutStopSec= is 90 s, and it is asked for more; Kubernetes kills after 30 s. */
+  get #drainTimeoutMs(): number {
+    return this.#options.drainTimeoutMs ?? (this.#outbox ? 60_000 : 25_000);
+  }
+}
+
+/** Calls a hook. What it throws is a rejection. */
+async function call(hook: (() => unknown) | undefined): Promise<unknown> {
+  return hook?.();
+}
+
+function now(): number {
+  return performance.now();
+}
+
+/** Ends this process by a signal, which systemd counts as a clean end: systemd.service(5), SuccessExitStatus=. */
+function die(signal: "SIGTERM" | "SIGINT"): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  // The first process of a pid namespace, as in a container, gets no signal that it has no handler for: pid_namespaces(7).
+  startTimer(100, () => process.exit(signal === "SIGINT" ? 130 : 143));
+}
