@@ -58,6 +58,7 @@ const processSymbols = () =>
     kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
     waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
+    flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
     memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
     execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
     posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 }, // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])

@@ -1,6 +1,9 @@
 /** System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without its NUL. */
 
 import {
+  EAGAIN,
+  LOCK_EX,
+  LOCK_NB,
   MFD_CLOEXEC,
   O_RDWR,
   POSIX_SPAWN_SETSIGDEF,
@@ -16,7 +19,7 @@ import {
   SIGKILL,
   SOMAXCONN,
 } from "./constants.ts";
-import { check, systemError } from "./errno.ts";
+import { check, isErrno, systemError } from "./errno.ts";
 import { type Address, allocate, errno, libc, processLibc, readU32 } from "./libc.ts";
 import { passwd, rlimit, signalfd_siginfo } from "./structs.ts";
 
@@ -109,6 +112,17 @@ export function listen(fd: number, address?: string): void {
 /** memfd_create(2): a file in memory, close-on-exec. Returns its fd. */
 export function createMemfd(name: string): number {
   return check(processLibc().memfd_create(name, MFD_CLOEXEC), "memfd_create", name);
+}
+
+/** flock(2): locks an open file until it is closed. Returns false when another has it locked. */
+export function tryLock(fd: number): boolean {
+  try {
+    check(processLibc().flock(fd, LOCK_EX | LOCK_NB), "flock");
+    return true;
+  } catch (error) {
+    if (isErrno(error, EAGAIN)) return false;
+    throw error;
+  }
 }
 
 // --- programs ---

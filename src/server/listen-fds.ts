@@ -15,10 +15,13 @@ import {
   SOCK_STREAM,
 } from "../../ffi/constants.ts";
 import { FFIUnavailableError } from "../../ffi/errors.ts";
-import { getSocketOption, isOpen, keepOnExec } from "../../ffi/syscalls.ts";
+import { getSocketOption, keepOnExec } from "../../ffi/syscalls.ts";
+import { fromNodeError } from "../bun/fs-errors.ts";
 import { node } from "../bun/node.ts";
 import { readNumber } from "../environment.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
+import { findSocket } from "../linux/socket-tables.ts";
+import { mustBe } from "../protocol/check.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
 /** What a socket is: what sd_is_socket(3) answers. */
@@ -30,57 +33,76 @@ export interface SocketKind {
   listening: boolean;
 }
 
-/** What a file descriptor is: what sd_is_fifo(3), sd_is_special(3) and their kin answer. */
-export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd" | "device" | "other" };
+/** What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer. */
+export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd" | "mqueue" | "device" | "other" };
 
 /** A passed file descriptor, and what it is. */
 export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
- * Returns the file descriptors that were passed to this process, in their order, each close-on-exec. Their names are those of the
- * units or of the fd store: "stored" for one without, "connection" for Accept=yes, "unknown" where no names were passed.
+ * Returns the file descriptors that were passed to this process, or those of a name, in their order, each close-on-exec. Their names are
+ * those of the units or of the fd store: "stored" for one without, "connection" for Accept=yes, "unknown" where no names were passed.
+ *
+ * Where libc can't be called, /proc tells what a socket is. One that is not in its tables has "other" as family and type.
  *
  * @returns an empty array where none were passed, or they were passed to another process.
  * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
  * @see sd_listen_fds_with_names(3)
  * @example
- * const [http] = listenFds().filter((passed) => passed.kind === "socket" && passed.listening);
+ * const [http] = listenFds("http");
  */
-export function listenFds(): ListenFd[] {
+export function listenFds(name?: string): ListenFd[] {
+  if (name !== undefined && typeof name !== "string") throw mustBe("find file descriptors", "name", "a string", name);
+  const passed: ListenFd[] = [];
+  for (const { fd, name: its } of passedFds(name)) {
+    checkOpen(fd);
+    setCloseOnExec(fd);
+    passed.push({ fd, name: its, ...kindOf(fd) });
+  }
+  return passed;
+}
+
+/** Finds the passed file descriptors, or those of a name, one by one: $LISTEN_FDS may be huge. What they are is not looked at. */
+export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
-  if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return [];
-  const names = process.env.LISTEN_FDNAMES?.split(":") ?? new Array<string>(count).fill("unknown");
-  if (names.length !== count) {
+  if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
+  if (count > MAX_FDS) throw new SyntaxError(`Cannot use $LISTEN_FDS "${count}": no process has that many`);
+  const names = process.env.LISTEN_FDNAMES?.split(":");
+  if (names !== undefined && names.length !== count) {
     throw new SyntaxError(
       `Cannot use $LISTEN_FDNAMES ${JSON.stringify(process.env.LISTEN_FDNAMES)}: it has ${names.length} names for ${count} fds`,
     );
   }
-  return names.map((name, i) => {
-    const fd = SD_LISTEN_FDS_START + i;
-    setCloseOnExec(fd);
-    return { fd, name, ...kindOf(fd) };
-  });
+  if (names === undefined && name !== undefined && name !== UNNAMED) return;
+  for (let i = 0; i < count; i++) {
+    const its = names?.[i] ?? UNNAMED;
+    if (name === undefined || its === name) yield { fd: SD_LISTEN_FDS_START + i, name: its };
+  }
 }
 
 /** Returns what a file descriptor is. @throws SystemError when it is not open. */
 export function kindOf(fd: number): FdKind {
-  const stat = node.fs.fstatSync(fd);
-  if (stat.isSocket()) {
-    return {
-      kind: "socket",
-      family: FAMILIES[getSocketOption(fd, SO_DOMAIN)] ?? "other",
-      type: TYPES[getSocketOption(fd, SO_TYPE)] ?? "other",
-      listening: getSocketOption(fd, SO_ACCEPTCONN) === 1,
-    };
-  }
+  const stat = fstat(fd, `Cannot tell what fd ${fd} is`);
+  if (stat.isSocket()) return withoutFFI(() => socketKind(fd)) ?? { ...UNKNOWN_SOCKET, ...findSocket(stat.ino) };
   if (stat.isFIFO()) return { kind: "fifo" };
   if (stat.isDirectory()) return { kind: "directory" };
   if (stat.isCharacterDevice() || stat.isBlockDevice()) return { kind: "device" };
   if (!stat.isFile()) return { kind: "other" };
-  return { kind: node.fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith("/memfd:") ? "memfd" : "file" };
+  return { kind: fileKind(fd, stat.nlink) };
 }
 
 // --- internal ---
+
+/** INT_MAX, less SD_LISTEN_FDS_START: sd_listen_fds(3) refuses more. */
+const MAX_FDS = 0x7fffffff - SD_LISTEN_FDS_START;
+
+/** sd_listen_fds_with_names(3): the name of all, where no names were passed. */
+const UNNAMED = "unknown";
+
+/** MQUEUE_MAGIC of the kernel's ipc/mqueue.c, which no header has. */
+const MQUEUE_MAGIC = 0x19800202;
+
+const UNKNOWN_SOCKET: SocketKind = { kind: "socket", family: "other", type: "other", listening: false };
 
 const FAMILIES: Record<number, SocketKind["family"]> = {
   [AF_UNIX]: "unix",
@@ -105,11 +127,41 @@ function isOwnPidfd(): boolean {
   return inode === undefined || text === `${inode}`;
 }
 
+function checkOpen(fd: number): void {
+  fstat(fd, `Cannot use fd ${fd}, which $LISTEN_FDS says was passed`);
+}
+
+function fstat(fd: number, doing: string): import("node:fs").Stats {
+  try {
+    return node.fs.fstatSync(fd);
+  } catch (error) {
+    throw fromNodeError(error, doing);
+  }
+}
+
 function setCloseOnExec(fd: number): void {
-  withoutFFI(() => {
-    // fcntl(2) of a closed one says EBADF.
-    if (isOpen(fd)) keepOnExec(fd, false);
-  });
+  withoutFFI(() => keepOnExec(fd, false));
+}
+
+function socketKind(fd: number): SocketKind {
+  return {
+    kind: "socket",
+    family: FAMILIES[getSocketOption(fd, SO_DOMAIN)] ?? "other",
+    type: TYPES[getSocketOption(fd, SO_TYPE)] ?? "other",
+    listening: getSocketOption(fd, SO_ACCEPTCONN) === 1,
+  };
+}
+
+/** What a regular file is, for fstat(2) takes message queues and files in memory for such. */
+function fileKind(fd: number, links: number): "file" | "memfd" | "mqueue" {
+  const path = `/proc/self/fd/${fd}`;
+  try {
+    if (node.fs.statfsSync(path).type === MQUEUE_MAGIC) return "mqueue";
+    return links === 0 && node.fs.readlinkSync(path).startsWith("/memfd:") ? "memfd" : "file";
+  } catch {
+    // No /proc here.
+    return "file";
+  }
 }
 
 /** Where libc can't be called, Bun has set close-on-exec itself, and the pid has to do. */
