@@ -213,6 +213,14 @@ describe("storeFds() and removeFds()", () => {
     const none = `console.log(sd.storeFds([0]), sd.saveState("a", "b"), sd.storeFds([0]));`;
     expect(await runWithFds(none, [], { ...receiver.env, FDSTORE: "0" })).toBe("false false false\n");
     expect(await runWithFds("console.log(sd.storeFds([0]));", [], { FDSTORE: "x" })).toBe("false\n");
+    // A systemd that would set $FDSTORE, and has not: but only if it was this process that it started.
+    const newer = (pid: string) =>
+      runWithFds(`process.env.SYSTEMD_EXEC_PID = String(${pid}); console.log(sd.storeFds([0]));`, [], {
+        ...receiver.env,
+        MEMORY_PRESSURE_WATCH: "/dev/null",
+      });
+    expect(await newer("process.pid")).toBe("false\n");
+    expect(await newer("process.ppid")).toBe("true\n");
   });
 
   test("return false when unsupervised, and check all the same", () => {

@@ -1,14 +1,23 @@
-/** What this process knows of the fd store: what it has put there, and by $FDSTORE of systemd 254 how much there is room for. */
+/** What this process knows of the fd store: what it has put there, and how much there is room for. */
 
 import { node } from "../bun/node.ts";
 import { readNumber } from "../environment.ts";
+
+/** FileDescriptorStoreMax= of the unit, as systemd 254 and later tell it; undefined when that is not known. */
+export function fdStoreMax(): number | undefined {
+  const max = readNumber("FDSTORE", 0);
+  if (max !== undefined) return max;
+  // systemd.exec(5): $FDSTORE is not set if it is 0. By these two, a systemd that would have set it has started this very process.
+  const { SYSTEMD_EXEC_PID, MEMORY_PRESSURE_WATCH } = process.env;
+  return SYSTEMD_EXEC_PID === `${process.pid}` && MEMORY_PRESSURE_WATCH !== undefined ? 0 : undefined;
+}
 
 /**
  * Whether the fd store has room for all of these, as far as that is known. What earlier processes of the service have put there is not, and
  * neither is what has left the store since because it was hung up; so what this process has closed is not counted.
  */
 export function hasRoom(fds: readonly number[]): boolean {
-  const max = readNumber("FDSTORE", 0);
+  const max = fdStoreMax();
   if (max === undefined) return true;
   const identities = fds.map(identityOf);
   const fits = () => {

@@ -223,6 +223,22 @@ describeEach("fd store", (machine) => {
     },
     noVariable,
   );
+
+  scenario(
+    "they say so in a unit without FileDescriptorStoreMax=",
+    async () => {
+      const unit = program(
+        `
+        sd.notify({ ready: true, status: [sd.storeFds([0]), sd.saveState("jobs", "x")].join(" ") });
+        setInterval(() => {}, 1e6);`,
+        { FileDescriptorStoreMax: undefined },
+      );
+      await unit.start();
+      await unit.until({ StatusText: "false false" });
+      await unit.stop();
+    },
+    noVariable,
+  );
 });
 
 // --- internal ---
