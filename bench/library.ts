@@ -3,10 +3,12 @@
  * wall-clock time.
  */
 
-import { readdirSync } from "node:fs";
-import { barrier, barrierSync, notify, startWatchdog } from "sd-notify";
+import { readdirSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { barrier, barrierSync, notify, saveState, startWatchdog } from "sd-notify";
 
 const [mode = "", count = "0"] = process.argv.slice(2);
+
+const STATE = new Uint8Array(1000).fill(1);
 
 const MODES: Record<string, (n: number) => unknown> = {
   ping(n) {
@@ -20,6 +22,18 @@ const MODES: Record<string, (n: number) => unknown> = {
   },
   async barrier(n) {
     for (let i = 0; i < n; i++) await barrier();
+  },
+  saveState(n) {
+    for (let i = 0; i < n; i++) saveState("bench", STATE);
+  },
+  // What a service without an fd store does: a file in memory, replaced as a whole.
+  rename(n) {
+    const path = `/dev/shm/sd-notify-bench-${process.pid}`;
+    for (let i = 0; i < n; i++) {
+      writeFileSync(`${path}.new`, STATE);
+      renameSync(`${path}.new`, path);
+    }
+    unlinkSync(path);
   },
   async watchdog(ms) {
     startWatchdog();

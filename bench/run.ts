@@ -44,6 +44,7 @@ async function bench(words: string[]): Promise<void> {
     import: importRows,
     receiver: () => receiverRows(peers),
     watchdog: watchdogRows,
+    state: stateRows,
     endurance: enduranceRows,
   };
   const unknown = words.filter((word) => !(word in rows));
@@ -108,6 +109,21 @@ async function barrierRows({ c, libsystemd }: Peers): Promise<Row[]> {
     figure: `${of(mode).toFixed(1)} us`,
     ratios: libsystemd ? [{ of: "libsystemd", ratio: of(mode) / of("libsystemd"), goal: 1.2 }] : [],
   }));
+}
+
+async function stateRows(): Promise<Row[]> {
+  await using _ = await receiver(join(work, "peer"));
+  const count = 50_000;
+  const measure = (mode: string) => () => numbers([BUN, join(import.meta.dir, "library.ts"), mode, `${count}`]);
+  const results = inTurn({ saveState: measure("saveState"), rename: measure("rename") }, 5);
+  const of = (name: string) => median(results[name]?.map(([, wall = Number.NaN]) => wall) ?? []) / count;
+  return [
+    {
+      what: "saveState(), 1 kB",
+      figure: `${of("saveState").toFixed(1)} us`,
+      ratios: [{ of: "write and rename a file of /dev/shm", ratio: of("saveState") / of("rename") }],
+    },
+  ];
 }
 
 async function cliRows(): Promise<Row[]> {

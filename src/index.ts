@@ -7,7 +7,7 @@ export { childEnv } from "./child-env.ts";
 export { notify } from "./notify.ts";
 export { notifyRaw } from "./notify-raw.ts";
 export type { State } from "./protocol/state.ts";
-export { loadState, removeFds, type StoreOptions, saveState, storeFds } from "./server/fd-store.ts";
+export { removeFds, type StoreOptions, storeFds } from "./server/fd-store.ts";
 export { type FdKind, type ListenFd, listenFds, type SocketKind } from "./server/listen-fds.ts";
 export {
   type ManagedServer,
@@ -17,6 +17,7 @@ export {
   type Servers,
   type StoppableServer,
 } from "./server/manage-server.ts";
+export { loadState, saveState } from "./server/saved-state.ts";
 export { type FetchServer, type ServeOptions, serve } from "./server/serve.ts";
 export type { SendOptions } from "./transport/options.ts";
 export { startWatchdog, type Watchdog, type WatchdogOptions, watchdogTimeoutMs } from "./watchdog.ts";

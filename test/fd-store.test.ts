@@ -1,21 +1,17 @@
+import { dlopen } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createMemfd } from "../ffi/process.ts";
 import { close, openPath, pipe, socket } from "../ffi/syscalls.ts";
-import { removeFds, saveState, storeFds } from "../src/index.ts";
+import { listenFds, loadState, removeFds, saveState, storeFds } from "../src/index.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { kindOf } from "../src/server/listen-fds.ts";
-import { BUN, openFds, ROOT } from "./support/command.ts";
+import { newFds, openFds, temporaryDirectory } from "./support/command.ts";
+import { runWithFds } from "./support/passed-fds.ts";
 
-/** Runs a module that was passed file descriptors, as the service manager does it. */
-async function runWithFds(source: string, fds: number[], env: Record<string, string> = {}): Promise<string> {
-  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=\${LISTEN_PID-$$} exec ${BUN} run -`], {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH ?? "", LISTEN_FDS: `${fds.length}`, ...env },
-    stdio: [Buffer.from(`import * as sd from "./src/index.ts";\n${source}`), "pipe", "inherit", ...fds] as never,
-  });
-  return await (child.stdout as unknown as ReadableStream<Uint8Array>).text();
-}
+/** What MemoryDenyWriteExecute=yes does to Bun: no JIT, and so no bun:ffi. */
+const NO_JIT = { BUN_JSC_useJIT: "0" };
 
 const list = `
   try { for (const passed of sd.listenFds()) console.log(JSON.stringify(passed)); console.log("end"); }
@@ -64,6 +60,85 @@ describe("listenFds()", () => {
     expect(await runWithFds(list, [openSync("/", "r")])).toBe('{"fd":3,"name":"unknown","kind":"directory"}\nend\n');
   });
 
+  test("finds those of a name, whatever has become of the others", async () => {
+    const fds = [openSync("/", "r"), openSync("/dev/null", "r"), openSync("/", "r")];
+    const source = `
+      (await import("node:fs")).closeSync(4);
+      for (const name of ["a", "c", "", "unknown"]) console.log(JSON.stringify(sd.listenFds(name).map(({ fd }) => fd)));`;
+    expect(await runWithFds(source, fds, { LISTEN_FDNAMES: "a:b:a" })).toBe("[3,5]\n[]\n[]\n[]\n");
+    expect(await runWithFds(source.replace(", 4", ""), fds.slice(0, 1))).toBe("[]\n[]\n[]\n[3]\n");
+    expect(() => listenFds(5 as never)).toThrow(TypeError);
+  });
+
+  test("knows a message queue, and a file that only looks like one in memory", async () => {
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "memfd:file");
+    writeFileSync(path, "");
+    const file = openSync(path, "r");
+    const { symbols } = dlopen("libc.so.6", {
+      mq_open: { args: ["cstring", "i32", "u32", "ptr"], returns: "i32" },
+      mq_unlink: { args: ["cstring"], returns: "i32" },
+    });
+    const name = `/sd-notify-test-${process.pid}`;
+    const queue = symbols.mq_open(name, constants.O_RDWR | constants.O_CREAT, 0o600, null);
+    expect(queue).toBeGreaterThan(2);
+    for (const env of [{}, NO_JIT]) {
+      expect(await runWithFds(list, [queue, file], { LISTEN_FDNAMES: "queue:file", ...env })).toBe(
+        '{"fd":3,"name":"queue","kind":"mqueue"}\n{"fd":4,"name":"file","kind":"file"}\nend\n',
+      );
+    }
+    symbols.mq_unlink(name);
+    expect(await runWithFds(list, [queue])).toContain('"mqueue"');
+    closeSync(queue);
+  });
+
+  test("asks /proc what a socket is where libc can't be called", async () => {
+    using directory = temporaryDirectory();
+    const unix = join(directory.path, "socket");
+    const listeners = [
+      Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } }),
+      Bun.listen({ port: 0, hostname: "::1", socket: { data() {} } }),
+      Bun.listen({ unix, socket: { data() {} } }),
+    ];
+    const before = openFds();
+    const udp = await Bun.udpSocket({ hostname: "127.0.0.1" });
+    const client = await Bun.connect({ unix, socket: { data() {} } });
+    const [datagram = -1, connection = -1] = newFds(before).map((fd) => Number.parseInt(fd, 10));
+    const netlink = socket(16, 3);
+    const { symbols } = dlopen("libc.so.6", { bind: { args: ["i32", "ptr", "u32"], returns: "i32" } });
+    expect(symbols.bind(netlink, new Uint32Array([16, 0, 0]), 12)).toBe(0);
+    // Not bound, a socket is in no table of TCP.
+    const bound = listeners.map((listener) => (listener as unknown as { fd: number }).fd);
+    const fds = [...bound, datagram, connection, socket(1, 5), netlink, socket(2, 1)];
+    const lines = (await runWithFds(list, fds, NO_JIT)).trimEnd().split("\n").slice(0, -1);
+    expect(lines.map((line) => Object.values(JSON.parse(line)).slice(3).join(" "))).toEqual([
+      "inet stream true",
+      "inet6 stream true",
+      "unix stream true",
+      "inet dgram false",
+      "unix stream false",
+      "unix seqpacket false",
+      "netlink raw false",
+      "other other false",
+    ]);
+    const told = (await runWithFds(list, fds.slice(0, -1))).trimEnd().split("\n").slice(0, -1);
+    expect(lines.slice(0, -1)).toEqual(told);
+    client.end();
+    udp.close();
+    for (const listener of listeners) listener.stop(true);
+  });
+
+  test("throws a SystemError for one that is not open, however many are said to be", async () => {
+    for (const count of ["1000", "2147483644"]) {
+      expect(await runWithFds(list, [], { LISTEN_FDS: count })).toMatch(
+        /^SystemError Cannot use fd \d+, which \$LISTEN_FDS says was passed: .*EBADF/,
+      );
+    }
+    expect(await runWithFds(list, [], { LISTEN_FDS: "9007199254740991" })).toBe(
+      'SyntaxError Cannot use $LISTEN_FDS "9007199254740991": no process has that many\n',
+    );
+  });
+
   test("sets close-on-exec", async () => {
     const source = `sd.listenFds(); console.log(await Bun.file("/proc/self/fdinfo/3").text());`;
     expect(await runWithFds(source, [openSync("/", "r")])).toMatch(/flags:\s+02\d{6}/);
@@ -86,7 +161,7 @@ describe("listenFds()", () => {
   test("throws a SystemError for one that is not open, however many are said to be", async () => {
     for (const count of ["1000", "2147483644"]) {
       expect(await runWithFds(list, [], { LISTEN_FDS: count })).toMatch(
-        /^SystemError Cannot use fd \d+, which \$LISTEN_FDS says was passed: EBADF\n$/,
+        /^SystemError Cannot use fd \d+, which \$LISTEN_FDS says was passed: fstat: EBADF\n$/,
       );
     }
     expect(await runWithFds(list, [], { LISTEN_FDS: "9007199254740991" })).toBe(
@@ -136,6 +211,46 @@ describe("storeFds() and removeFds()", () => {
     }
   });
 
+  test("tell by $FDSTORE whether there is room, as far as that is known", async () => {
+    using receiver = openReceiver();
+    const source = `
+      const { openSync, closeSync } = await import("node:fs");
+      const [a, b, c] = ["/", "/dev/null", "/proc"].map((path) => openSync(path, "r"));
+      const told = [sd.storeFds([a, b, c]), sd.storeFds([a], { name: "a" }), sd.storeFds([a, b]), sd.storeFds([c])];
+      // What is closed here may have left the store, and what is removed has.
+      closeSync(b);
+      told.push(sd.storeFds([c]), sd.storeFds([openSync("/sys", "r")]));
+      sd.removeFds("a");
+      told.push(sd.storeFds([openSync("/sys", "r")], { name: "s" }));
+      console.log(JSON.stringify(told));
+      try { process.env.FDSTORE = "x"; sd.storeFds([a]); } catch (error) { console.log(error.name); }`;
+    const told = await runWithFds(source, [], { ...receiver.env, FDSTORE: "2" });
+    expect(told).toBe("[false,true,true,false,true,false,true]\nSyntaxError\n");
+    const sent = [];
+    for (let i = 0; i < 5; i++) {
+      using message = await receiver.next();
+      sent.push(`${message.text} ${message.fds.length}`);
+    }
+    expect(sent).toEqual([
+      "FDSTORE=1\nFDNAME=a 1",
+      "FDSTORE=1 2",
+      "FDSTORE=1 1",
+      "FDSTOREREMOVE=1\nFDNAME=a 0",
+      "FDSTORE=1\nFDNAME=s 1",
+    ]);
+    const none = `console.log(sd.storeFds([0]), sd.saveState("a", "b"), sd.storeFds([0]));`;
+    expect(await runWithFds(none, [], { ...receiver.env, FDSTORE: "0" })).toBe("false false false\n");
+    expect(await runWithFds("console.log(sd.storeFds([0]));", [], { FDSTORE: "x" })).toBe("false\n");
+    // A systemd that would set $FDSTORE, and has not: but only if it was this process that it started.
+    const newer = (pid: string) =>
+      runWithFds(`process.env.SYSTEMD_EXEC_PID = String(${pid}); console.log(sd.storeFds([0]));`, [], {
+        ...receiver.env,
+        MEMORY_PRESSURE_WATCH: "/dev/null",
+      });
+    expect(await newer("process.pid")).toBe("false\n");
+    expect(await newer("process.ppid")).toBe("true\n");
+  });
+
   test("return false when unsupervised, and check all the same", () => {
     expect(storeFds([0], { name: "a" })).toBe(false);
     expect(removeFds("a")).toBe(false);
@@ -144,35 +259,12 @@ describe("storeFds() and removeFds()", () => {
       expect(() => storeFds([0], { name })).toThrow(TypeError);
       expect(() => removeFds(name)).toThrow(TypeError);
       expect(() => saveState(name, "x")).toThrow(TypeError);
+      expect(() => loadState(name)).toThrow(TypeError);
     }
     expect(() => storeFds([])).toThrow(TypeError);
     expect(() => storeFds([-1])).toThrow(RangeError);
     expect(() => storeFds([0], { poll: 1 as never })).toThrow(TypeError);
     expect(() => storeFds([0], { nam: "x" } as never)).toThrow(TypeError);
     expect(() => saveState("a", 5 as never)).toThrow(TypeError);
-  });
-});
-
-describe("saveState() and loadState()", () => {
-  test("keep bytes across a restart, and across the next", async () => {
-    using receiver = openReceiver();
-    process.env.NOTIFY_SOCKET = receiver.address;
-    try {
-      const state = crypto.getRandomValues(new Uint8Array(50_000));
-      expect(saveState("sessions", state)).toBe(true);
-      expect(openFds().filter((fd) => fd.includes("memfd:sessions"))).toEqual([]);
-      expect((await receiver.next()).text).toBe("FDSTOREREMOVE=1\nFDNAME=sessions");
-      using message = await receiver.next();
-      expect(message.text).toBe("FDSTORE=1\nFDNAME=sessions");
-      const [memfd = -1] = message.fds;
-      expect(fstatSync(memfd).size).toBe(50_000);
-      const source = `console.log(new Bun.CryptoHasher("sha256").update(sd.loadState("sessions")).digest("hex"), sd.loadState("other"));`;
-      for (let restart = 0; restart < 2; restart++) {
-        const hash = new Bun.CryptoHasher("sha256").update(state).digest("hex");
-        expect(await runWithFds(source, [memfd], { LISTEN_FDNAMES: "sessions" })).toBe(`${hash} undefined\n`);
-      }
-    } finally {
-      delete process.env.NOTIFY_SOCKET;
-    }
   });
 });

@@ -21,12 +21,12 @@ test("nothing is written but by the functions that make it printable", async () 
     if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
       writers.push(file);
   }
-  // The last three write to a memfd, to a thread and to a socket, and nothing to a terminal.
+  // The receiver writes to its thread, the others to a memfd and to a socket, and nothing to a terminal.
   expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
     "src/console/output.ts",
     "src/receiver/receiver.ts",
     "src/report.ts",
-    "src/server/fd-store.ts",
+    "src/server/state-file.ts",
     "src/transport/passed-socket.ts",
   ]);
 });

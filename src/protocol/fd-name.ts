@@ -1,5 +1,15 @@
 /** Names of file descriptors in the fd store: FDNAME= of sd_pid_notify_with_fds(3). */
 
+import { mustBe, show } from "./check.ts";
+
+/** @throws TypeError, unless it is a name that the service manager would take. */
+export function checkFdName(name: unknown): asserts name is string {
+  if (typeof name !== "string") throw mustBe("use the fd store", "name", "a string", name);
+  const why = whyNoFdName(name);
+  if (why === undefined) return;
+  throw new TypeError(`Cannot use the fd store: ${show(name)} is no name for file descriptors: ${why}`);
+}
+
 /** Why the service manager would not take the name; undefined when it would. */
 export function whyNoFdName(name: string): string | undefined {
   if (name.length > 255) return `it has ${name.length} characters, and 255 are allowed`;

@@ -1,13 +1,12 @@
 /** The fd store: file descriptors that the service manager keeps while the service is down. */
 
-import { createMemfd } from "../../ffi/process.ts";
-import { close } from "../../ffi/syscalls.ts";
-import { node } from "../bun/node.ts";
 import { notifyRaw } from "../notify-raw.ts";
-import { checkOptionNames, mustBe, show } from "../protocol/check.ts";
-import { whyNoFdName } from "../protocol/fd-name.ts";
+import { checkOptionNames, mustBe } from "../protocol/check.ts";
+import { checkFdName } from "../protocol/fd-name.ts";
 import { formatAssignment } from "../protocol/wire.ts";
-import { listenFds } from "./listen-fds.ts";
+import { checkSendOptions } from "../transport/options.ts";
+import { clearStates } from "./state-memfd.ts";
+import { hasRoom, noteRemoved, noteStored } from "./store-room.ts";
 
 export interface StoreOptions {
   /** The name by which listenFds() will find them. Default: "stored". */
@@ -18,10 +17,11 @@ export interface StoreOptions {
 
 /**
  * Puts file descriptors into the fd store: the manager has them while the service restarts, and passes them to the next start. They
- * stay open here. The unit needs FileDescriptorStoreMax=.
+ * stay open here. The unit needs FileDescriptorStoreMax=, which systemd 254 and later tell in $FDSTORE.
  *
- * @returns true when they were sent, false when this process is not supervised.
- * @throws TypeError or RangeError for a name or an fd that can't be; else what notify() throws.
+ * @returns true when they were sent and are kept, as far as $FDSTORE tells; false when nothing keeps them: this process is not supervised, or
+ *   the store has no room for all of them, and none was sent.
+ * @throws TypeError or RangeError for a name or an fd that can't be; SyntaxError when $FDSTORE can't be read; else what notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTORE=1
  * @example
  * storeFds([listener], { name: "http" });
@@ -32,14 +32,20 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
   if (!Array.isArray(fds) || fds.length === 0)
     throw mustBe("store file descriptors", "fds", "an array with a file descriptor", fds);
   if (typeof poll !== "boolean") throw mustBe("store file descriptors", "poll", "a boolean", poll);
+  if (name !== undefined) checkFdName(name);
+  checkSendOptions("store file descriptors", { fds }, ["fds"]);
+  if (process.env.NOTIFY_SOCKET !== undefined && !hasRoom(fds)) return false;
   const lines = ["FDSTORE=1"];
-  if (name !== undefined) lines.push(formatAssignment("FDNAME", checkedName(name)));
+  if (name !== undefined) lines.push(formatAssignment("FDNAME", name));
   if (!poll) lines.push("FDPOLL=0");
-  return notifyRaw(lines.join("\n"), { fds });
+  const sent = notifyRaw(lines.join("\n"), { fds });
+  if (sent) noteStored(fds, name ?? UNNAMED);
+  return sent;
 }
 
 /**
- * Removes the file descriptors of a name from the fd store.
+ * Removes the file descriptors of a name from the fd store, and forgets the state that saveState() has kept by it. What another thread has
+ * saved is for that to remove.
  *
  * @returns true when the message was sent, false when this process is not supervised.
  * @throws TypeError for a name that can't be; else what notify() throws.
@@ -48,61 +54,20 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
  * removeFds("http");
  */
 export function removeFds(name: string): boolean {
-  return notifyRaw(`FDSTOREREMOVE=1\n${formatAssignment("FDNAME", checkedName(name))}`);
+  checkFdName(name);
+  if (!sendRemoval(name)) return false;
+  clearStates(name);
+  return true;
 }
 
-/**
- * Keeps bytes across a restart: puts them into the fd store, as a file in memory, in place of what was there by the name.
- *
- * @returns true when they were sent, false when this process is not supervised.
- * @throws TypeError for a name or bytes that can't be; else what notify() throws.
- * @see memfd_create(2)
- * @example
- * saveState("sessions", JSON.stringify([...sessions]));
- */
-export function saveState(name: string, state: string | Uint8Array): boolean {
-  checkedName(name);
-  if (typeof state !== "string" && !(state instanceof Uint8Array))
-    throw mustBe("save the state", "state", "a string or a Uint8Array", state);
-  if (process.env.NOTIFY_SOCKET === undefined) return false;
-  const memfd = createMemfd(name);
-  try {
-    const bytes = typeof state === "string" ? Buffer.from(state) : state;
-    for (let written = 0; written < bytes.length; ) written += node.fs.writeSync(memfd, bytes, written);
-    removeFds(name);
-    return storeFds([memfd], { name });
-  } finally {
-    close(memfd);
-  }
-}
-
-/**
- * Returns the bytes that saveState() kept by this name before the restart.
- *
- * @returns undefined when there are none.
- * @throws SyntaxError when the environment can't be read.
- * @example
- * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
- */
-export function loadState(name: string): Uint8Array | undefined {
-  const memfd = listenFds().findLast((passed) => passed.name === name && passed.kind === "memfd");
-  if (!memfd) return undefined;
-  const bytes = new Uint8Array(node.fs.fstatSync(memfd.fd).size);
-  // At their places, for the next start is to find the position where this one did.
-  for (let read = 0; read < bytes.length; ) {
-    const count = node.fs.readSync(memfd.fd, bytes, read, bytes.length - read, read);
-    if (count === 0) break;
-    read += count;
-  }
-  return bytes;
+/** Sends that alone. */
+export function sendRemoval(name: string): boolean {
+  const sent = notifyRaw(`FDSTOREREMOVE=1\n${formatAssignment("FDNAME", name)}`);
+  if (sent) noteRemoved(name);
+  return sent;
 }
 
 // --- internal ---
 
-function checkedName(name: unknown): string {
-  if (typeof name !== "string") throw mustBe("use the fd store", "name", "a string", name);
-  const why = whyNoFdName(name);
-  if (why !== undefined)
-    throw new TypeError(`Cannot use the fd store: ${show(name)} is no name for file descriptors: ${why}`);
-  return name;
-}
+/** sd_pid_notify_with_fds(3): the name of those without one. */
+const UNNAMED = "stored";

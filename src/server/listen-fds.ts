@@ -16,11 +16,14 @@ import {
   SOCK_STREAM,
 } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
+import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { getSocketOption, keepOnExec } from "../../ffi/syscalls.ts";
+import { fromNodeError } from "../bun/fs-errors.ts";
 import { node } from "../bun/node.ts";
 import { readNumber } from "../linux/environment.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
+import { findSocket } from "../linux/socket-tables.ts";
+import { mustBe } from "../protocol/check.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
 /** What a socket is: what sd_is_socket(3) answers. */
@@ -32,25 +35,39 @@ export interface SocketKind {
   listening: boolean;
 }
 
-/** What a file descriptor is: what sd_is_fifo(3), sd_is_special(3) and their kin answer. */
-export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd" | "device" | "other" };
+/** What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer. */
+export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd" | "mqueue" | "device" | "other" };
 
 /** A passed file descriptor, and what it is. */
 export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
- * Returns the file descriptors that were passed to this process, in their order, each close-on-exec. Their names are those of the
- * units or of the fd store: "stored" for one without, "connection" for Accept=yes, "unknown" where no names were passed.
+ * Returns the file descriptors that were passed to this process, or those of a name, in their order, each close-on-exec. Their names are
+ * those of the units or of the fd store: "stored" for one without, "connection" for Accept=yes, "unknown" where no names were passed.
+ *
+ * Where libc can't be called, /proc tells what a socket is. One that is not in its tables has "other" as family and type.
  *
  * @returns an empty array where none were passed, or they were passed to another process.
  * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
  * @see sd_listen_fds_with_names(3)
  * @example
- * const [http] = listenFds().filter((passed) => passed.kind === "socket" && passed.listening);
+ * const [http] = listenFds("http");
  */
-export function listenFds(): ListenFd[] {
+export function listenFds(name?: string): ListenFd[] {
+  if (name !== undefined && typeof name !== "string") throw mustBe("find file descriptors", "name", "a string", name);
+  const passed: ListenFd[] = [];
+  for (const { fd, name: its } of passedFds(name)) {
+    checkOpen(fd);
+    setCloseOnExec(fd);
+    passed.push({ fd, name: its, ...kindOf(fd) });
+  }
+  return passed;
+}
+
+/** Finds the passed file descriptors, or those of a name, one by one: $LISTEN_FDS may be huge. What they are is not looked at. */
+export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
-  if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return [];
+  if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
   if (count > MAX_FDS) throw new SyntaxError(`Cannot use $LISTEN_FDS "${count}": no process has that many`);
   const names = process.env.LISTEN_FDNAMES?.split(":");
   if (names !== undefined && names.length !== count) {
@@ -58,31 +75,36 @@ export function listenFds(): ListenFd[] {
       `Cannot use $LISTEN_FDNAMES ${JSON.stringify(process.env.LISTEN_FDNAMES)}: it has ${names.length} names for ${count} fds`,
     );
   }
-  const passed: ListenFd[] = [];
+  if (names === undefined && name !== undefined && name !== UNNAMED) return;
   for (let i = 0; i < count; i++) {
-    const fd = SD_LISTEN_FDS_START + i;
-    checkOpen(fd);
-    setCloseOnExec(fd);
-    passed.push({ fd, name: names?.[i] ?? "unknown", ...kindOf(fd) });
+    const its = names?.[i] ?? UNNAMED;
+    if (name === undefined || its === name) yield { fd: SD_LISTEN_FDS_START + i, name: its };
   }
-  return passed;
 }
 
 /** Returns what a file descriptor is. @throws SystemError when it is not open. */
 export function kindOf(fd: number): FdKind {
-  const stat = node.fs.fstatSync(fd);
-  if (stat.isSocket()) return socketKindOf(fd);
+  const stat = fstat(fd, `Cannot tell what fd ${fd} is`);
+  if (stat.isSocket()) return withoutFFI(() => socketKind(fd)) ?? { ...UNKNOWN_SOCKET, ...findSocket(stat.ino) };
   if (stat.isFIFO()) return { kind: "fifo" };
   if (stat.isDirectory()) return { kind: "directory" };
   if (stat.isCharacterDevice() || stat.isBlockDevice()) return { kind: "device" };
   if (!stat.isFile()) return { kind: "other" };
-  return { kind: node.fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith("/memfd:") ? "memfd" : "file" };
+  return { kind: fileKind(fd, stat.nlink) };
 }
 
 // --- internal ---
 
-/** INT_MAX, less those: sd_listen_fds(3) refuses more. */
+/** INT_MAX, less SD_LISTEN_FDS_START: sd_listen_fds(3) refuses more. */
 const MAX_FDS = 0x7fffffff - SD_LISTEN_FDS_START;
+
+/** sd_listen_fds_with_names(3): the name of all, where no names were passed. */
+const UNNAMED = "unknown";
+
+/** MQUEUE_MAGIC of the kernel's ipc/mqueue.c, which no header has. */
+const MQUEUE_MAGIC = 0x19800202;
+
+const UNKNOWN_SOCKET: SocketKind = { kind: "socket", family: "other", type: "other", listening: false };
 
 const FAMILIES: Record<number, SocketKind["family"]> = {
   [AF_UNIX]: "unix",
@@ -99,7 +121,31 @@ const TYPES: Record<number, SocketKind["type"]> = {
   [SOCK_RAW]: "raw",
 };
 
-function socketKindOf(fd: number): FdKind {
+/** Whether $LISTEN_PIDFDID, where it is set, is this process: a pid may be another's by now. */
+function isOwnPidfd(): boolean {
+  const text = process.env.LISTEN_PIDFDID;
+  if (text === undefined) return true;
+  const inode = withoutFFI(() => pidfdInodeOf(process.pid));
+  return inode === undefined || text === `${inode}`;
+}
+
+function checkOpen(fd: number): void {
+  fstat(fd, `Cannot use fd ${fd}, which $LISTEN_FDS says was passed`);
+}
+
+function fstat(fd: number, doing: string): import("node:fs").Stats {
+  try {
+    return node.fs.fstatSync(fd);
+  } catch (error) {
+    throw fromNodeError(error, doing);
+  }
+}
+
+function setCloseOnExec(fd: number): void {
+  withoutFFI(() => keepOnExec(fd, false));
+}
+
+function socketKind(fd: number): FdKind {
   try {
     return {
       kind: "socket",
@@ -114,26 +160,16 @@ function socketKindOf(fd: number): FdKind {
   }
 }
 
-/** Whether $LISTEN_PIDFDID, where it is set, is this process: a pid may be another's by now. */
-function isOwnPidfd(): boolean {
-  const text = process.env.LISTEN_PIDFDID;
-  if (text === undefined) return true;
-  const inode = withoutFFI(() => pidfdInodeOf(process.pid));
-  return inode === undefined || text === `${inode}`;
-}
-
-function checkOpen(fd: number): void {
+/** What a regular file is, for fstat(2) takes message queues and files in memory for such. */
+function fileKind(fd: number, links: number): "file" | "memfd" | "mqueue" {
+  const path = `/proc/self/fd/${fd}`;
   try {
-    node.fs.fstatSync(fd);
-  } catch (error) {
-    // What node:fs throws is not of this library.
-    const { code = "EBADF", errno = 0 } = error as NodeJS.ErrnoException;
-    throw new SystemError(`Cannot use fd ${fd}, which $LISTEN_FDS says was passed: ${code}`, code, -errno, "fstat");
+    if (node.fs.statfsSync(path).type === MQUEUE_MAGIC) return "mqueue";
+    return links === 0 && node.fs.readlinkSync(path).startsWith("/memfd:") ? "memfd" : "file";
+  } catch {
+    // No /proc here.
+    return "file";
   }
-}
-
-function setCloseOnExec(fd: number): void {
-  withoutFFI(() => keepOnExec(fd, false));
 }
 
 /** Where libc can't be called, Bun has set close-on-exec itself, and the pid has to do. */

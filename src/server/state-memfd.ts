@@ -1,0 +1,106 @@
+/**
+ * Which file in memory has the state of a name. There is one for each name and process. It stays open, and any thread finds it: what a
+ * worker has saved, another saves again in the same file.
+ */
+
+import { createMemfd } from "../../ffi/process.ts";
+import { close } from "../../ffi/syscalls.ts";
+import { node } from "../bun/node.ts";
+import { passedFds } from "./listen-fds.ts";
+import { clearState, isBorrowed, withStateFile } from "./state-file.ts";
+import { identityOf, noteStored } from "./store-room.ts";
+
+/** Returns its fd: of one that was passed, or that saveState() has made; undefined when there is none. */
+export function findStateMemfd(name: string): number | undefined {
+  const kept = known.get(name);
+  if (kept && identityOf(kept.fd) === kept.identity) return kept.fd;
+  const passed = newest(passedMemfds(name));
+  if (passed !== undefined) noteStored([passed], name);
+  const fd = passed ?? madeMemfd(name);
+  if (fd === undefined) known.delete(name);
+  else remember(name, fd);
+  return fd;
+}
+
+/** Makes one that has no state yet. */
+export function makeStateMemfd(name: string): number {
+  const fd = createMemfd(memfdName(name));
+  try {
+    withStateFile(fd, clearState);
+    remember(name, fd);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** Closes the one that was made, where it is not in the store after all. */
+export function dropStateMemfd(name: string, fd: number): void {
+  known.delete(name);
+  close(fd);
+}
+
+/** Returns those passed by this name that saveState() has not made: their bytes are another program's. */
+export function foreignMemfds(name: string): number[] {
+  return passedMemfds(name).filter((fd) => withStateFile(fd, ({ isOurs }) => !isOurs));
+}
+
+/** Has the states of a name forgotten, in this process too. */
+export function clearStates(name: string): void {
+  const fds = new Set(passedMemfds(name));
+  const kept = known.get(name);
+  if (kept && identityOf(kept.fd) === kept.identity) fds.add(kept.fd);
+  for (const fd of fds) {
+    withStateFile(fd, (file) => {
+      if (file.isOurs) clearState(file);
+    });
+  }
+}
+
+// --- internal ---
+
+/** What this thread has found. The number of an fd may be another file's later, if other code closes it. */
+const known = new Map<string, { fd: number; identity: string | undefined }>();
+
+function remember(name: string, fd: number): void {
+  known.set(name, { fd, identity: identityOf(fd) });
+}
+
+/** The one whose state was saved last, of those that saveState() has made. */
+function newest(fds: readonly number[]): number | undefined {
+  let newest: { fd: number; sequence: number } | undefined;
+  for (const fd of fds) {
+    const sequence = withStateFile(fd, ({ isOurs, slots }) => (isOurs ? (slots[0]?.sequence ?? 0) : -1));
+    if (sequence > (newest?.sequence ?? -1)) newest = { fd, sequence };
+  }
+  return newest?.fd;
+}
+
+function passedMemfds(name: string): number[] {
+  return [...passedFds(name)].map(({ fd }) => fd).filter((fd) => linkOf(fd)?.startsWith("/memfd:"));
+}
+
+/** The one that some thread has made. */
+function madeMemfd(name: string): number | undefined {
+  const link = `/memfd:${memfdName(name)} (deleted)`;
+  return node.fs
+    .readdirSync("/proc/self/fd")
+    .map(Number)
+    .find((fd) => linkOf(fd) === link && !isBorrowed(fd));
+}
+
+/** The name of a file in memory: memfd_create(2) takes 249 bytes, where FDNAME= may have 255. No FDNAME= has a colon. */
+function memfdName(name: string): string {
+  if (name.length <= 200) return `sd-notify-state:${name}`;
+  return `sd-notify-state:${name.slice(0, 100)}:${new Bun.CryptoHasher("sha256").update(name).digest("hex")}`;
+}
+
+function linkOf(fd: number): string | undefined {
+  try {
+    return node.fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // It is not open, or no longer.
+    return undefined;
+  }
+}
