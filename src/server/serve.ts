@@ -1,167 +1,155 @@
-/**
- * HTTP on a listening socket that was passed. Bun.serve() takes no fd, so a server of node:net adopts the socket, and hands its connections to
- * one of node:http, which srvx turns into a fetch handler. test/serve.test.ts notices the day that Bun.serve() takes one.
- */
+/** Bun.serve() on a listening socket that the service manager has too: a passed one, or one for its fd store. */
 
-import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { listen } from "../../ffi/process.ts";
-import * as sys from "../../ffi/syscalls.ts";
-import { checkOptionNames, mustBe } from "../protocol/check.ts";
+import { close } from "../../ffi/syscalls.ts";
+import { checkFunction, mustBe } from "../protocol/check.ts";
+import { attempt, type OnError, reportToStderr } from "../report.ts";
+import {
+  type BunOptions,
+  type BunServer,
+  checkAccepted,
+  type Prepare,
+  serveAlone,
+  serveHere,
+  serveSockets,
+  whenStopped,
+} from "./adopted-server.ts";
 import { storeFds } from "./fd-store.ts";
-import { type ListenFd, listenFds } from "./listen-fds.ts";
+import { passedListeners } from "./passed-listeners.ts";
+import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
-export interface ServeOptions {
-  /** Answers a request, as that of Bun.serve(). */
-  fetch: (request: Request) => Response | Promise<Response>;
+/**
+ * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`, `hostname` and `unix` say where to
+ * listen when no socket was passed. Default: any free port of 127.0.0.1, so that a trial run neither meets a port in use nor opens
+ * one to the network.
+ */
+export type ServeOptions<WebSocketData = undefined, Routes extends string = string> = Bun.Serve.Options<
+  WebSocketData,
+  Routes
+> & {
   /** The name of the passed socket: of its unit, FileDescriptorName=, or the fd store. Default: "http". */
   name?: string | undefined;
-  /**
-   * Where to listen when no socket of the name was passed. Default: any free port of 127.0.0.1, so that a trial run
-   * neither meets a port in use nor opens one to the network.
-   */
-  port?: number | undefined;
-  hostname?: string | undefined;
-  /** Or the path of a unix socket. */
-  unix?: string | undefined;
-}
-
-/** A server of serve(). manageServer() takes it. */
-export interface FetchServer extends Disposable {
-  /** Where it listens; undefined for a unix socket. */
-  url: URL | undefined;
-  /** Whether the socket was passed, and not opened here. */
-  passed: boolean;
-  /** How many requests are being answered. */
-  readonly pendingRequests: number;
-  /** Accepts no more connections, and resolves when all requests are answered; with true, ends those at once. */
-  stop(closeActiveConnections?: boolean): Promise<void>;
-}
+  /** What to do with an error that a handler throws, and that `error` doesn't answer. Default: one line on standard error, at most one a minute. */
+  onError?: OnError | undefined;
+};
 
 /**
- * Serves HTTP on the listening socket that the service manager passed by this name, by socket activation or from the fd store. Where
- * none was passed, it opens one and puts it into the fd store. Either way the manager has the socket too, so that a restart of the service
- * refuses no connection: they wait for the next start.
+ * Serves on the listening socket that the service manager passed by this name, by socket activation or from the fd store; on all of
+ * the name. When none was passed, it opens one and puts it into the fd store. Either way the manager has the socket too, so a restart of
+ * the service refuses no connection: they wait for the next start.
  *
- * @returns the server, once it listens.
- * @throws TypeError for options that can't be, SyntaxError when the environment can't be read; rejects when it can't listen.
+ * When no socket has the name, it takes the only one that was passed. A handler that throws is a response of 500, and a line.
+ *
+ * @returns the server of Bun.serve(), once it listens.
+ * @throws TypeError for options that can't be, SyntaxError when the environment doesn't say which socket is meant or can't be read, SystemError
+ *   when it can't listen.
  * @see systemd.socket(5), sd_listen_fds(3)
  * @example
  * const server = await serve({ port: 3000, fetch: () => new Response("Hello\n") });
  */
-export async function serve(options: ServeOptions): Promise<FetchServer> {
-  checkOptionNames("serve", options, ["fetch", "name", "port", "hostname", "unix"]);
-  const { fetch, name = "http" } = options;
-  if (typeof fetch !== "function") throw mustBe("serve", "fetch", "a function", fetch);
-  const passed = listenFds().find((candidate) => candidate.name === name && isListener(candidate));
-  const fd = passed?.fd ?? openListener(options);
-  if (!passed) storeFds([fd], { name });
-  return adopt(fd, fetch, passed !== undefined);
+export async function serve<WebSocketData = undefined, Routes extends string = never>(
+  options: ServeOptions<WebSocketData, Routes>,
+): Promise<Bun.Server<WebSocketData>> {
+  const { name = "http", onError = reportToStderr() } = checked(options);
+  const bunOptions = options as unknown as BunOptions;
+  const prepare: Prepare = (options) => withAnswers(options, onError);
+  const fds = passedListeners(name, served, onError).map(({ fd }) => fd);
+  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare);
+  for (const fd of fds) served.add(fd);
+  whenStopped(server, () => {
+    for (const fd of fds) served.delete(fd);
+  });
+  try {
+    await Promise.all(fds.map(checkAccepted));
+  } catch (error) {
+    void server.stop(true);
+    throw error;
+  }
+  return server as unknown as Bun.Server<WebSocketData>;
 }
 
 // --- internal ---
 
-/** How long a client has to send its first request, or to close its connection after the last. */
-const GRACE_MS = 500;
+/** The passed sockets that have a server. */
+const served = new Set<number>();
 
-function isListener(passed: ListenFd): boolean {
-  return passed.kind === "socket" && passed.type === "stream" && passed.listening;
+let hasToldOfStore = false;
+
+function checked(options: unknown): { name?: string; onError?: OnError } {
+  if (typeof options !== "object" || options === null) throw mustBe("serve", "options", "an object", options);
+  const { name, onError, http3 } = options as Record<string, unknown>;
+  if (name !== undefined && typeof name !== "string") throw mustBe("serve", "name", "a string", name);
+  checkFunction("serve", "onError", onError);
+  if (http3)
+    throw new TypeError("Cannot serve: http3 needs a UDP socket, which neither a .socket unit nor the fd store has");
+  return options as { name?: string; onError?: OnError };
 }
 
-function openListener({ port = 0, hostname = "127.0.0.1", unix }: ServeOptions): number {
-  if (unix !== undefined) return openUnixListener(unix);
-  const listener = Bun.listen({ port, hostname, socket: { data() {} } });
-  // Not a turn of the event loop passes before it is stopped, so it accepts nothing.
-  const fd = sys.duplicate((listener as unknown as { fd: number }).fd);
-  listener.stop();
-  return fd;
+/** The options for Bun: a handler that throws is a response, and a line for `onError`. */
+function withAnswers(options: BunOptions, onError: OnError): BunOptions {
+  const { name: _name, onError: _onError, error, ...others } = options as BunOptions & ServeOptions;
+  const answer = (thrown: unknown) => {
+    attempt(onError, () => {
+      throw thrown;
+    });
+    return new Response("Internal Server Error\n", { status: 500 });
+  };
+  return {
+    ...others,
+    async error(this: BunServer, thrown: Error) {
+      try {
+        return (await error?.call(this as never, thrown)) ?? answer(thrown);
+      } catch (another) {
+        return answer(another);
+      }
+    },
+  } as unknown as BunOptions;
 }
 
-/** Bun.listen() would remove the path when it is stopped. */
-function openUnixListener(path: string): number {
-  const fd = sys.socket(AF_UNIX, SOCK_STREAM, path);
+/** Opens a socket. The service manager gets it, where there is one. */
+function open(options: BunOptions, name: string, prepare: Prepare): BunServer {
+  const { unix } = options as { unix?: string };
+  const supervised = process.env.NOTIFY_SOCKET !== undefined;
+  if (unix !== undefined) return openUnix(unix, options, prepare, supervised ? name : undefined);
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const where = { port: 0, hostname: "127.0.0.1", ...Object.fromEntries(given) } as unknown as BunOptions;
+  if (!supervised) return serveAlone(where, prepare);
+  const { server, fd } = serveHere(where, prepare);
   try {
-    sys.bind(fd, { family: "unix", path: Buffer.from(path) }, path);
-    listen(fd, path);
-    return fd;
+    // Bun's queue has room for 512 connections, and more may wait during a restart.
+    listen(fd);
+    store(fd, name);
+    return server;
   } catch (error) {
-    sys.close(fd);
+    void server.stop(true);
     throw error;
   }
 }
 
-async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean): Promise<FetchServer> {
-  const [http, net, { toNodeHandler }] = await Promise.all([
-    import("node:http"),
-    import("node:net"),
-    import("srvx/node"),
-  ]);
-  const connections = new Set<InstanceType<typeof net.Socket>>();
-  const busy = new Set<unknown>();
-  /** Accepted, and its first request is still on its way: to end it would refuse that. */
-  const fresh = new Set<unknown>();
-  let pending = 0;
-  let stopping = false;
-  const drained = Promise.withResolvers<void>();
-  let grace: Timer | undefined;
-  const endAll = () => {
-    for (const connection of connections) connection.destroy();
-    drained.resolve();
-  };
-  const closeIdle = () => {
-    for (const connection of connections) if (!busy.has(connection) && !fresh.has(connection)) connection.end();
-    if (pending > 0) return;
-    if (connections.size === 0) return drained.resolve();
-    grace ??= setTimeout(() => {
-      grace = undefined;
-      if (pending === 0) endAll();
-    }, GRACE_MS);
-  };
-  const requests = http.createServer((request, response) => {
-    pending++;
-    busy.add(request.socket);
-    fresh.delete(request.socket);
-    if (stopping) response.setHeader("connection", "close");
-    response.once("close", () => {
-      pending--;
-      busy.delete(request.socket);
-      if (stopping) closeIdle();
-    });
-    return handler(request, response);
-  });
-  const handler = toNodeHandler(fetch) as (request: unknown, response: unknown) => void;
-  const acceptor = net.createServer((connection) => {
-    connections.add(connection);
-    fresh.add(connection);
-    connection.once("close", () => {
-      connections.delete(connection);
-      fresh.delete(connection);
-      if (stopping) closeIdle();
-    });
-    requests.emit("connection", connection);
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  acceptor.once("listening", resolve).once("error", reject).listen({ fd });
-  await promise;
-  const address = acceptor.address();
-  const stop = async (closeActiveConnections = false) => {
-    if (!stopping) acceptor.close();
-    stopping = true;
-    if (closeActiveConnections) endAll();
-    closeIdle();
-    await drained.promise;
-    clearTimeout(grace);
-  };
-  return {
-    url: typeof address === "object" && address !== null && address.port ? urlOf(address) : undefined,
-    passed,
-    get pendingRequests() {
-      return pending;
-    },
-    stop,
-    [Symbol.dispose]: () => void stop(true),
-  };
+/** Bun.serve() would remove the path of a living server, and its own when it stops; the next start needs that. */
+function openUnix(path: string, options: BunOptions, prepare: Prepare, name: string | undefined): BunServer {
+  const fd = openUnixListener(path);
+  let server: BunServer | undefined;
+  try {
+    server = serveSockets([fd], options, prepare);
+    if (name !== undefined) store(fd, name);
+    else whenStopped(server, () => removeSocket(path));
+    return server;
+  } catch (error) {
+    void server?.stop(true);
+    removeSocket(path);
+    throw error;
+  } finally {
+    close(fd);
+  }
 }
 
-function urlOf({ address, port, family }: { address: string; port: number; family: string | number }): URL {
-  return new URL(`http://${`${family}`.endsWith("6") ? `[${address}]` : address}:${port}/`);
+function store(fd: number, name: string): void {
+  storeFds([fd], { name });
+  if (process.env.FDSTORE !== undefined || hasToldOfStore) return;
+  hasToldOfStore = true;
+  // systemd says since version 254 how many it stores.
+  console.error(
+    "sd-notify: The service manager doesn't keep the socket, so a restart will refuse connections: set FileDescriptorStoreMax=1 in the [Service] section of the unit",
+  );
 }
