@@ -19,18 +19,23 @@ export type Prepare = (options: BunOptions) => BunOptions;
  */
 export function serveSockets(fds: readonly number[], options: BunOptions, prepare: Prepare): BunServer {
   const members: Member[] = [];
+  const prepareEach = (options: BunOptions, index: number) => {
+    if (fds.length === 1) return prepare(options);
+    const others = () => members.filter((_, i) => i !== index).map(({ native }) => native);
+    return withRelay(prepare(options), others);
+  };
   try {
-    for (const fd of fds) members.push(serveSocket(fd, prepare(options), fds.length > 1));
-    return combine(members, prepare);
+    for (const [i, fd] of fds.entries()) members.push(serveSocket(fd, prepareEach(options, i), fds.length > 1));
+    return combine(members, prepareEach);
   } catch (error) {
-    for (const { server } of members) void server.stop(true);
+    for (const { native } of members) void native.stop(true);
     throw error;
   }
 }
 
 /** Serves where the options say, on a socket that nobody else will have. */
 export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
-  return combine([{ server: Bun.serve(prepare(options)) }], prepare);
+  return combine([memberOf(Bun.serve(prepare(options)))], prepare);
 }
 
 /** Serves where the options say. Returns the server, and its listening socket. */
@@ -38,7 +43,7 @@ export function serveHere(options: BunOptions, prepare: Prepare): { server: BunS
   const server = Bun.serve(prepare(options));
   try {
     const listener = findListener(boundTo(server));
-    return { server: combine([{ server, listener }], prepare), fd: listener.fd };
+    return { server: combine([memberOf(server, listener)], prepare), fd: listener.fd };
   } catch (error) {
     void server.stop(true);
     throw error;
@@ -90,10 +95,14 @@ export async function checkAccepted(fd: number): Promise<void> {
 
 // --- internal ---
 
+type Native = ReturnType<typeof nativeOf>;
+
 interface Member {
   server: BunServer;
+  /** Its methods as Bun has them. */
+  native: Native;
   /** Where others may have the socket too. */
-  listener?: Listener;
+  listener: Listener | undefined;
 }
 
 /** How long a client that has just connected has to send its request, when the server stops. */
@@ -115,14 +124,14 @@ function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Mem
     inet6: { hostname: "::1", port: 0 },
     unix: { unix: `\0sd-notify-${process.pid}-${Math.random()}-${names++}` },
   }[address.family];
-  // With --hot, two servers of the same id are one.
-  const id = isOneOfSome ? { id: `${others.id ?? ""}fd ${fd}` } : {};
-  const server = Bun.serve({ ...others, ...elsewhere, ...id } as unknown as BunOptions);
+  // With --hot, two servers of the same id are one, and without one it is their address.
+  const id = !isOneOfSome && typeof others.id === "string" ? others.id : `${others.id ?? "sd-notify"}-${fd}`;
+  const server = Bun.serve({ ...others, ...elsewhere, id } as unknown as BunOptions);
   try {
     const listener = findListener(boundTo(server));
     adoptListener(listener, fd);
     tellAddress(server, address);
-    return { server, listener };
+    return memberOf(server, listener);
   } catch (error) {
     void server.stop(true);
     throw new Error(`Cannot serve on fd ${fd}, ${nameOf(address)}: ${error instanceof Error ? error.message : error}`, {
@@ -158,20 +167,40 @@ function tellAddress(server: BunServer, address: BoundAddress): void {
   });
 }
 
-/** Makes the first server speak for all, and each for all in what its handlers ask it. */
-function combine(members: readonly Member[], prepare: Prepare): BunServer {
-  const [first] = members as [Member];
-  const natives = members.map(({ server }) => nativeOf(server));
-  const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+function memberOf(server: BunServer, listener?: Listener): Member {
+  return { server, native: nativeOf(server), listener };
+}
+
+function nativeOf(server: BunServer) {
+  const { stop, reload, upgrade, publish, subscriberCount, closeIdleConnections, ref, unref } =
+    // With --hot, Bun.serve() returns a server that has others already.
+    Object.getPrototypeOf(server) as BunServer;
+  return {
+    stop: stop.bind(server),
+    reload: reload.bind(server),
+    upgrade: upgrade.bind(server),
+    publish: publish.bind(server),
+    subscriberCount: subscriberCount.bind(server),
+    closeIdleConnections: closeIdleConnections.bind(server),
+    ref: ref.bind(server),
+    unref: unref.bind(server),
+  };
+}
+
+/** Has each server speak for all: the first one, which the program gets, and those that handlers get. */
+function combine(members: readonly Member[], prepare: (options: BunOptions, index: number) => BunOptions): BunServer {
+  const { server: first } = members[0] as Member;
+  const natives = members.map(({ native }) => native);
   const own = {
-    stop: stopper(members, natives),
+    stop: stopper(members),
     reload(options: BunOptions) {
-      for (const native of natives) native.reload(prepare(options));
-      return first.server;
+      for (const [i, native] of natives.entries()) native.reload(prepare(options, i));
+      return first;
     },
     [Symbol.dispose]: () => void own.stop(true),
   };
   const shared = {
+    upgrade: (...request: Parameters<BunServer["upgrade"]>) => natives.some((native) => upgradeOwn(native, request)),
     publish(...message: Parameters<BunServer["publish"]>) {
       const sent = natives.map((native) => native.publish(...message));
       return sent.includes(-1) ? -1 : Math.max(...sent);
@@ -189,34 +218,54 @@ function combine(members: readonly Member[], prepare: Prepare): BunServer {
     define(server, members.length > 1 ? { ...own, ...shared } : own);
     if (members.length === 1) continue;
     for (const count of ["pendingRequests", "pendingWebSockets"] as const) {
-      const get = () => sum(members.map((member) => Reflect.get(Object.getPrototypeOf(server), count, member.server)));
+      const prototype = Object.getPrototypeOf(server);
+      const get = () => sum(members.map((member) => Reflect.get(prototype, count, member.server)));
       Object.defineProperty(server, count, { get, configurable: true });
     }
   }
-  return first.server;
+  return first;
 }
 
-/** Bun's own methods of a server, whatever it is given later. */
-function nativeOf(server: BunServer) {
-  const { stop, reload, publish, subscriberCount, closeIdleConnections, ref, unref } = server;
+/** Upgrades a request that is this server's, where Bun throws for another's. */
+function upgradeOwn({ upgrade }: Native, request: Parameters<BunServer["upgrade"]>): boolean {
+  try {
+    return upgrade(...request);
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes("same server")) return false;
+    throw error;
+  }
+}
+
+/** The options with which a websocket's publish() reaches the subscribers of all servers, as it does with one. */
+function withRelay(options: BunOptions, others: () => readonly Native[]): BunOptions {
+  const { websocket } = options as { websocket?: Bun.WebSocketHandler<unknown> };
+  if (typeof websocket !== "object" || websocket === null) return options;
   return {
-    stop: stop.bind(server),
-    reload: reload.bind(server),
-    publish: publish.bind(server),
-    subscriberCount: subscriberCount.bind(server),
-    closeIdleConnections: closeIdleConnections.bind(server),
-    ref: ref.bind(server),
-    unref: unref.bind(server),
-  };
+    ...options,
+    websocket: {
+      ...websocket,
+      open(socket: Bun.ServerWebSocket<unknown>) {
+        for (const method of ["publish", "publishText", "publishBinary"] as const) {
+          const publish = socket[method].bind(socket) as (...message: Parameters<Native["publish"]>) => number;
+          const all = (...message: Parameters<Native["publish"]>) => {
+            for (const other of others()) other.publish(...message);
+            return publish(...message);
+          };
+          Object.defineProperty(socket, method, { value: all, configurable: true, writable: true });
+        }
+        return websocket.open?.(socket);
+      },
+    },
+  } as unknown as BunOptions;
 }
 
 /**
  * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a connection, its request
  * on the way. So the server accepts no more first, and gives what is there a moment.
  */
-function stopper(members: readonly Member[], natives: readonly { stop: BunServer["stop"] }[]): BunServer["stop"] {
+function stopper(members: readonly Member[]): BunServer["stop"] {
   const stopAll = async (closeActiveConnections: boolean) => {
-    await Promise.all(natives.map((native) => native.stop(closeActiveConnections)));
+    await Promise.all(members.map(({ native }) => native.stop(closeActiveConnections)));
   };
   const drain = async () => {
     const listeners = members.flatMap(({ listener }) => listener ?? []);
@@ -234,6 +283,10 @@ function stopper(members: readonly Member[], natives: readonly { stop: BunServer
     draining ??= drain();
     return draining;
   };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
 
 function define(server: BunServer, properties: Record<string | symbol, unknown>): void {

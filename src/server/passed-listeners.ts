@@ -11,16 +11,16 @@ import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
  * @returns an empty array where none were passed.
  * @throws SyntaxError when the environment doesn't say which is meant, or they were passed to another process.
  */
-export function passedListeners(name: string, served: ReadonlySet<number>, onError: OnError): ListenFd[] {
+export function passedListeners(name: string, isServed: (fd: number) => boolean, onError: OnError): ListenFd[] {
   const passed = listenFds();
   if (passed.length === 0) checkReceiver(onError);
   const listeners = passed.filter(isListener);
   const named = listeners.filter((listener) => listener.name === name);
-  const twice = named.find(({ fd }) => served.has(fd));
+  const twice = named.find(({ fd }) => isServed(fd));
   if (twice)
     throw new SyntaxError(`Cannot serve: fd ${twice.fd}, "${name}", is served already: give each server a name`);
   if (named.length > 0) return named;
-  const others = listeners.filter(({ fd }) => !served.has(fd));
+  const others = listeners.filter(({ fd }) => !isServed(fd));
   if (others.length < 2) return others;
   const names = others.map((other) => JSON.stringify(other.name)).join(", ");
   throw new SyntaxError(

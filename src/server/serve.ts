@@ -2,7 +2,8 @@
 
 import { listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
-import { checkFunction, mustBe } from "../protocol/check.ts";
+import { checkFunction, mustBe, show } from "../protocol/check.ts";
+import { isNear } from "../protocol/near.ts";
 import { attempt, type OnError, reportToStderr } from "../report.ts";
 import {
   type BunOptions,
@@ -53,11 +54,18 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   const { name = "http", onError = reportToStderr() } = checked(options);
   const bunOptions = options as unknown as BunOptions;
   const prepare: Prepare = (options) => withAnswers(options, onError);
-  const fds = passedListeners(name, served, onError).map(({ fd }) => fd);
+  const served = servedPlaces();
+  const fds = passedListeners(name, (fd) => served.get(fd)?.evaluation === evaluation, onError).map(({ fd }) => fd);
+  const places = fds.length > 0 ? fds : [bunOptions.unix ?? ""];
+  const earlier = served.get(places[0] ?? "");
+  if (earlier && earlier.evaluation !== evaluation) {
+    earlier.evaluation = evaluation;
+    return earlier.server.reload(bunOptions) as unknown as Bun.Server<WebSocketData>;
+  }
   const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare);
-  for (const fd of fds) served.add(fd);
+  for (const place of places) if (place !== "") served.set(place, { server, evaluation });
   whenStopped(server, () => {
-    for (const fd of fds) served.delete(fd);
+    for (const place of places) served.delete(place);
   });
   try {
     await Promise.all(fds.map(checkAccepted));
@@ -70,8 +78,19 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
 
 // --- internal ---
 
-/** The passed sockets that have a server. */
-const served = new Set<number>();
+/** bun --hot evaluates a program again and again in one process, and its servers go on: they are given the new handlers. */
+const evaluation = Symbol("evaluation");
+const SERVED: unique symbol = Symbol.for("sd-notify.served") as never;
+
+/** The passed sockets and the paths that have a server. */
+function servedPlaces(): Map<number | string, { server: BunServer; evaluation: symbol }> {
+  const global = globalThis as { [SERVED]?: ReturnType<typeof servedPlaces> };
+  global[SERVED] ??= new Map();
+  return global[SERVED];
+}
+
+/** Which options say what is served where: to mistype one would open another port. */
+const OWN_OPTIONS = ["name", "onError", "port", "hostname", "unix", "fetch", "routes"] as const;
 
 let hasToldOfStore = false;
 
@@ -80,6 +99,13 @@ function checked(options: unknown): { name?: string; onError?: OnError } {
   const { name, onError, http3 } = options as Record<string, unknown>;
   if (name !== undefined && typeof name !== "string") throw mustBe("serve", "name", "a string", name);
   checkFunction("serve", "onError", onError);
+  for (const option in options) {
+    // Bun has more options with each version, and ignores what it doesn't know.
+    const meant = OWN_OPTIONS.find((own) => own !== option && isNear(own, option));
+    if (meant && !(OWN_OPTIONS as readonly string[]).includes(option)) {
+      throw new TypeError(`Cannot serve: no option ${show(option)}: is it ${meant}?`);
+    }
+  }
   if (http3)
     throw new TypeError("Cannot serve: http3 needs a UDP socket, which neither a .socket unit nor the fd store has");
   return options as { name?: string; onError?: OnError };
