@@ -9,6 +9,7 @@ import { openReceiver } from "../src/receiver/receiver.ts";
 import { checkAccepted } from "../src/server/adopted-server.ts";
 import { BUN, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
 import { type TestListener, tcpListener, unixListener } from "./support/listeners.ts";
+import { restartUnderLoad, type Target } from "./support/load.ts";
 import { readLines, within } from "./support/receiver.ts";
 
 const children: Bun.Subprocess[] = [];
@@ -57,6 +58,12 @@ const hello = `
   }, ...OPTIONS });
   console.log(server.url.href);`;
 const withOptions = (options: string) => hello.replace("OPTIONS", options);
+/** Answers what restartUnderLoad() expects. */
+const OK = `const server = await serve({ fetch(request) {
+    if (request.url.endsWith("/stop")) setTimeout(async () => { await server.stop(); process.exit(0); });
+    return new Response("ok");
+  } });
+  console.log(server.url.href);`;
 const text = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
 
 function openSomewhere(kind: string, directory: string): TestListener {
@@ -501,7 +508,7 @@ describe("a restart", () => {
     async (kind) => {
       using directory = temporaryDirectory();
       using socket = openSomewhere(kind, directory.path);
-      expect(await underLoad(socket, start(withOptions("{}"), [socket.fd]), [socket.fd])).toEqual([]);
+      expect(await underLoad(socket, start(OK, [socket.fd]), [socket.fd])).toEqual([]);
     },
     30_000,
   );
@@ -512,7 +519,7 @@ describe("a restart", () => {
       using directory = temporaryDirectory();
       using receiver = openReceiver();
       const unix = join(directory.path, "http");
-      const first = start(withOptions(kind === "unix" ? `{ unix: "${unix}" }` : "{}"), [], receiver.env);
+      const first = start(kind === "unix" ? OK.replace("{", `{ unix: "${unix}", `) : OK, [], receiver.env);
       const url = (await first.line()) ?? "";
       using stored = await receiver.waitFor(({ fds }) => fds.length === 1);
       const where = kind === "unix" ? { url: "http://localhost/", unix } : { url };
@@ -601,31 +608,15 @@ async function echo(url: string, message: string): Promise<string> {
   return answer;
 }
 
-/** Sends 1,000 requests a second through two restarts. Returns what was not answered. */
-async function underLoad({ url, unix }: { url: string; unix?: string }, first: Started, fds: readonly number[]) {
+/** Restarts a server twice under load. Returns what was not answered. */
+async function underLoad(where: Target, first: Started, fds: readonly number[]): Promise<string[]> {
   let current = first;
-  if (unix === undefined) url = new URL(url).href;
-  const to: BunFetchRequestInit = { ...(unix && { unix }) };
-  const request = () => text(`${url}r`, { headers: { connection: "close" }, keepalive: false, ...to });
-  const restart = async () => {
-    await fetch(`${url}stop`, to);
+  const { sent, lost } = await restartUnderLoad(where, async () => {
+    await fetch(`${where.url}stop`, { ...(where.unix && { unix: where.unix }) });
     await current.child.exited;
-    current = start(withOptions("{}"), fds);
+    current = start(OK, fds);
     await current.line();
-  };
-  // A failure is a result, too: an unhandled rejection would end the test before the restart is over.
-  const requests: Promise<string>[] = [];
-  const begin = performance.now();
-  let restarts = Promise.resolve();
-  let count = 0;
-  while (performance.now() - begin < 2400) {
-    const due = Math.floor(performance.now() - begin);
-    while (requests.length < due) requests.push(request().catch((error) => `${error}`));
-    if (due > (count + 1) * 800) restarts = restarts.then(restart);
-    count = Math.floor(due / 800);
-    await Bun.sleep(1);
-  }
-  await restarts;
-  expect(requests.length).toBeGreaterThan(2000);
-  return (await Promise.all(requests)).filter((answer) => answer !== "/r GET ");
+  });
+  expect(sent).toBeGreaterThan(2000);
+  return lost;
 }

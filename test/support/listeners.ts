@@ -24,7 +24,7 @@ export function tcpListener(hostname = "127.0.0.1"): TestListener {
 }
 
 /** Listens on a path: blocking, as systemd's are by default. */
-export function unixListener(path: string, backlog = 128): TestListener {
+export function unixListener(path: string, backlog = 4096): TestListener {
   const fd = sys.socket(AF_UNIX, SOCK_STREAM, path);
   sys.bind(fd, { family: "unix", path: Buffer.from(path) }, path);
   check(processLibc().listen(fd, backlog), "listen", path);
