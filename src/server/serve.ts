@@ -51,18 +51,24 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 export async function serve<WebSocketData = undefined, Routes extends string = never>(
   options: ServeOptions<WebSocketData, Routes>,
 ): Promise<Bun.Server<WebSocketData>> {
-  const { name = "http", onError = reportToStderr() } = checked(options);
+  const { name = "http", onError } = checked(options);
+  // What is told at the start is no reason to be silent about a handler: each has a minute of its own.
+  const notice: OnError = (error) =>
+    attempt(onError ?? reportToStderr(), () => {
+      throw error;
+    });
   const bunOptions = options as unknown as BunOptions;
-  const prepare: Prepare = (options) => withAnswers(options, onError);
+  const onErrorOfHandlers = onError ?? reportToStderr();
+  const prepare: Prepare = (options) => withAnswers(options, onErrorOfHandlers);
   const served = servedPlaces();
-  const fds = passedListeners(name, (fd) => served.get(fd)?.evaluation === evaluation, onError).map(({ fd }) => fd);
+  const fds = passedListeners(name, (fd) => served.get(fd)?.evaluation === evaluation, notice).map(({ fd }) => fd);
   const places = fds.length > 0 ? fds : [bunOptions.unix ?? ""];
   const earlier = served.get(places[0] ?? "");
   if (earlier && earlier.evaluation !== evaluation) {
     earlier.evaluation = evaluation;
     return earlier.server.reload(bunOptions) as unknown as Bun.Server<WebSocketData>;
   }
-  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare);
+  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare, notice);
   for (const place of places) if (place !== "") served.set(place, { server, evaluation });
   whenStopped(server, () => {
     for (const place of places) served.delete(place);
@@ -133,18 +139,19 @@ function withAnswers(options: BunOptions, onError: OnError): BunOptions {
 }
 
 /** Opens a socket. The service manager gets it, where there is one. */
-function open(options: BunOptions, name: string, prepare: Prepare): BunServer {
+function open(options: BunOptions, name: string, prepare: Prepare, notice: OnError): BunServer {
   const { unix } = options as { unix?: string };
   const supervised = process.env.NOTIFY_SOCKET !== undefined;
-  if (unix !== undefined) return openUnix(unix, options, prepare, supervised ? name : undefined);
+  const store = supervised ? (fd: number) => storeListener(fd, name, notice) : undefined;
+  if (unix !== undefined) return openUnix(unix, options, prepare, store);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const where = { port: 0, hostname: "127.0.0.1", ...Object.fromEntries(given) } as unknown as BunOptions;
-  if (!supervised) return serveAlone(where, prepare);
+  if (!store) return serveAlone(where, prepare);
   const { server, fd } = serveHere(where, prepare);
   try {
     // Bun's queue has room for 512 connections, and more may wait during a restart.
     listen(fd);
-    store(fd, name);
+    store(fd);
     return server;
   } catch (error) {
     void server.stop(true);
@@ -153,12 +160,17 @@ function open(options: BunOptions, name: string, prepare: Prepare): BunServer {
 }
 
 /** Bun.serve() would remove the path of a living server, and its own when it stops; the next start needs that. */
-function openUnix(path: string, options: BunOptions, prepare: Prepare, name: string | undefined): BunServer {
+function openUnix(
+  path: string,
+  options: BunOptions,
+  prepare: Prepare,
+  store: ((fd: number) => void) | undefined,
+): BunServer {
   const fd = openUnixListener(path);
   let server: BunServer | undefined;
   try {
     server = serveSockets([fd], options, prepare);
-    if (name !== undefined) store(fd, name);
+    if (store) store(fd);
     else whenStopped(server, () => removeSocket(path));
     return server;
   } catch (error) {
@@ -170,12 +182,11 @@ function openUnix(path: string, options: BunOptions, prepare: Prepare, name: str
   }
 }
 
-function store(fd: number, name: string): void {
+function storeListener(fd: number, name: string, notice: OnError): void {
   storeFds([fd], { name });
   if (process.env.FDSTORE !== undefined || hasToldOfStore) return;
   hasToldOfStore = true;
   // systemd says since version 254 how many it stores.
-  console.error(
-    "sd-notify: The service manager doesn't keep the socket, so a restart will refuse connections: set FileDescriptorStoreMax=1 in the [Service] section of the unit",
-  );
+  const cure = "set FileDescriptorStoreMax=1 in the [Service] section of the unit";
+  notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
 }

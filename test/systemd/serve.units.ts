@@ -33,6 +33,7 @@ describeEach("serve", (machine) => {
     expect(sent).toBeGreaterThan(3000);
   };
 
+  const MANY_STARTS = { StartLimitIntervalSec: 0 };
   // As tight as it can be, seen from here: what the adoption calls is in @system-service.
   const HARDENED = {
     SystemCallFilter: "@system-service",
@@ -54,7 +55,7 @@ describeEach("serve", (machine) => {
             Backlog: 2048,
           },
         }),
-        [`${name}.service`]: unitText({ Service: service(HARDENED) }),
+        [`${name}.service`]: unitText({ Unit: MANY_STARTS, Service: service(HARDENED) }),
       });
       const unit = new Unit(machine, `${name}.service`);
       expect(await machine.systemctl("start", `${name}.socket`)).toMatchObject({ code: 0, stderr: "" });
@@ -76,7 +77,7 @@ describeEach("serve", (machine) => {
         [{ Environment: `PORT=${port}` }, [], { url: `http://127.0.0.1:${port}/` }],
         [{}, [path], { url: "http://localhost/", unix: machine.outside(path) }],
       ] as const) {
-        const unit = machine.service(service({ ...env, FileDescriptorStoreMax: "4" }, ...args));
+        const unit = machine.service(service({ ...env, FileDescriptorStoreMax: "4" }, ...args), { Unit: MANY_STARTS });
         expect(await unit.start()).toMatchObject({ code: 0, stderr: "" });
         await survives(unit, where);
         await unit.stop();
