@@ -10,8 +10,10 @@ import { checkAccepted } from "../src/server/adopted-server.ts";
 import { BUN, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
 import { type TestListener, tcpListener, unixListener } from "./support/listeners.ts";
 import { restartUnderLoad, type Target } from "./support/load.ts";
+import { oldBun } from "./support/old-bun.ts";
 import { readLines, within } from "./support/receiver.ts";
 
+const oldest = await oldBun("1.4.0");
 const children: Bun.Subprocess[] = [];
 
 // A server that still waits for a request would not end on SIGTERM.
@@ -29,8 +31,8 @@ interface Started {
 }
 
 /** Starts a server that was passed sockets, as the service manager does it. */
-function start(source: string, fds: readonly number[] = [], env: Record<string, string> = {}): Started {
-  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", BUN, "run", "-"], {
+function start(source: string, fds: readonly number[] = [], env: Record<string, string> = {}, bun = BUN): Started {
+  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", bun, "run", "-"], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH ?? "",
@@ -527,6 +529,13 @@ describe("a restart", () => {
     },
     30_000,
   );
+});
+
+test.skipIf(Boolean(oldest.why))(titled("serve() works with Bun 1.4.0", oldest.why), async () => {
+  using socket = tcpListener();
+  const { line } = start(withOptions("{}"), [socket.fd], {}, oldest.program);
+  expect(await line()).toBe(socket.url);
+  expect(await text(`${socket.url}old`)).toBe("/old GET ");
 });
 
 test("checkAccepted() fails where a socket listens and nobody accepts", async () => {
