@@ -45,6 +45,7 @@ async function bench(words: string[]): Promise<void> {
     receiver: () => receiverRows(peers),
     watchdog: watchdogRows,
     state: stateRows,
+    serve: serveRows,
     endurance: enduranceRows,
   };
   const unknown = words.filter((word) => !(word in rows));
@@ -280,6 +281,61 @@ async function watchdogRows(): Promise<Row[]> {
       ratios: [{ of: "0.1 %", ratio: share / 0.001, goal: 1 }],
     },
   ];
+}
+
+async function serveRows(): Promise<Row[]> {
+  const load = join(work, "load");
+  if (Bun.spawnSync(["cc", "-O2", "-o", load, join(import.meta.dir, "load.c")]).exitCode !== 0) {
+    throw new Error("bench/load.c does not compile");
+  }
+  const ways = ["own", "passed"] as const;
+  const startMs: Record<(typeof ways)[number], number[]> = { own: [], passed: [] };
+  for (let i = 0; i < 20; i++) {
+    for (const how of ways) {
+      await using server = await startServer(how);
+      startMs[how].push(server.startMs);
+    }
+  }
+  await using own = await startServer("own");
+  await using passed = await startServer("passed");
+  const measure = (port: number, requests: number) => numbers([load, `${port}`, `${requests}`, "32"]);
+  // What the JIT has to learn is not what a server pays.
+  for (const { port } of [own, passed]) measure(port, 100_000);
+  const results = inTurn({ own: () => measure(own.port, 200_000), passed: () => measure(passed.port, 200_000) }, 9);
+  const of = (name: string) => median(results[name]?.map(([perSecond = Number.NaN]) => perSecond) ?? []);
+  return [
+    {
+      what: "serve() on a passed socket, 32 connections",
+      figure: `${Math.round(of("passed")).toLocaleString("en")} requests/s`,
+      ratios: [{ of: "Bun.serve() on its own port", ratio: of("passed") / of("own"), goal: 0.95, atLeast: true }],
+    },
+    {
+      what: "serve() on a passed socket, until it listens",
+      figure: `${(median(startMs.passed) - median(startMs.own)).toFixed(1)} ms more than Bun.serve()`,
+      ratios: [],
+    },
+  ];
+}
+
+/** Starts bench/serve.ts, on a socket that it is passed or on its own port. */
+async function startServer(how: "own" | "passed"): Promise<AsyncDisposable & { port: number; startMs: number }> {
+  const listener = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
+  const { fd } = listener as unknown as { fd: number };
+  const env = { ...environment(), ...(how === "passed" && { LISTEN_FDS: "1", LISTEN_FDNAMES: "http" }) };
+  const command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BUN, join(import.meta.dir, "serve.ts"), how];
+  const child = Bun.spawn(command, { env, stdio: ["ignore", "pipe", "inherit", fd] as never });
+  // Not a turn of the event loop has passed: every connection is the child's.
+  listener.stop();
+  const { value } = await (child.stdout as unknown as ReadableStream<Uint8Array>).getReader().read();
+  const [port = Number.NaN, startMs = Number.NaN] = new TextDecoder().decode(value).trim().split(" ").map(Number);
+  return {
+    port,
+    startMs,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
 }
 
 async function enduranceRows(): Promise<Row[]> {

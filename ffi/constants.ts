@@ -32,6 +32,10 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
 export const SOMAXCONN = 4096;
 
+// <sys/epoll.h>
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_MOD = 3;
+
 // <linux/vm_sockets.h>
 export const VMADDR_CID_ANY = 0xffffffff;
 export const VMADDR_PORT_ANY = 0xffffffff;
@@ -44,6 +48,9 @@ export const O_RDWR = 2;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const O_NONBLOCK = 0o4000;
 export const FD_CLOEXEC = 1;
 
 // <sys/file.h>

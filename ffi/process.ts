@@ -3,12 +3,17 @@
  * its NUL.
  */
 
+import { arena, at } from "./arena.ts";
 import {
   EAGAIN,
   EINTR,
+  F_GETFL,
+  F_SETFL,
   LOCK_EX,
   LOCK_NB,
   MFD_CLOEXEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
   O_RDWR,
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
@@ -25,7 +30,15 @@ import {
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
 import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
-import { passwd, rlimit, signalfd_siginfo } from "./structs.ts";
+import {
+  type BoundAddress,
+  type EpollEvent,
+  passwd,
+  readBoundAddress,
+  rlimit,
+  signalfd_siginfo,
+  writeEpollEvent,
+} from "./structs.ts";
 
 // --- users ---
 
@@ -113,6 +126,36 @@ export function listen(fd: number, address?: string): void {
   check(processLibc().listen(fd, SOMAXCONN), "listen", address);
 }
 
+/** getsockname(2). Returns undefined for a socket of another family than unix, IPv4 or IPv6. */
+export function getSocketName(fd: number): BoundAddress | undefined {
+  const { base, view } = arena();
+  view.setUint32(at.ints, MAX_ADDRESS, true);
+  check(processLibc().getsockname(fd, base + at.socketAddress, base + at.ints), "getsockname", `fd ${fd}`);
+  return readBoundAddress(view, at.socketAddress, Math.min(MAX_ADDRESS, view.getUint32(at.ints, true)));
+}
+
+/** epoll_ctl(2) with EPOLL_CTL_ADD or EPOLL_CTL_MOD. */
+export function watchFd(epoll: number, operation: number, fd: number, event: EpollEvent): void {
+  const { base, view } = arena();
+  writeEpollEvent(view, at.ints, event, process.arch);
+  check(processLibc().epoll_ctl(epoll, operation, fd, base + at.ints), "epoll_ctl", `fd ${fd}`);
+}
+
+/** dup3(2): makes `to` the open file that `from` is, close-on-exec. What `to` was before is closed. */
+export function replaceFd(from: number, to: number): void {
+  for (;;) {
+    if (processLibc().dup3(from, to, O_CLOEXEC) !== -1) return;
+    const error = errno();
+    if (error !== EINTR) throw systemError(error, "dup3", `fd ${from}`);
+  }
+}
+
+/** fcntl(2): has reads, writes and accept(2) return at once, for whoever has the open file. */
+export function setNonblocking(fd: number): void {
+  const flags = check(libc().fcntl(fd, F_GETFL, 0), "fcntl", `fd ${fd}`);
+  check(libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl", `fd ${fd}`);
+}
+
 /** flock(2): locks an open file for as long as it is open. @returns false when somebody else has it locked. */
 export function tryLock(fd: number): boolean {
   for (;;) {
@@ -185,6 +228,9 @@ export function waitForExit(pid: number): { code: number } | { signal: number } 
 
 /** (uid_t)-1: leaves an id as it is. */
 const UNCHANGED = 0xffffffff;
+
+/** The room for a socket's address in the arena. */
+const MAX_ADDRESS = 128;
 
 /** sizeof(sigset_t) of glibc and musl; the kernel's has 64 bits. */
 const SIGSET_SIZE = 128;

@@ -7,10 +7,21 @@
  * declares msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: written as 64 bits, they are the same.
  */
 
-import { AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
+import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
 
 /** A socket address. `path` is sun_path without its terminating NUL; an abstract one begins with NUL. */
 export type SocketAddress = { family: "unix"; path: Uint8Array } | { family: "vsock"; cid: number; port: number };
+
+/** What a socket is bound to. The path of a unix socket is as above, and empty where it has none. */
+export type BoundAddress =
+  | { family: "unix"; path: Uint8Array }
+  | { family: "inet" | "inet6"; address: string; port: number };
+
+/** What epoll(7) watches an fd for, and the 64 bits by which whoever waits knows it again. */
+export interface EpollEvent {
+  events: number;
+  data: bigint;
+}
 
 /** The sender of a message: struct ucred, as SCM_CREDENTIALS carries it. */
 export interface Credentials {
@@ -27,6 +38,9 @@ export interface Control {
 
 // <sys/un.h>
 export const sockaddr_un = { size: 110, sun_family: 0, sun_path: 2 } as const;
+// <netinet/in.h>
+export const sockaddr_in = { size: 16, sin_family: 0, sin_port: 2, sin_addr: 4 } as const;
+export const sockaddr_in6 = { size: 28, sin6_family: 0, sin6_port: 2, sin6_addr: 8 } as const;
 // <linux/vm_sockets.h>
 export const sockaddr_vm = { size: 16, svm_family: 0, svm_port: 4, svm_cid: 8 } as const;
 // <sys/uio.h>
@@ -94,6 +108,39 @@ export function writeSocketAddress(view: DataView, at: number, address: SocketAd
   // unix(7): a path counts its NUL; an abstract name is exactly the bytes that the length covers.
   const terminator = path[0] === 0 ? 0 : 1;
   return sockaddr_un.sun_path + path.length + terminator;
+}
+
+/** Reads the address that getsockname(2) left, of that length; undefined for one of another family. */
+export function readBoundAddress(view: DataView, at: number, length: number): BoundAddress | undefined {
+  const family = view.getUint16(at, true);
+  if (family === AF_UNIX) {
+    // unix(7): without a name it is the family alone; a path may come with its NUL, an abstract name begins with one.
+    const path = bytes(view, at + sockaddr_un.sun_path, Math.max(0, length - sockaddr_un.sun_path)).slice();
+    const end = path[0] === 0 ? -1 : path.indexOf(0);
+    return { family: "unix", path: end === -1 ? path : path.subarray(0, end) };
+  }
+  if (family === AF_INET) {
+    const port = view.getUint16(at + sockaddr_in.sin_port);
+    return { family: "inet", address: bytes(view, at + sockaddr_in.sin_addr, 4).join("."), port };
+  }
+  if (family !== AF_INET6) return undefined;
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(at + sockaddr_in6.sin6_addr + i * 2).toString(16));
+  // A URL has the shortest form, RFC 5952.
+  const address = new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+  return { family: "inet6", address, port: view.getUint16(at + sockaddr_in6.sin6_port) };
+}
+
+/** struct epoll_event of <sys/epoll.h>: packed on x86-64, and there alone. */
+export function epollEvent(arch: string): { size: number; events: number; data: number } {
+  return arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
+}
+
+/** Writes a struct epoll_event. */
+export function writeEpollEvent(view: DataView, at: number, { events, data }: EpollEvent, arch: string): void {
+  const epoll_event = epollEvent(arch);
+  fill(view, at, epoll_event.size);
+  view.setUint32(at + epoll_event.events, events, true);
+  view.setBigUint64(at + epoll_event.data, data, true);
 }
 
 /** Writes SCM_RIGHTS, then SCM_CREDENTIALS, and returns msg_controllen. */

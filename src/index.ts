@@ -18,6 +18,6 @@ export {
   type StoppableServer,
 } from "./server/manage-server.ts";
 export { loadState, saveState } from "./server/saved-state.ts";
-export { type FetchServer, type ServeOptions, serve } from "./server/serve.ts";
+export { type ServeOptions, serve } from "./server/serve.ts";
 export type { SendOptions } from "./transport/options.ts";
 export { startWatchdog, type Watchdog, type WatchdogOptions, watchdogTimeoutMs } from "./watchdog.ts";

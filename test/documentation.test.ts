@@ -51,7 +51,7 @@ describe.each(files.flatMap((file) => examples(file).map((code, i) => [file, i +
       );
       const child = Bun.spawn([BUN, path], {
         cwd: ROOT,
-        env: { PATH: process.env.PATH ?? "", ...receiver.env },
+        env: { PATH: process.env.PATH ?? "", FDSTORE: "1", ...receiver.env },
         stdin: "ignore",
         stdout: "ignore",
         stderr: "pipe",

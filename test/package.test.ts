@@ -172,11 +172,18 @@ describe("the installed package", () => {
   }, 20_000);
 
   test.each([
-    ["lib.dom", { lib: ["esnext", "dom"], types: [] }],
-    ["@types/bun", { lib: ["esnext"], types: ["bun"] }],
+    // The options of serve() are Bun's, which nothing else declares.
+    ["lib.dom and skipLibCheck", { lib: ["esnext", "dom"], types: [], skipLibCheck: true }],
+    ["@types/bun", { lib: ["esnext"], types: ["bun"], skipLibCheck: false }],
   ])(
     "has types for the strictest settings, with %s",
-    async (_, types) => {
+    async (_, { skipLibCheck, ...types }) => {
+      const bunTypes = `export const typed = await serve({
+        name: "http",
+        routes: { "/user/:id": (request) => new Response(request.params.id) },
+        websocket: { message: (socket) => void socket.send("x") },
+        fetch: (request, server) => new Response(server.requestIP(request)?.address),
+      });`;
       await Bun.write(
         join(app, "typed.mts"),
         `import { notify, serve, type State } from "sd-notify";
@@ -185,6 +192,7 @@ describe("the installed package", () => {
        export const sent: boolean = notify(state);
        export const server = await serve({ fetch: (request: Request) => new Response(request.url) });
        export const verdict = async (): Promise<Verdict> => (await openReceiver().next()).verdict;
+       ${skipLibCheck ? "" : bunTypes}
        // @ts-expect-error: no such field
        export const wrong: State = { redy: true };`,
       );
@@ -192,7 +200,7 @@ describe("the installed package", () => {
         strict: true,
         exactOptionalPropertyTypes: true,
         noUncheckedIndexedAccess: true,
-        skipLibCheck: false,
+        skipLibCheck,
       };
       for (const resolution of [{ module: "nodenext" }, { module: "preserve", moduleResolution: "bundler" }]) {
         const typeRoots = [join(ROOT, "node_modules/@types")];

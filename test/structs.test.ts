@@ -11,6 +11,7 @@ const { iovec, msghdr } = structs;
 const layouts = Object.fromEntries(
   Object.entries(structs as Record<string, unknown>).filter(([, value]) => typeof value === "object"),
 ) as Record<string, Layout>;
+layouts.epoll_event = structs.epollEvent(process.arch);
 const bytes = (text: string) => new TextEncoder().encode(text);
 const hex = (view: DataView, at: number, length: number) => Buffer.from(view.buffer, at, length).toString("hex");
 
@@ -79,6 +80,10 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
         struct msghdr msg = { .msg_iov = (void *)0x7f01234567a0, .msg_iovlen = 1,
                               .msg_control = (void *)0x7f01234567c0, .msg_controllen = 64 };
         dump("msghdr", &msg, sizeof msg);
+        struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = 0x7f0123456789 };
+        dump("epoll_event", &event, sizeof event);
+        struct { uint32_t events; uint64_t data; } aligned = { .events = EPOLLIN, .data = 0x7f0123456789 };
+        dump("aligned", &aligned, sizeof aligned);
         return 0;
       }`);
     const view = dirty();
@@ -93,8 +98,31 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
     write("iovec", iovec.size);
     structs.writeMsghdr(view, 0, 0x7f01234567a0, 0x7f01234567c0, 64);
     write("msghdr", msghdr.size);
+    structs.writeEpollEvent(view, 0, { events: 0x80000001, data: 0x7f0123456789n }, process.arch);
+    write("epoll_event", structs.epollEvent(process.arch).size);
+    // That of every machine but x86-64, which Bun runs on too.
+    structs.writeEpollEvent(view, 0, { events: 1, data: 0x7f0123456789n }, "arm64");
+    write("aligned", structs.epollEvent("arm64").size);
     expect(written).toEqual(output);
   });
+});
+
+test("readBoundAddress() reads what getsockname(2) leaves, of every family", () => {
+  const of = (...bytes: number[]) =>
+    structs.readBoundAddress(
+      new DataView(new Uint8Array(128).fill(0, 0).map((_, i) => bytes[i] ?? 0).buffer),
+      0,
+      bytes.length,
+    );
+  const path = (text: string) => ({ family: "unix" as const, path: new Uint8Array(Buffer.from(text)) });
+  expect(of(2, 0, 0x1f, 0x90, 127, 0, 0, 1)).toEqual({ family: "inet", address: "127.0.0.1", port: 8080 });
+  const loopback = [10, 0, 0, 80, 0, 0, 0, 0, ...Array.from({ length: 15 }, () => 0), 1, 0, 0, 0, 0];
+  expect(of(...loopback)).toEqual({ family: "inet6", address: "::1", port: 80 });
+  expect(of(1, 0, ...Buffer.from("/run/x\0"))).toEqual(path("/run/x"));
+  expect(of(1, 0, ...Buffer.from("/run/x"))).toEqual(path("/run/x"));
+  expect(of(1, 0, ...Buffer.from("\0name"))).toEqual(path("\0name"));
+  expect(of(1, 0)).toEqual(path(""));
+  expect(of(40, 0, 0, 0)).toBeUndefined();
 });
 
 test("readControl() reads what writeControl() writes", () => {

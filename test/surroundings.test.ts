@@ -111,7 +111,7 @@ describe("the package's command, run by Bun,", () => {
     "package.json": FILES["package.json"] ?? "",
     "tsconfig.json": '{ "compilerOptions": { "paths": { "citty": ["./evil.js"], "bun:ffi": ["./evil.js"] } } }',
     ...Object.fromEntries(
-      ["citty", "srvx", "bun:ffi", "node:fs", "sd-notify", "bun"].map((name) => [
+      ["citty", "bun:ffi", "node:fs", "sd-notify", "bun"].map((name) => [
         `node_modules/${name}/index.js`,
         'require("../../evil.js")',
       ]),

@@ -1,167 +1,192 @@
-/**
- * HTTP on a listening socket that was passed. Bun.serve() takes no fd, so a server of node:net adopts the socket, and hands its connections to
- * one of node:http, which srvx turns into a fetch handler. test/serve.test.ts notices the day that Bun.serve() takes one.
- */
+/** Bun.serve() on a listening socket that the service manager has too: a passed one, or one for its fd store. */
 
-import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { listen } from "../../ffi/process.ts";
-import * as sys from "../../ffi/syscalls.ts";
-import { checkOptionNames, mustBe } from "../protocol/check.ts";
+import { close } from "../../ffi/syscalls.ts";
+import { checkFunction, mustBe, show } from "../protocol/check.ts";
+import { isNear } from "../protocol/near.ts";
+import { attempt, type OnError, reportToStderr } from "../report.ts";
+import {
+  type BunOptions,
+  type BunServer,
+  checkAccepted,
+  type Prepare,
+  serveAlone,
+  serveHere,
+  serveSockets,
+  whenStopped,
+} from "./adopted-server.ts";
 import { storeFds } from "./fd-store.ts";
-import { type ListenFd, listenFds } from "./listen-fds.ts";
+import { passedListeners } from "./passed-listeners.ts";
+import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
-export interface ServeOptions {
-  /** Answers a request, as that of Bun.serve(). */
-  fetch: (request: Request) => Response | Promise<Response>;
+/**
+ * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`, `hostname` and `unix` say where to
+ * listen when no socket was passed. Default: any free port of 127.0.0.1, so that a trial run neither meets a port in use nor opens
+ * one to the network.
+ */
+export type ServeOptions<WebSocketData = undefined, Routes extends string = string> = Bun.Serve.Options<
+  WebSocketData,
+  Routes
+> & {
   /** The name of the passed socket: of its unit, FileDescriptorName=, or the fd store. Default: "http". */
   name?: string | undefined;
-  /**
-   * Where to listen when no socket of the name was passed. Default: any free port of 127.0.0.1, so that a trial run
-   * neither meets a port in use nor opens one to the network.
-   */
-  port?: number | undefined;
-  hostname?: string | undefined;
-  /** Or the path of a unix socket. */
-  unix?: string | undefined;
-}
-
-/** A server of serve(). manageServer() takes it. */
-export interface FetchServer extends Disposable {
-  /** Where it listens; undefined for a unix socket. */
-  url: URL | undefined;
-  /** Whether the socket was passed, and not opened here. */
-  passed: boolean;
-  /** How many requests are being answered. */
-  readonly pendingRequests: number;
-  /** Accepts no more connections, and resolves when all requests are answered; with true, ends those at once. */
-  stop(closeActiveConnections?: boolean): Promise<void>;
-}
+  /** What to do with an error that a handler throws, and that `error` doesn't answer. Default: one line on standard error, at most one a minute. */
+  onError?: OnError | undefined;
+};
 
 /**
- * Serves HTTP on the listening socket that the service manager passed by this name, by socket activation or from the fd store. Where
- * none was passed, it opens one and puts it into the fd store. Either way the manager has the socket too, so that a restart of the service
- * refuses no connection: they wait for the next start.
+ * Serves on the listening socket that the service manager passed by this name, by socket activation or from the fd store; on all of
+ * the name. When none was passed, it opens one and puts it into the fd store. Either way the manager has the socket too, so a restart of
+ * the service refuses no connection: they wait for the next start.
  *
- * @returns the server, once it listens.
- * @throws TypeError for options that can't be, SyntaxError when the environment can't be read; rejects when it can't listen.
+ * When no socket has the name, it takes the only one that was passed. A handler that throws is a response of 500, and a line.
+ *
+ * @returns the server of Bun.serve(), once it listens.
+ * @throws TypeError for options that can't be, SyntaxError when the environment doesn't say which socket is meant or can't be read, SystemError
+ *   when it can't listen.
  * @see systemd.socket(5), sd_listen_fds(3)
  * @example
  * const server = await serve({ port: 3000, fetch: () => new Response("Hello\n") });
  */
-export async function serve(options: ServeOptions): Promise<FetchServer> {
-  checkOptionNames("serve", options, ["fetch", "name", "port", "hostname", "unix"]);
-  const { fetch, name = "http" } = options;
-  if (typeof fetch !== "function") throw mustBe("serve", "fetch", "a function", fetch);
-  const passed = listenFds().find((candidate) => candidate.name === name && isListener(candidate));
-  const fd = passed?.fd ?? openListener(options);
-  if (!passed) storeFds([fd], { name });
-  return adopt(fd, fetch, passed !== undefined);
+export async function serve<WebSocketData = undefined, Routes extends string = never>(
+  options: ServeOptions<WebSocketData, Routes>,
+): Promise<Bun.Server<WebSocketData>> {
+  const { name = "http", onError } = checked(options);
+  // What is told at the start is no reason to be silent about a handler: each has a minute of its own.
+  const notice: OnError = (error) =>
+    attempt(onError ?? reportToStderr(), () => {
+      throw error;
+    });
+  const bunOptions = options as unknown as BunOptions;
+  const onErrorOfHandlers = onError ?? reportToStderr();
+  const prepare: Prepare = (options) => withAnswers(options, onErrorOfHandlers);
+  const served = servedPlaces();
+  const fds = passedListeners(name, (fd) => served.get(fd)?.evaluation === evaluation, notice).map(({ fd }) => fd);
+  const places = fds.length > 0 ? fds : [bunOptions.unix ?? ""];
+  const earlier = served.get(places[0] ?? "");
+  if (earlier && earlier.evaluation !== evaluation) {
+    earlier.evaluation = evaluation;
+    return earlier.server.reload(bunOptions) as unknown as Bun.Server<WebSocketData>;
+  }
+  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare, notice);
+  for (const place of places) if (place !== "") served.set(place, { server, evaluation });
+  whenStopped(server, () => {
+    for (const place of places) served.delete(place);
+  });
+  try {
+    await Promise.all(fds.map(checkAccepted));
+  } catch (error) {
+    void server.stop(true);
+    throw error;
+  }
+  return server as unknown as Bun.Server<WebSocketData>;
 }
 
 // --- internal ---
 
-/** How long a client has to send its first request, or to close its connection after the last. */
-const GRACE_MS = 500;
+/** bun --hot evaluates a program again and again in one process, and its servers go on: they are given the new handlers. */
+const evaluation = Symbol("evaluation");
+const SERVED: unique symbol = Symbol.for("sd-notify.served") as never;
 
-function isListener(passed: ListenFd): boolean {
-  return passed.kind === "socket" && passed.type === "stream" && passed.listening;
+/** The passed sockets and the paths that have a server. */
+function servedPlaces(): Map<number | string, { server: BunServer; evaluation: symbol }> {
+  const global = globalThis as { [SERVED]?: ReturnType<typeof servedPlaces> };
+  global[SERVED] ??= new Map();
+  return global[SERVED];
 }
 
-function openListener({ port = 0, hostname = "127.0.0.1", unix }: ServeOptions): number {
-  if (unix !== undefined) return openUnixListener(unix);
-  const listener = Bun.listen({ port, hostname, socket: { data() {} } });
-  // Not a turn of the event loop passes before it is stopped, so it accepts nothing.
-  const fd = sys.duplicate((listener as unknown as { fd: number }).fd);
-  listener.stop();
-  return fd;
+/** Which options say what is served where: to mistype one would open another port. */
+const OWN_OPTIONS = ["name", "onError", "port", "hostname", "unix", "fetch", "routes"] as const;
+
+let hasToldOfStore = false;
+
+function checked(options: unknown): { name?: string; onError?: OnError } {
+  if (typeof options !== "object" || options === null) throw mustBe("serve", "options", "an object", options);
+  const { name, onError, http3 } = options as Record<string, unknown>;
+  if (name !== undefined && typeof name !== "string") throw mustBe("serve", "name", "a string", name);
+  checkFunction("serve", "onError", onError);
+  for (const option in options) {
+    // Bun has more options with each version, and ignores what it doesn't know.
+    const meant = OWN_OPTIONS.find((own) => own !== option && isNear(own, option));
+    if (meant && !(OWN_OPTIONS as readonly string[]).includes(option)) {
+      throw new TypeError(`Cannot serve: no option ${show(option)}: is it ${meant}?`);
+    }
+  }
+  if (http3)
+    throw new TypeError("Cannot serve: http3 needs a UDP socket, which neither a .socket unit nor the fd store has");
+  return options as { name?: string; onError?: OnError };
 }
 
-/** Bun.listen() would remove the path when it is stopped. */
-function openUnixListener(path: string): number {
-  const fd = sys.socket(AF_UNIX, SOCK_STREAM, path);
+/** The options for Bun: a handler that throws is a response, and a line for `onError`. */
+function withAnswers(options: BunOptions, onError: OnError): BunOptions {
+  const { name: _name, onError: _onError, error, ...others } = options as BunOptions & ServeOptions;
+  const answer = (thrown: unknown) => {
+    attempt(onError, () => {
+      throw thrown;
+    });
+    return new Response("Internal Server Error\n", { status: 500 });
+  };
+  return {
+    ...others,
+    async error(this: BunServer, thrown: Error) {
+      try {
+        return (await error?.call(this as never, thrown)) ?? answer(thrown);
+      } catch (another) {
+        return answer(another);
+      }
+    },
+  } as unknown as BunOptions;
+}
+
+/** Opens a socket. The service manager gets it, where there is one. */
+function open(options: BunOptions, name: string, prepare: Prepare, notice: OnError): BunServer {
+  const { unix } = options as { unix?: string };
+  const supervised = process.env.NOTIFY_SOCKET !== undefined;
+  const store = supervised ? (fd: number) => storeListener(fd, name, notice) : undefined;
+  if (unix !== undefined) return openUnix(unix, options, prepare, store);
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const where = { port: 0, hostname: "127.0.0.1", ...Object.fromEntries(given) } as unknown as BunOptions;
+  if (!store) return serveAlone(where, prepare);
+  const { server, fd } = serveHere(where, prepare);
   try {
-    sys.bind(fd, { family: "unix", path: Buffer.from(path) }, path);
-    listen(fd, path);
-    return fd;
+    // Bun's queue has room for 512 connections, and more may wait during a restart.
+    listen(fd);
+    store(fd);
+    return server;
   } catch (error) {
-    sys.close(fd);
+    void server.stop(true);
     throw error;
   }
 }
 
-async function adopt(fd: number, fetch: ServeOptions["fetch"], passed: boolean): Promise<FetchServer> {
-  const [http, net, { toNodeHandler }] = await Promise.all([
-    import("node:http"),
-    import("node:net"),
-    import("srvx/node"),
-  ]);
-  const connections = new Set<InstanceType<typeof net.Socket>>();
-  const busy = new Set<unknown>();
-  /** Accepted, and its first request is still on its way: to end it would refuse that. */
-  const fresh = new Set<unknown>();
-  let pending = 0;
-  let stopping = false;
-  const drained = Promise.withResolvers<void>();
-  let grace: Timer | undefined;
-  const endAll = () => {
-    for (const connection of connections) connection.destroy();
-    drained.resolve();
-  };
-  const closeIdle = () => {
-    for (const connection of connections) if (!busy.has(connection) && !fresh.has(connection)) connection.end();
-    if (pending > 0) return;
-    if (connections.size === 0) return drained.resolve();
-    grace ??= setTimeout(() => {
-      grace = undefined;
-      if (pending === 0) endAll();
-    }, GRACE_MS);
-  };
-  const requests = http.createServer((request, response) => {
-    pending++;
-    busy.add(request.socket);
-    fresh.delete(request.socket);
-    if (stopping) response.setHeader("connection", "close");
-    response.once("close", () => {
-      pending--;
-      busy.delete(request.socket);
-      if (stopping) closeIdle();
-    });
-    return handler(request, response);
-  });
-  const handler = toNodeHandler(fetch) as (request: unknown, response: unknown) => void;
-  const acceptor = net.createServer((connection) => {
-    connections.add(connection);
-    fresh.add(connection);
-    connection.once("close", () => {
-      connections.delete(connection);
-      fresh.delete(connection);
-      if (stopping) closeIdle();
-    });
-    requests.emit("connection", connection);
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  acceptor.once("listening", resolve).once("error", reject).listen({ fd });
-  await promise;
-  const address = acceptor.address();
-  const stop = async (closeActiveConnections = false) => {
-    if (!stopping) acceptor.close();
-    stopping = true;
-    if (closeActiveConnections) endAll();
-    closeIdle();
-    await drained.promise;
-    clearTimeout(grace);
-  };
-  return {
-    url: typeof address === "object" && address !== null && address.port ? urlOf(address) : undefined,
-    passed,
-    get pendingRequests() {
-      return pending;
-    },
-    stop,
-    [Symbol.dispose]: () => void stop(true),
-  };
+/** Bun.serve() would remove the path of a living server, and its own when it stops; the next start needs that. */
+function openUnix(
+  path: string,
+  options: BunOptions,
+  prepare: Prepare,
+  store: ((fd: number) => void) | undefined,
+): BunServer {
+  const fd = openUnixListener(path);
+  let server: BunServer | undefined;
+  try {
+    server = serveSockets([fd], options, prepare);
+    if (store) store(fd);
+    else whenStopped(server, () => removeSocket(path));
+    return server;
+  } catch (error) {
+    void server?.stop(true);
+    removeSocket(path);
+    throw error;
+  } finally {
+    close(fd);
+  }
 }
 
-function urlOf({ address, port, family }: { address: string; port: number; family: string | number }): URL {
-  return new URL(`http://${`${family}`.endsWith("6") ? `[${address}]` : address}:${port}/`);
+function storeListener(fd: number, name: string, notice: OnError): void {
+  storeFds([fd], { name });
+  if (process.env.FDSTORE !== undefined || hasToldOfStore) return;
+  hasToldOfStore = true;
+  // systemd says since version 254 how many it stores.
+  const cure = "set FileDescriptorStoreMax=1 in the [Service] section of the unit";
+  notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
 }

@@ -13,6 +13,7 @@ export const HEADERS = `
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -20,6 +21,7 @@ export const HEADERS = `
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>

@@ -24,7 +24,7 @@ export function copyCheckout(directory: string): void {
   mkdirSync(modules);
   for (const name of readdirSync(join(ROOT, "node_modules"))) {
     const [from, to] = [join(ROOT, "node_modules", name), join(modules, name)];
-    if (name === "citty" || name === "srvx") cpSync(from, to, { recursive: true });
+    if (name === "citty") cpSync(from, to, { recursive: true });
     else symlinkSync(from, to);
   }
 }

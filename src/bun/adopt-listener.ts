@@ -1,0 +1,126 @@
+/**
+ * Has a server of Bun's accept connections from a socket that is there already. Bun.serve() takes no fd (oven-sh/bun#22559, #36491), so it
+ * listens on an address of its own first. Its listening fd then becomes the other socket, by dup3(2), and the epoll(7) of its event
+ * loop watches that in the same way as before. Everything else of the server, TLS and websockets included, is Bun's own.
+ *
+ * What this takes for granted of Bun is checked each time: that one epoll watches the listener, as /proc/self/fdinfo tells, and
+ * that it calls accept4(2) on the fd. test/adopt-listener.test.ts fails the day that Bun.serve() takes an fd. This goes
+ * on that day.
+ */
+
+import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, SO_ACCEPTCONN } from "../../ffi/constants.ts";
+import { getSocketName, replaceFd, setNonblocking, watchFd } from "../../ffi/process.ts";
+import type { BoundAddress, EpollEvent } from "../../ffi/structs.ts";
+import { getSocketOption } from "../../ffi/syscalls.ts";
+import { node } from "./node.ts";
+
+/** A socket that a server of Bun's listens on: its fd, and the epoll that watches it. */
+export interface Listener {
+  fd: number;
+  epoll: number;
+  event: EpollEvent;
+}
+
+/**
+ * Finds the socket that Bun listens on, by its address.
+ *
+ * @throws Error where /proc can't be read, or doesn't show one as Bun's are known to be.
+ */
+export function findListener(address: BoundAddress): Listener {
+  const found = watched().filter(({ fd }) => listens(fd) && sameAddress(getSocketName(fd), address));
+  const [listener] = found;
+  if (listener === undefined || found.length > 1) {
+    throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, where one was expected`);
+  }
+  return { fd: listener.fd, epoll: listener.epoll, event: listener.event };
+}
+
+/**
+ * Makes the listener that of `fd`, which stays open, and becomes non-blocking for all who have it: Bun would hang in accept4(2).
+ *
+ * @throws Error when the event loop doesn't watch it afterwards, SystemError when a step fails.
+ */
+export function adoptListener({ fd: own, epoll, event }: Listener, fd: number): void {
+  const [inode, address] = [inodeOf(fd), getSocketName(fd)];
+  setNonblocking(fd);
+  replaceFd(fd, own);
+  watchFd(epoll, EPOLL_CTL_ADD, own, event);
+  const now = watched().filter((other) => other.fd === own);
+  const [only] = now;
+  const same = only?.epoll === epoll && only.event.data === event.data && only.event.events === event.events;
+  if (now.length !== 1 || !same || only.inode !== inode) throw new Error("Bun's event loop doesn't watch the socket");
+  if (!sameAddress(getSocketName(own), address)) throw new Error("Bun's listener isn't the socket");
+}
+
+/** Accepts no more connections: they wait in the socket's queue for whoever else has it. */
+export function pauseListener({ fd, epoll, event }: Listener): void {
+  watchFd(epoll, EPOLL_CTL_MOD, fd, { ...event, events: 0 });
+}
+
+/** How many connections of the listener its event loop has open. */
+export function countConnections({ fd, epoll }: Listener): number {
+  const address = getSocketName(fd);
+  return watched(epoll).filter((other) => other.fd !== fd && sharesAddress(getSocketName(other.fd), address)).length;
+}
+
+/** Whether two are the same. */
+export function sameAddress(a: BoundAddress | undefined, b: BoundAddress | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  if (a.family === "unix" || b.family === "unix") return sharesAddress(a, b);
+  return a.family === b.family && a.address === b.address && a.port === b.port;
+}
+
+// --- internal ---
+
+interface Watched extends Listener {
+  inode: bigint;
+}
+
+/** The sockets that an epoll of this process watches, see proc_pid_fdinfo(5): "tfd: 5 events: 19 data: 7f.. pos:0 ino:6 sdev:9". */
+function watched(only?: number): Watched[] {
+  const epolls = only === undefined ? fdsThatAre(/^anon_inode:\[eventpoll\]$/) : [only];
+  return epolls.flatMap((epoll) => {
+    const text = node.fs.readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1");
+    const lines = text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+).* ino:\s*([\da-f]+)/gm);
+    return Array.from(lines, ([, fd, events = "", data, inode]) => ({
+      fd: Number(fd),
+      epoll,
+      event: { events: Number.parseInt(events, 16), data: BigInt(`0x${data}`) },
+      inode: BigInt(`0x${inode}`),
+    })).filter(({ fd }) => isSocket(fd));
+  });
+}
+
+function fdsThatAre(kind: RegExp): number[] {
+  return node.fs
+    .readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => kind.test(linkOf(fd)));
+}
+
+function isSocket(fd: number): boolean {
+  return linkOf(fd).startsWith("socket:");
+}
+
+function listens(fd: number): boolean {
+  return getSocketOption(fd, SO_ACCEPTCONN) === 1;
+}
+
+/** "socket:[123]"; nothing for the fd that readdir() had open, or for one that is closed and still watched. */
+function linkOf(fd: number): string {
+  try {
+    return node.fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
+
+function inodeOf(fd: number): bigint {
+  return node.fs.fstatSync(fd, { bigint: true }).ino;
+}
+
+/** Whether a connection may be one of a listener's, which may listen on all addresses of the machine. */
+function sharesAddress(a: BoundAddress | undefined, b: BoundAddress | undefined): boolean {
+  if (a?.family === "unix" && b?.family === "unix") return Buffer.compare(a.path, b.path) === 0;
+  return a !== undefined && b !== undefined && "port" in a && "port" in b && a.port === b.port;
+}

@@ -1,0 +1,310 @@
+/** A server of Bun.serve() on sockets that are there already. When it stops, what waits in their queues is left to the next start. */
+
+import { getSocketName } from "../../ffi/process.ts";
+import type { BoundAddress } from "../../ffi/structs.ts";
+import { adoptListener, countConnections, findListener, type Listener, pauseListener } from "../bun/adopt-listener.ts";
+
+/** Any options of Bun.serve(), and any server of its. */
+export type BunOptions = Bun.Serve.Options<unknown, string>;
+export type BunServer = Bun.Server<unknown>;
+
+/** What becomes of options before Bun sees them, those of reload() too. */
+export type Prepare = (options: BunOptions) => BunOptions;
+
+/**
+ * Serves on listening sockets. They stay open themselves, for another server after this one.
+ *
+ * @returns the server of the first one, which speaks for those of all.
+ * @throws Error when Bun's event loop doesn't take one, FFIUnavailableError when libc can't be called, else what Bun.serve() throws.
+ */
+export function serveSockets(fds: readonly number[], options: BunOptions, prepare: Prepare): BunServer {
+  const members: Member[] = [];
+  const prepareEach = (options: BunOptions, index: number) => {
+    if (fds.length === 1) return prepare(options);
+    const others = () => members.filter((_, i) => i !== index).map(({ native }) => native);
+    return withRelay(prepare(options), others);
+  };
+  try {
+    for (const [i, fd] of fds.entries()) members.push(serveSocket(fd, prepareEach(options, i), fds.length > 1));
+    return combine(members, prepareEach);
+  } catch (error) {
+    for (const { native } of members) void native.stop(true);
+    throw error;
+  }
+}
+
+/** Serves where the options say, on a socket that nobody else will have. */
+export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
+  return combine([memberOf(Bun.serve(prepare(options)))], prepare);
+}
+
+/** Serves where the options say. Returns the server, and its listening socket. */
+export function serveHere(options: BunOptions, prepare: Prepare): { server: BunServer; fd: number } {
+  const server = Bun.serve(prepare(options));
+  try {
+    const listener = findListener(boundTo(server));
+    return { server: combine([memberOf(server, listener)], prepare), fd: listener.fd };
+  } catch (error) {
+    void server.stop(true);
+    throw error;
+  }
+}
+
+/** Does something when the server begins to stop. */
+export function whenStopped(server: BunServer, action: () => void): void {
+  const { stop } = server;
+  const then = (closeActiveConnections?: boolean) => {
+    action();
+    return stop(closeActiveConnections);
+  };
+  define(server, { stop: then, [Symbol.dispose]: () => void then(true) });
+}
+
+/**
+ * Connects to a socket that is served, and waits until that was accepted.
+ *
+ * @throws Error when the connection stays in the queue. What can't be tried is none: an address of another network, a packet filter.
+ */
+export async function checkAccepted(fd: number): Promise<void> {
+  const address = getSocketName(fd);
+  if (address === undefined) return;
+  const { promise: over, resolve } = Promise.withResolvers<"over">();
+  let connected = false;
+  const end = () => resolve("over");
+  const socket: Bun.SocketHandler = {
+    open(connection) {
+      connected = true;
+      // The beginning of no request, with TLS or without: Bun closes the connection, and no handler hears of it.
+      connection.write("\0");
+      connection.shutdown();
+    },
+    data() {},
+    close: end,
+    error: end,
+    connectError: end,
+  };
+  const to =
+    address.family === "unix" ? { unix: pathOf(address) } : { hostname: reachable(address), port: address.port };
+  void Bun.connect({ ...to, socket } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
+  // Turns of the event loop, and not time: a handler that takes long is no failure.
+  for (let turn = 0; turn < MAX_TURNS; turn++) {
+    if ((await Promise.race([over, Bun.sleep(TURN_MS)])) === "over" || !connected) return;
+  }
+  throw new Error(`Cannot serve on fd ${fd}, ${nameOf(address)}: Bun ${Bun.version} accepts no connection there`);
+}
+
+// --- internal ---
+
+type Native = ReturnType<typeof nativeOf>;
+
+interface Member {
+  server: BunServer;
+  /** Its methods as Bun has them. */
+  native: Native;
+  /** Where others may have the socket too. */
+  listener: Listener | undefined;
+}
+
+/** How long a client that has just connected has to send its request, when the server stops. */
+const GRACE_MS = 200;
+
+/** How long a connection to itself may take: two seconds, unless the event loop is busy. */
+const MAX_TURNS = 40;
+const TURN_MS = 50;
+
+let names = 0;
+
+/** Starts a server on another address, of the same kind, and gives it the socket. */
+function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Member {
+  const address = getSocketName(fd);
+  if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is no socket of TCP, and no unix socket`);
+  const { port: _port, hostname: _hostname, unix: _unix, ...others } = options as unknown as Record<string, unknown>;
+  const elsewhere = {
+    inet: { hostname: "127.0.0.1", port: 0 },
+    inet6: { hostname: "::1", port: 0 },
+    unix: { unix: `\0sd-notify-${process.pid}-${Math.random()}-${names++}` },
+  }[address.family];
+  // With --hot, two servers of the same id are one, and without one it is their address.
+  const id = !isOneOfSome && typeof others.id === "string" ? others.id : `${others.id ?? "sd-notify"}-${fd}`;
+  const server = Bun.serve({ ...others, ...elsewhere, id } as unknown as BunOptions);
+  try {
+    const listener = findListener(boundTo(server));
+    adoptListener(listener, fd);
+    tellAddress(server, address);
+    return memberOf(server, listener);
+  } catch (error) {
+    void server.stop(true);
+    throw new Error(`Cannot serve on fd ${fd}, ${nameOf(address)}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+/** What Bun says that a server is bound to. */
+function boundTo(server: BunServer): BoundAddress {
+  const { address } = server as unknown as { address: string | { address: string; family: string; port: number } };
+  if (typeof address === "string") return { family: "unix", path: Buffer.from(address) };
+  if (address.family !== "IPv6") return { family: "inet", address: address.address, port: address.port };
+  return { family: "inet6", address: new URL(`http://[${address.address}]`).hostname.slice(1, -1), port: address.port };
+}
+
+/** Has the server say where the socket is: Bun knows the port, and else what it was started with. */
+function tellAddress(server: BunServer, address: BoundAddress): void {
+  if (address.family === "unix") {
+    const path = pathOf(address);
+    define(server, {
+      url: new URL(path.startsWith("\0") ? `abstract://${path.slice(1)}` : `unix://${path}`),
+      address: path,
+    });
+    return;
+  }
+  const { address: hostname, port, family } = address;
+  define(server, {
+    url: new URL(`${server.protocol ?? "http"}://${family === "inet6" ? `[${hostname}]` : hostname}:${port}/`),
+    hostname,
+    port,
+    address: { address: hostname, family: family === "inet6" ? "IPv6" : "IPv4", port },
+  });
+}
+
+function memberOf(server: BunServer, listener?: Listener): Member {
+  return { server, native: nativeOf(server), listener };
+}
+
+function nativeOf(server: BunServer) {
+  const { stop, reload, upgrade, publish, subscriberCount, closeIdleConnections, ref, unref } =
+    // With --hot, Bun.serve() returns a server that has others already.
+    Object.getPrototypeOf(server) as BunServer;
+  return {
+    stop: stop.bind(server),
+    reload: reload.bind(server),
+    upgrade: upgrade.bind(server),
+    publish: publish.bind(server),
+    subscriberCount: subscriberCount.bind(server),
+    closeIdleConnections: closeIdleConnections.bind(server),
+    ref: ref.bind(server),
+    unref: unref.bind(server),
+  };
+}
+
+/** Has each server speak for all: the first one, which the program gets, and those that handlers get. */
+function combine(members: readonly Member[], prepare: (options: BunOptions, index: number) => BunOptions): BunServer {
+  const { server: first } = members[0] as Member;
+  const natives = members.map(({ native }) => native);
+  const own = {
+    stop: stopper(members),
+    reload(options: BunOptions) {
+      for (const [i, native] of natives.entries()) native.reload(prepare(options, i));
+      return first;
+    },
+    [Symbol.dispose]: () => void own.stop(true),
+  };
+  const shared = {
+    upgrade: (...request: Parameters<BunServer["upgrade"]>) => natives.some((native) => upgradeOwn(native, request)),
+    publish(...message: Parameters<BunServer["publish"]>) {
+      const sent = natives.map((native) => native.publish(...message));
+      return sent.includes(-1) ? -1 : Math.max(...sent);
+    },
+    subscriberCount: (topic: string) => sum(natives.map((native) => native.subscriberCount(topic))),
+    closeIdleConnections: () => sum(natives.map((native) => native.closeIdleConnections())),
+    ref() {
+      for (const native of natives) native.ref();
+    },
+    unref() {
+      for (const native of natives) native.unref();
+    },
+  };
+  for (const { server } of members) {
+    define(server, members.length > 1 ? { ...own, ...shared } : own);
+    if (members.length === 1) continue;
+    for (const count of ["pendingRequests", "pendingWebSockets"] as const) {
+      const prototype = Object.getPrototypeOf(server);
+      const get = () => sum(members.map((member) => Reflect.get(prototype, count, member.server)));
+      Object.defineProperty(server, count, { get, configurable: true });
+    }
+  }
+  return first;
+}
+
+/** Upgrades a request that is this server's, where Bun throws for another's. */
+function upgradeOwn({ upgrade }: Native, request: Parameters<BunServer["upgrade"]>): boolean {
+  try {
+    return upgrade(...request);
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes("same server")) return false;
+    throw error;
+  }
+}
+
+/** The options with which a websocket's publish() reaches the subscribers of all servers, as it does with one. */
+function withRelay(options: BunOptions, others: () => readonly Native[]): BunOptions {
+  const { websocket } = options as { websocket?: Bun.WebSocketHandler<unknown> };
+  if (typeof websocket !== "object" || websocket === null) return options;
+  return {
+    ...options,
+    websocket: {
+      ...websocket,
+      open(socket: Bun.ServerWebSocket<unknown>) {
+        for (const method of ["publish", "publishText", "publishBinary"] as const) {
+          const publish = socket[method].bind(socket) as (...message: Parameters<Native["publish"]>) => number;
+          const all = (...message: Parameters<Native["publish"]>) => {
+            for (const other of others()) other.publish(...message);
+            return publish(...message);
+          };
+          Object.defineProperty(socket, method, { value: all, configurable: true, writable: true });
+        }
+        return websocket.open?.(socket);
+      },
+    },
+  } as unknown as BunOptions;
+}
+
+/**
+ * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a connection, its request
+ * on the way. So the server accepts no more first, and gives what is there a moment.
+ */
+function stopper(members: readonly Member[]): BunServer["stop"] {
+  const stopAll = async (closeActiveConnections: boolean) => {
+    await Promise.all(members.map(({ native }) => native.stop(closeActiveConnections)));
+  };
+  const drain = async () => {
+    const listeners = members.flatMap(({ listener }) => listener ?? []);
+    for (const listener of listeners) pauseListener(listener);
+    if (listeners.some((listener) => countConnections(listener) > 0)) await Bun.sleep(GRACE_MS);
+    await stopAll(false);
+  };
+  let draining: Promise<void> | undefined;
+  return (closeActiveConnections = false) => {
+    if (closeActiveConnections) {
+      const ended = stopAll(true);
+      draining ??= ended;
+      return ended;
+    }
+    draining ??= drain();
+    return draining;
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
+
+function define(server: BunServer, properties: Record<string | symbol, unknown>): void {
+  for (const name of Reflect.ownKeys(properties)) {
+    Object.defineProperty(server, name, { value: properties[name], configurable: true, writable: true });
+  }
+}
+
+function pathOf({ path }: { path: Uint8Array }): string {
+  return new TextDecoder().decode(path);
+}
+
+/** For the address of all interfaces, that of the machine itself. */
+function reachable({ address }: { address: string }): string {
+  return address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
+}
+
+function nameOf(address: BoundAddress): string {
+  if (address.family === "unix") return JSON.stringify(pathOf(address));
+  return address.family === "inet6" ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+}

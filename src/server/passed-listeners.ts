@@ -1,0 +1,60 @@
+/** Which of the passed sockets a server takes. Where there are some, it is never silently another port. */
+
+import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
+import type { OnError } from "../report.ts";
+import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
+
+/**
+ * Returns the listening stream sockets of a name, all of them: IPv4 and IPv6 of one unit. Where none has the name, it is the only one that
+ * was passed and is not served yet.
+ *
+ * @returns an empty array where none were passed.
+ * @throws SyntaxError when the environment doesn't say which is meant, or they were passed to another process.
+ */
+export function passedListeners(name: string, isServed: (fd: number) => boolean, onError: OnError): ListenFd[] {
+  const passed = listenFds();
+  if (passed.length === 0) checkReceiver(onError);
+  const listeners = passed.filter(isListener);
+  const named = listeners.filter((listener) => listener.name === name);
+  const twice = named.find(({ fd }) => isServed(fd));
+  if (twice)
+    throw new SyntaxError(`Cannot serve: fd ${twice.fd}, "${name}", is served already: give each server a name`);
+  if (named.length > 0) return named;
+  const others = listeners.filter(({ fd }) => !isServed(fd));
+  if (others.length < 2) return others;
+  const names = others.map((other) => JSON.stringify(other.name)).join(", ");
+  throw new SyntaxError(
+    `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set FileDescriptorName=${name} in the .socket unit, or serve({ name })`,
+  );
+}
+
+// --- internal ---
+
+function isListener(passed: ListenFd): boolean {
+  return passed.kind === "socket" && passed.type === "stream" && passed.listening;
+}
+
+/**
+ * Says that sockets were passed to another process: a shell's, as a rule, that has started this one as its child.
+ *
+ * @throws SyntaxError when they are here all the same.
+ */
+function checkReceiver(onError: OnError): void {
+  const { LISTEN_FDS: count = "0", LISTEN_PID: pid } = process.env;
+  if (!(Number(count) > 0) || pid === undefined) return;
+  const error = new SyntaxError(
+    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. A shell has to give way to it: ExecStart=sh -c 'exec bun …'`,
+  );
+  if (isHere()) throw error;
+  // A child of a server that was passed some has the variables too, unless it was started with childEnv().
+  onError(error);
+}
+
+function isHere(): boolean {
+  try {
+    const kind = kindOf(SD_LISTEN_FDS_START);
+    return kind.kind === "socket" && kind.listening;
+  } catch {
+    return false;
+  }
+}
