@@ -1,24 +1,27 @@
 /** The processes of the unit: this process' descendants, those too that their parents have left. */
 
-import { adoptOrphans, waitForExit } from "../../../ffi/process.ts";
+import { adoptOrphans, exitOf } from "../../../ffi/process.ts";
 import { signalName } from "../../linux/signals.ts";
+import type { End } from "./lifecycle.ts";
 import { descendants, processInfo } from "./processes.ts";
 
-/** Told of each signal that has reached anybody. */
-type OnSignal = (signal: "SIGHUP" | "SIGTERM" | "SIGKILL", pids: number[], why: string) => void;
+type Signal = "SIGHUP" | "SIGTERM" | "SIGKILL";
 
-/** How a process has ended; both null where nobody can tell. */
-export interface End {
-  code: number | null;
-  signal: string | null;
+/** A signal that was sent: whom it has reached, and who belongs to somebody whose processes this user may not end. */
+export interface Sent {
+  signal: Signal;
+  pids: number[];
+  refused?: number[];
+  why: string;
 }
 
 export class Family {
   /** The child whose end Bun waits for. */
-  child: number | undefined;
-  readonly #onSignal: OnSignal;
+  child: Bun.Subprocess | undefined;
+  readonly #onSignal: (sent: Sent) => void;
 
-  constructor(onSignal: OnSignal) {
+  /** Tells of each signal that there was somebody for. */
+  constructor(onSignal: (sent: Sent) => void) {
     adoptOrphans();
     this.#onSignal = onSignal;
   }
@@ -26,7 +29,7 @@ export class Family {
   /** Those that run. Those that have ended, and were adopted, are forgotten. */
   pids(): number[] {
     const all = descendants(process.pid);
-    const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child);
+    const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child?.pid);
     for (const { pid, isZombie } of adopted) if (isZombie) reap(pid);
     return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
   }
@@ -38,23 +41,31 @@ export class Family {
   async endOf(pid: number, isWaitedFor: () => boolean): Promise<End> {
     while (isWaitedFor() || this.pids().length > 0) {
       const info = processInfo(pid);
-      if (info?.isZombie && info.parent === process.pid) return readEnd(waitForExit(pid));
+      if (info?.isZombie && info.parent === process.pid) {
+        const end = reap(pid);
+        if (end) return end;
+      }
       if (info === undefined || info.isZombie) break;
       await Bun.sleep(10);
     }
     return { code: null, signal: null };
   }
 
-  signal(signal: "SIGHUP" | "SIGTERM" | "SIGKILL", why: string, pids = this.pids()): void {
-    const reached = pids.filter((pid) => {
+  /** Sends a signal to all, or to one of them. */
+  signal(signal: Signal, why: string, pids = this.pids()): void {
+    const reached: number[] = [];
+    const refused: number[] = [];
+    for (const pid of pids) {
       try {
-        return process.kill(pid, signal);
-      } catch {
-        // It has ended meanwhile.
-        return false;
+        process.kill(pid, signal);
+        reached.push(pid);
+      } catch (error) {
+        // Else it has ended meanwhile.
+        if ((error as NodeJS.ErrnoException).code === "EPERM") refused.push(pid);
       }
-    });
-    if (reached.length > 0) this.#onSignal(signal, reached, why);
+    }
+    if (reached.length + refused.length === 0) return;
+    this.#onSignal({ signal, pids: reached, ...(refused.length > 0 && { refused }), why });
   }
 
   /** Ends what is left, but for what this user may not end. */
@@ -67,19 +78,24 @@ export class Family {
       while (this.pids().length > 0 && performance.now() < deadline) await Bun.sleep(5);
     }
   }
+
+  /** Whatever /proc may say: ends the child, and waits for it no longer. */
+  abandon(): void {
+    this.child?.kill("SIGKILL");
+    // It may be one that can't be killed.
+    this.child?.unref();
+  }
 }
 
 // --- internal ---
 
-/** Somebody else in this process may have done it. */
-function reap(pid: number): void {
+/** How a child has ended; undefined if it has not, or somebody else in this process has asked before. */
+function reap(pid: number): End | undefined {
   try {
-    waitForExit(pid);
+    const end = exitOf(pid);
+    if (end === undefined) return undefined;
+    return "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };
   } catch {
-    // It is gone.
+    return undefined;
   }
-}
-
-function readEnd(end: { code: number } | { signal: number }): End {
-  return "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };
 }
