@@ -47,6 +47,16 @@ export async function compileHostile(directory: string): Promise<string> {
   return program;
 }
 
+/** Compiles a C program into the directory, where every user can execute it. Returns its path. */
+export async function compileProgram(directory: string, name: string, source: string): Promise<string> {
+  const program = join(directory, name);
+  await Bun.write(`${program}.c`, source);
+  const compiled = await run(["cc", "-Wall", "-Werror", "-pthread", "-o", program, `${program}.c`]);
+  if (compiled.code !== 0) throw new Error(compiled.stderr);
+  chmodSync(directory, 0o755);
+  return program;
+}
+
 /** Compiles and runs a C program. Returns the lines that it prints. */
 export async function compileC(source: string): Promise<string[]> {
   using directory = temporaryDirectory();

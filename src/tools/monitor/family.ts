@@ -19,6 +19,10 @@ export class Family {
   /** The child whose end Bun waits for. */
   child: Bun.Subprocess | undefined;
   readonly #onSignal: (sent: Sent) => void;
+  /** How those have ended that were adopted. */
+  readonly #ends = new Map<number, End>();
+  /** Those that this user may not end. */
+  readonly #refused = new Set<number>();
 
   /** Tells of each signal that there was somebody for. */
   constructor(onSignal: (sent: Sent) => void) {
@@ -30,7 +34,7 @@ export class Family {
   pids(): number[] {
     const all = descendants(process.pid);
     const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child?.pid);
-    for (const { pid, isZombie } of adopted) if (isZombie) reap(pid);
+    for (const { pid, isZombie } of adopted) if (isZombie) this.#reap(pid);
     return all.filter(({ isZombie }) => !isZombie).map(({ pid }) => pid);
   }
 
@@ -41,14 +45,11 @@ export class Family {
   async endOf(pid: number, isWaitedFor: () => boolean): Promise<End> {
     while (isWaitedFor() || this.pids().length > 0) {
       const info = processInfo(pid);
-      if (info?.isZombie && info.parent === process.pid) {
-        const end = reap(pid);
-        if (end) return end;
-      }
+      if (info?.isZombie && info.parent === process.pid) this.#reap(pid);
       if (info === undefined || info.isZombie) break;
       await Bun.sleep(10);
     }
-    return { code: null, signal: null };
+    return this.#ends.get(pid) ?? { code: null, signal: null };
   }
 
   /** Sends a signal to all, or to one of them. */
@@ -64,38 +65,50 @@ export class Family {
         if ((error as NodeJS.ErrnoException).code === "EPERM") refused.push(pid);
       }
     }
+    for (const pid of refused) this.#refused.add(pid);
     if (reached.length + refused.length === 0) return;
     this.#onSignal({ signal, pids: reached, ...(refused.length > 0 && { refused }), why });
   }
 
   /** Ends what is left, but for what this user may not end. */
   async end(timeoutMs: number): Promise<void> {
+    const left = () => this.pids().filter((pid) => !this.#refused.has(pid));
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      if (this.pids().length === 0) return;
-      this.signal(signal, "left over");
+      const pids = left();
+      if (pids.length === 0) return;
+      this.signal(signal, "left over", pids);
       const deadline = performance.now() + timeoutMs;
       // They are nobody's children that an event would tell of.
-      while (this.pids().length > 0 && performance.now() < deadline) await Bun.sleep(5);
+      while (left().length > 0 && performance.now() < deadline) await Bun.sleep(5);
     }
   }
 
   /** Whatever /proc may say: ends the child, and waits for it no longer. */
   abandon(): void {
-    this.child?.kill("SIGKILL");
+    try {
+      this.child?.kill("SIGKILL");
+    } catch {
+      // It is another user's.
+    }
     // It may be one that can't be killed.
     this.child?.unref();
   }
-}
 
-// --- internal ---
+  // --- internal ---
 
-/** How a child has ended; undefined if it has not, or somebody else in this process has asked before. */
-function reap(pid: number): End | undefined {
-  try {
-    const end = exitOf(pid);
-    if (end === undefined) return undefined;
-    return "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };
-  } catch {
-    return undefined;
+  #reap(pid: number): void {
+    try {
+      const end = exitOf(pid);
+      if (end === undefined) return;
+      const told = "code" in end ? { code: end.code, signal: null } : { code: null, signal: signalName(end.signal) };
+      this.#ends.set(pid, told);
+      const [oldest] = this.#ends.keys();
+      if (this.#ends.size > MAX_ENDS && oldest !== undefined) this.#ends.delete(oldest);
+    } catch {
+      // Somebody else in this process has asked before.
+    }
   }
 }
+
+/** The main process ends last, most often. */
+const MAX_ENDS = 1000;

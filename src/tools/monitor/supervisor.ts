@@ -175,7 +175,8 @@ export class Supervisor implements Disposable {
       fds: this.#store.fds,
     });
     this.#family.child = program;
-    this.#names.set(program.pid, basename(command[0] ?? ""));
+    // The kernel's TASK_COMM_LEN, should it end before it is seen.
+    this.#names.set(program.pid, basename(command[0] ?? "").slice(0, 15));
     const fds = this.#store.fds.map(({ name }) => name);
     const { pid } = program;
     this.#emit({ event: "started", timeUsec: this.#now(), pid, command, socket: this.address, fds });
