@@ -78,6 +78,9 @@ export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;
 
+// <sys/wait.h>
+export const WNOHANG = 1;
+
 // <sys/prctl.h>
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;

@@ -27,6 +27,7 @@ import {
   SIG_IGN,
   SIGKILL,
   SOMAXCONN,
+  WNOHANG,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
 import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
@@ -216,15 +217,33 @@ export function spawn(args: readonly Uint8Array[], environment: readonly Uint8Ar
 
 /** waitpid(2): waits until a child has ended. Returns its exit status, or the signal that killed it. */
 export function waitForExit(pid: number): { code: number } | { signal: number } {
-  const { address, view } = scratch(4);
+  const { address, view } = statusCell();
   check(processLibc().waitpid(pid, address, 0), "waitpid");
-  const status = view.getInt32(0, true);
+  return readStatus(view.getInt32(0, true));
+}
+
+/** waitpid(2) with WNOHANG: the same for a child that has ended already; undefined for one that has not. */
+export function exitOf(pid: number): { code: number } | { signal: number } | undefined {
+  const { address, view } = statusCell();
+  if (check(processLibc().waitpid(pid, address, WNOHANG), "waitpid") === 0) return undefined;
+  return readStatus(view.getInt32(0, true));
+}
+
+// --- internal ---
+
+let cell: ReturnType<typeof scratch> | undefined;
+
+/** An int for a status: one for all, as a supervisor asks again and again. */
+function statusCell(): ReturnType<typeof scratch> {
+  cell ??= scratch(4);
+  return cell;
+}
+
+function readStatus(status: number): { code: number } | { signal: number } {
   // WIFEXITED(), WEXITSTATUS(), WTERMSIG() of <sys/wait.h>
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
 }
-
-// --- internal ---
 
 /** (uid_t)-1: leaves an id as it is. */
 const UNCHANGED = 0xffffffff;

@@ -117,6 +117,48 @@ describe("an assignment", () => {
       0,
       ["the unit is reloading, until READY=1", "(reloading)"],
     ],
+    // Nobody has asked for a reload, so none is answered.
+    [
+      "RELOADING=1",
+      { type: "notify-reload", phase: "active" },
+      0,
+      ["the unit is reloading, until READY=1", "(reloading)"],
+    ],
+    ["RELOADING=1", { phase: "activating" }, 0, ["nothing yet: the unit is activating until READY=1"]],
+    ["RELOADING=1\nREADY=1", { phase: "activating" }, 0, ["the unit is active", "(active)"]],
+    ["RELOADING=1", { phase: "reloading" }, 0, ["nothing: the unit is reloading already"]],
+    [
+      "READY=1",
+      { type: "notify-reload", phase: "reloading", reloadUsec: 9 },
+      0,
+      [
+        "READY=1: no RELOADING=1 has answered the signal of Type=notify-reload: the reload goes on -> RELOADING=1 with MONOTONIC_USEC= before it, when the signal has come",
+      ],
+    ],
+    [
+      "RELOADING=1\nMONOTONIC_USEC=9\nREADY=1",
+      { type: "notify-reload", phase: "reloading", reloadUsec: 9 },
+      0,
+      ["the reload is complete", "(active)"],
+    ],
+    [
+      "RELOADING=1\nMONOTONIC_USEC=8\nREADY=1",
+      { type: "notify-reload", phase: "reloading", reloadUsec: 9 },
+      0,
+      ["RELOADING=1: its MONOTONIC_USEC= is 1 us older than the reload -> read the clock when the signal has come"],
+    ],
+    [
+      "STOPPING=1",
+      { phase: "activating" },
+      0,
+      ["the unit is still activating, and no READY=1 counts from now on: it can only end"],
+    ],
+    [
+      "READY=1",
+      { phase: "activating", saidStopping: true },
+      0,
+      ["READY=1: the unit is stopping, and STOPPING=1 is final"],
+    ],
     ["MONOTONIC_USEC=5", {}, 0, ["MONOTONIC_USEC=5: it belongs to RELOADING=1"]],
     ["MAINPID=77", {}, 0, ["process 77 is the main one"]],
     ["MAINPID=1", {}, 0, ["MAINPID=1: process 1 is the service manager"]],

@@ -64,15 +64,25 @@ const RULES = new Map<string, Rule>([
   ["FDPOLL", only("0", (_, { values }) => (values.has("FDSTORE") ? {} : ignored("it belongs to FDSTORE=1")))],
 ]);
 
-function ready(_: string, { unit }: Surroundings): Outcome {
-  if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
-  if (unit.type === "notify-reload" && unit.phase !== "reloading" && unit.handlesReload === false) {
+function ready(_: string, { values, unit }: Surroundings): Outcome {
+  if (isStopping(unit)) return STOPPING_IS_FINAL;
+  if (unit.type === "notify-reload" && isStarting(unit) && unit.handlesReload === false) {
     return ignored(
       "the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails (systemd 262)",
       "Type=notify, or a handler",
     );
   }
-  if (unit.phase === "reloading") return { effect: "the reload is complete", phase: "active" };
+  if (unit.phase === "reloading") {
+    // One that stands beside it has its own word on its time.
+    if (values.get("RELOADING") === "1" && whyNoAnswer(values, unit) !== undefined) return {};
+    if (unit.reloadUsec !== undefined && values.get("RELOADING") !== "1") {
+      return ignored(
+        "no RELOADING=1 has answered the signal of Type=notify-reload: the reload goes on",
+        "RELOADING=1 with MONOTONIC_USEC= before it, when the signal has come",
+      );
+    }
+    return { effect: "the reload is complete", phase: "active" };
+  }
   if (unit.phase === "active") return { effect: "nothing: the unit is active already", phase: "active" };
   if (unit.type !== undefined && !unit.type.startsWith("notify")) {
     return ignored(`Type=${unit.type} is active without it`, "Type=notify");
@@ -84,29 +94,54 @@ function ready(_: string, { unit }: Surroundings): Outcome {
 }
 
 function reloading(_: string, { values, unit }: Surroundings): Outcome {
-  if (unit.phase === "deactivating") return ignored("the unit is stopping, and STOPPING=1 is final");
-  if (unit.type === "notify-reload") {
-    const time = readNumber(values.get("MONOTONIC_USEC") ?? "");
-    if (time === undefined) {
-      return ignored(
-        "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
-        "MONOTONIC_USEC= with the time of CLOCK_MONOTONIC, as notify({ reloading: true }) and --reloading send",
-      );
-    }
-    if (unit.reloadUsec !== undefined && time < unit.reloadUsec) {
-      return ignored(
-        `its MONOTONIC_USEC= is ${formatUsec(unit.reloadUsec - time)} older than the reload`,
-        "read the clock when the signal has come",
-      );
-    }
+  if (isStopping(unit)) return STOPPING_IS_FINAL;
+  // PID 1 has not asked for it yet, and so wants no time of it.
+  if (unit.phase === "activating") {
+    return values.has("READY") ? {} : { effect: "nothing yet: the unit is activating until READY=1" };
+  }
+  const problem = whyNoAnswer(values, unit);
+  if (problem) return problem;
+  if (unit.phase === "reloading" && unit.reloadUsec === undefined) {
+    return values.has("READY") ? {} : { effect: "nothing: the unit is reloading already" };
   }
   // What is also ready, or stopping, is that.
   if (values.has("READY") || values.has("STOPPING")) return { phase: "reloading" };
   return { effect: "the unit is reloading, until READY=1", phase: "reloading" };
 }
 
-function stopping(): Outcome {
+/** Why RELOADING=1 does not answer the signal that Type=notify-reload has sent; undefined if it does, or there was none. */
+function whyNoAnswer(values: ReadonlyMap<string, string>, unit: UnitFacts): Outcome | undefined {
+  // Where nobody knows what the unit is at, one that would not do for an answer is worth a word.
+  if (unit.type !== "notify-reload" || (unit.phase !== undefined && unit.reloadUsec === undefined)) return undefined;
+  const time = readNumber(values.get("MONOTONIC_USEC") ?? "");
+  if (time === undefined) {
+    return ignored(
+      "no MONOTONIC_USEC= goes with it, so the reload that Type=notify-reload began is not answered",
+      "MONOTONIC_USEC= with the time of CLOCK_MONOTONIC, as notify({ reloading: true }) and --reloading send",
+    );
+  }
+  if (unit.reloadUsec === undefined || time >= unit.reloadUsec) return undefined;
+  return ignored(
+    `its MONOTONIC_USEC= is ${formatUsec(unit.reloadUsec - time)} older than the reload`,
+    "read the clock when the signal has come",
+  );
+}
+
+function stopping(_: string, { unit }: Surroundings): Outcome {
+  // service_notify_message_process_state(): it is remembered, and takes no READY=1 any more.
+  if (unit.phase === "activating") {
+    return { effect: "the unit is still activating, and no READY=1 counts from now on: it can only end" };
+  }
   return { effect: "the unit is stopping", phase: "deactivating" };
+}
+
+/** Whether READY=1 would complete a start, as far as is known. */
+function isStarting({ phase }: UnitFacts): boolean {
+  return phase === "activating" || phase === undefined;
+}
+
+function isStopping({ phase, saidStopping = false }: UnitFacts): boolean {
+  return phase === "deactivating" || saidStopping;
 }
 
 function status(value: string, { message }: Surroundings): Outcome {
@@ -209,6 +244,8 @@ function does(effect: string): Outcome {
 function ignored(why: string, cure?: string): Outcome {
   return { problem: { why, cure } };
 }
+
+const STOPPING_IS_FINAL = ignored("the unit is stopping, and STOPPING=1 is final");
 
 function isUtf8(bytes: Uint8Array): boolean {
   try {

@@ -13,9 +13,11 @@ export interface UnitFacts {
   watchdogUsec?: number | undefined;
   /** What the unit is at. */
   phase?: Phase | undefined;
-  /** When the reload began that is under way: CLOCK_MONOTONIC in microseconds. */
+  /** When the signal of a reload was sent that no RELOADING=1 has answered yet: CLOCK_MONOTONIC in microseconds. */
   reloadUsec?: number | undefined;
-  /** Whether the main process has a handler for the signal of a reload, which Type=notify-reload asks for. */
+  /** Whether STOPPING=1 has come while the unit was activating, which it goes on being. */
+  saidStopping?: boolean | undefined;
+  /** Whether the main process catches, blocks or ignores the signal of a reload, which Type=notify-reload asks for. */
   handlesReload?: boolean | undefined;
 }
 

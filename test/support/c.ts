@@ -32,6 +32,7 @@ export const HEADERS = `
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <linux/vm_sockets.h>
 #include <time.h>
 #ifndef PID_FS_MAGIC /* the headers may be older than the kernel: its include/uapi/linux/magic.h */
@@ -43,6 +44,16 @@ export const HEADERS = `
 export async function compileHostile(directory: string): Promise<string> {
   const program = join(directory, "hostile");
   const compiled = await run(["cc", "-Wall", "-Werror", "-O1", "-o", program, join(import.meta.dir, "hostile.c")]);
+  if (compiled.code !== 0) throw new Error(compiled.stderr);
+  chmodSync(directory, 0o755);
+  return program;
+}
+
+/** Compiles a C program into the directory, where every user can execute it. Returns its path. */
+export async function compileProgram(directory: string, name: string, source: string): Promise<string> {
+  const program = join(directory, name);
+  await Bun.write(`${program}.c`, source);
+  const compiled = await run(["cc", "-Wall", "-Werror", "-pthread", "-o", program, `${program}.c`]);
   if (compiled.code !== 0) throw new Error(compiled.stderr);
   chmodSync(directory, 0o755);
   return program;

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReceiver } from "../../src/receiver/receiver.ts";
 import { isRoot, missing, ROOT, run } from "../support/command.ts";
+import { daemonTree } from "./daemon-tree.ts";
 
 /** What the tests are told of a manager: what they need to reach it from another process. */
 export interface Booted {
@@ -17,9 +18,9 @@ export interface Booted {
   checkout: string;
 }
 
-export type Target = "machine" | "sid" | "host";
+export type Target = "machine" | "sid" | "daemons" | "host";
 
-export const TARGETS: readonly Target[] = ["machine", "sid", "host"];
+export const TARGETS: readonly Target[] = ["machine", "sid", "daemons", "host"];
 
 /** What keeps this machine from being one; undefined when nothing does. */
 export function whyNot(target: Target): string | undefined {
@@ -28,7 +29,7 @@ export function whyNot(target: Target): string | undefined {
     return existsSync("/run/systemd/system") && pidOneIsSystemd() ? undefined : "PID 1 is not systemd";
   const programs = ["systemd-nspawn", "unshare", "setpriv", "nsenter"];
   // What makes the tree, where there is none yet.
-  const fetch = target === "sid" && !existsSync(join(sidTree(), "usr")) ? ["debootstrap", "apt-get"] : [];
+  const fetch = target !== "machine" && !existsSync(join(sidTree(), "usr")) ? ["debootstrap", "apt-get"] : [];
   const lacks = missing(...programs, ...fetch);
   if (lacks) return lacks;
   return target === "machine" && !existsSync("/usr/lib/systemd/systemd") ? "no systemd in /usr" : undefined;
@@ -40,10 +41,10 @@ export function whyNot(target: Target): string | undefined {
  */
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
-  const root = target === "sid" ? await sid() : "/";
+  const root = target === "machine" ? "/" : target === "sid" ? await sid() : await daemonTree(await sid());
   using receiver = openReceiver();
   const name = `sd-notify-test-${target}-${process.pid}`;
-  const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name], {
+  const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name, ...OPTIONS[target]], {
     env: { PATH: process.env.PATH ?? "", ...receiver.env },
     // A signal of the terminal's is for the harness, which then ends the container in order.
     detached: true,
@@ -85,6 +86,13 @@ export function beside({ pid }: Pick<Booted, "pid">): string[] {
 }
 
 // --- internal ---
+
+/** systemd-nspawn(1). Daemons need what their packages have put into /etc and /var, and ports that nobody else has. */
+const OPTIONS = {
+  machine: ["--volatile=yes"],
+  sid: ["--volatile=yes"],
+  daemons: ["--volatile=overlay", "--private-network"],
+} as const;
 
 async function describe(pid: number, checkout: string): Promise<Booted> {
   const { stdout } = await run([...beside({ pid }), "systemctl", "--version"]);

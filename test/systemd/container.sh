@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# container.sh ROOT CHECKOUT NAME: boots the systemd of the tree ROOT, until standard input ends. That happens however the
+# container.sh ROOT CHECKOUT NAME OPTION…: boots the systemd of the tree ROOT, until standard input ends. That happens however the
 # harness ends, so nothing of it is left: no process, no cgroup.
 set -euo pipefail
 export root=$1 checkout=$2 name=$3
+shift 3
 
 remove() {
 	if [ ! -d "$1" ]; then return; fi
@@ -58,13 +59,13 @@ boot='
 	mkdir -p /run/systemd
 	mount -t tmpfs none /run/systemd
 	mkdir /run/systemd/system
-	exec systemd-nspawn --quiet --directory="$root" --volatile=yes --boot --register=no --keep-unit --console=pipe \
+	exec systemd-nspawn --quiet --directory="$root" "$@" --boot --register=no --keep-unit --console=pipe \
 		--notify-ready=yes --machine="$name" --hostname=test --bind-ro="$checkout:/opt/sd-notify" \
 		--bind-ro="$work/journald.conf:/etc/systemd/journald.conf.d/90-test.conf" "${binds[@]}" \
 		systemd.log_level=debug systemd.log_target=journal systemd.firstboot=off
 '
 
-setpriv --pdeathsig KILL unshare --mount --propagation private bash -c "$boot" 3<&- &
+setpriv --pdeathsig KILL unshare --mount --propagation private bash -c "$boot" bash "$@" 3<&- &
 nspawn=$!
 (cat <&3 >/dev/null 2>&1; kill -TERM $$) &
 reader=$!

@@ -4,14 +4,17 @@ import { readdirSync } from "node:fs";
 import { type Count, runTests, type Tests } from "../support/bun-test.ts";
 import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
 
-/** Arguments: words of file names, so that not all need run; --target=machine,sid,host. */
+/** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,host. */
 export async function runUnits(args: string[]): Promise<Count> {
   const start = performance.now();
   const wanted = args.flatMap((arg) => (arg.startsWith("--target=") ? arg.slice(9).split(",") : []));
-  const targets = TARGETS.filter((target) => (wanted.length > 0 ? wanted.includes(target) : target !== "host"));
   const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
   const words = args.filter((arg) => !arg.startsWith("--"));
-  const chosen = files.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+  const usual = words.includes(ON_DEMAND) ? [ON_DEMAND] : ["machine", "sid"];
+  const targets = TARGETS.filter((target) => (wanted.length > 0 ? wanted : usual).includes(target));
+  const chosen = files.filter((file) =>
+    words.length === 0 ? !file.startsWith(ON_DEMAND) : words.some((word) => file.includes(word)),
+  );
   const unknown = [
     ...words.filter((word) => !files.some((file) => file.includes(word))),
     ...wanted.filter((target) => !(TARGETS as readonly string[]).includes(target)),
@@ -65,6 +68,9 @@ export async function runUnits(args: string[]): Promise<Count> {
 }
 
 // --- internal ---
+
+/** The target, and the file, that only run when they are named: many packages are downloaded for them. */
+const ON_DEMAND = "daemons";
 
 /** Scenario by manager. A reason to skip stands in a title, so it differs from one manager to another. */
 function table({ results }: Tests, managers: readonly Booted[]): string {

@@ -20,14 +20,17 @@ export type MonitorEvent = { timeUsec: number } & (
       /** Where it is a ping of the watchdog: how long after the one before. */
       ping?: Ping;
     }
-  | { event: "barrier"; sender: Sender & { name: string }; answeredUsec: number; verdict: Verdict }
+  /** `answeredUsec`: how long it took; absent where it is refused. */
+  | { event: "barrier"; sender: Sender & { name: string }; answeredUsec?: number; verdict: Verdict }
   | { event: "phase"; from: UnitPhase; to: UnitPhase; afterUsec?: number; why?: string }
   | { event: "watchdog"; timeoutUsec: number }
-  | { event: "signal"; signal: string; pids: number[]; why: string }
+  /** `refused`: those that this user may not send it to. */
+  | { event: "signal"; signal: string; pids: number[]; refused?: number[]; why: string }
   | { event: "fd"; name: string; what: string }
   | { event: "exit"; pid: number; code: number | null; signal: string | null }
   | { event: "suppressed"; messages: number; ignored: number }
-  | { event: "end"; timeline: Span[]; messages: number; ignored: number; status: number; why: string }
+  /** `refused`: how many signals were. */
+  | { event: "end"; timeline: Span[]; messages: number; ignored: number; refused?: number; status: number; why: string }
 );
 
 /** How long the unit was at something. */

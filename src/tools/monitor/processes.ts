@@ -1,13 +1,14 @@
 /** What /proc says of processes: who sent a message, and who is left. */
 
-import { readdirSync, readFileSync } from "node:fs";
-import { readStat } from "../../linux/proc.ts";
+import { readdirSync } from "node:fs";
+import { readStat, readText } from "../../linux/proc.ts";
 import type { Sender } from "../../verdict/types.ts";
 
 export interface ProcessInfo {
   pid: number;
   name: string;
   parent: number;
+  /** Whether all of it has ended, and only its exit status is left. */
   isZombie: boolean;
 }
 
@@ -16,29 +17,21 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   const stat = readStat(pid);
   if (!stat) return undefined;
   const [state, parent] = stat.fields;
-  return { pid, name: stat.name, parent: Number(parent), isZombie: state === "Z" };
+  // A process whose first thread has exited looks like one, and runs on: proc_pid_stat(5), num_threads.
+  const isZombie = state === "Z" && Number(stat.fields[17]) <= 1;
+  return { pid, name: stat.name, parent: Number(parent), isZombie };
 }
 
 /**
- * Returns what the sender is to a unit whose processes are the descendants of `root`, which has adopted those without a parent. (A
+ * Returns what a process is to a unit whose processes are the descendants of `root`, which has adopted those without a parent. (A
  * cgroup is what the service manager goes by; a descendant is in that of its ancestor, unless somebody moves it.)
  */
-export function senderOf(
-  pid: number,
-  uid: number,
-  mainPid: number | undefined,
-  root: number,
-): Sender & { name: string } {
+export function roleOf(pid: number, mainPid: number | undefined, root: number): Sender["role"] {
   const info = pid > 0 ? processInfo(pid) : undefined;
   // The main process was known before it ended.
-  if (!info) return { pid, uid, role: pid === mainPid ? "main" : "gone", name: "" };
-  const role = pid === mainPid ? "main" : isDescendant(info, root) ? "member" : "stranger";
-  return { pid, uid, role, name: info.name };
-}
-
-/** What a process is to that unit. */
-export function roleOf(pid: number, mainPid: number | undefined, root: number): Sender["role"] {
-  return senderOf(pid, 0, mainPid, root).role;
+  if (pid === mainPid) return "main";
+  if (!info) return "gone";
+  return isDescendant(info, root) ? "member" : "stranger";
 }
 
 /** Returns the descendants of a process; those that have ended, and wait for their parent to ask, are zombies. */
@@ -56,14 +49,15 @@ export function descendants(root: number): ProcessInfo[] {
   return [...all.values()].filter(isBelow);
 }
 
-/** proc_pid_status(5), SigCgt: whether a process has a handler for the signal; undefined where that can't be read. */
-export function catches(pid: number, signal: number): boolean | undefined {
-  try {
-    const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
-    return mask === undefined ? undefined : (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
-  } catch {
-    return undefined;
-  }
+/**
+ * Whether a process has a use for a signal: it catches it, blocks it (and may read it by signalfd(2) or sigwait(3)), or ignores it;
+ * proc_pid_status(5). Undefined where that can't be read.
+ */
+export function handles(pid: number, signal: number): boolean | undefined {
+  const status = readText(pid, "status");
+  if (status === undefined) return undefined;
+  const masks = [...status.matchAll(/^Sig(?:Cgt|Blk|Ign):\s*([0-9a-f]+)$/gm)].map(([, mask]) => BigInt(`0x${mask}`));
+  return masks.some((mask) => (mask & (1n << BigInt(signal - 1))) !== 0n);
 }
 
 // --- internal ---

@@ -58,9 +58,10 @@ function describe(event: MonitorEvent): Line[] {
       return [showSender(event.sender), ...shown, ...counted, ...showVerdict(event.verdict)];
     }
     case "barrier": {
-      const answered = formatUsec(event.answeredUsec);
+      const { answeredUsec } = event;
+      const answered = answeredUsec === undefined ? "" : `, answered after ${formatUsec(answeredUsec)}`;
       return [
-        line`${showSender(event.sender)}  ${styled("bold", "BARRIER=1")}, answered after ${answered}`,
+        line`${showSender(event.sender)}  ${styled("bold", "BARRIER=1")}${answered}`,
         ...event.verdict.problems.flatMap(showProblem),
       ];
     }
@@ -76,8 +77,11 @@ function describe(event: MonitorEvent): Line[] {
       return [styled("red", `no ping for ${time}: systemd would abort the unit (SIGABRT, Result=watchdog)`)];
     }
     case "signal": {
-      const processes = `${event.pids.length === 1 ? "process" : "processes"} ${event.pids.join(", ")}`;
-      return [line`${event.signal} to ${processes}: ${event.why}`];
+      const { signal, pids, refused = [], why } = event;
+      const reached = pids.length === 0 ? [] : [line`${signal} to ${processes(pids)}: ${why}`];
+      if (refused.length === 0) return reached;
+      const another = `${signal} to ${processes(refused)} (${why}) is not permitted: another user's (EPERM)`;
+      return [...reached, line`${styled("red", another)}`];
     }
     case "fd":
       return [line`fd store: ${event.name} ${event.what}`];
@@ -92,13 +96,19 @@ function describe(event: MonitorEvent): Line[] {
     }
     case "end": {
       const messages = `${event.messages} ${event.messages === 1 ? "message" : "messages"}`;
+      const { refused: count = 0 } = event;
+      const refused = count === 0 ? "" : `, ${count} ${count === 1 ? "signal" : "signals"} not permitted`;
       return [
         styled("bold", "timeline"),
         ...event.timeline.map(showSpan),
-        line`${messages}, ${event.ignored} ignored in part or whole; ${event.why}`,
+        line`${messages}, ${event.ignored} ignored in part or whole${refused}; ${event.why}`,
       ];
     }
   }
+}
+
+function processes(pids: readonly number[]): string {
+  return `${pids.length === 1 ? "process" : "processes"} ${pids.join(", ")}`;
 }
 
 function showSender({ pid, name, role }: Sender & { name: string }): Line {

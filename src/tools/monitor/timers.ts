@@ -1,26 +1,29 @@
 /** Timers by name, one of each. */
-export class Timers<Name extends string> {
-  readonly #timers = new Map<Name, Timer>();
 
-  /** Begins one, in place of another of the name. One that is longer than timers can be never ends. */
+import { startTimer } from "../../bun/timers.ts";
+
+export class Timers<Name extends string> {
+  readonly #timers = new Map<Name, { endMs: number; action: () => void; timer: Disposable }>();
+
+  /** Begins one, in place of another of the name. */
   set(name: Name, ms: number, action: () => void): void {
     this.clear(name);
-    if (ms >= 0x7fffffff) return;
-    const end = () => {
+    const timer = startTimer(ms, () => {
       this.#timers.delete(name);
       action();
-    };
-    this.#timers.set(name, setTimeout(end, Math.max(0, ms)));
+    });
+    this.#timers.set(name, { endMs: performance.now() + ms, action, timer });
   }
 
-  /** Whether one runs. */
-  has(name: Name): boolean {
-    return this.#timers.has(name);
+  /** Has one that runs end no sooner than in this time. */
+  extend(name: Name, ms: number): void {
+    const running = this.#timers.get(name);
+    if (running && running.endMs < performance.now() + ms) this.set(name, ms, running.action);
   }
 
   clear(...names: Name[]): void {
     for (const name of names) {
-      clearTimeout(this.#timers.get(name));
+      this.#timers.get(name)?.timer[Symbol.dispose]();
       this.#timers.delete(name);
     }
   }

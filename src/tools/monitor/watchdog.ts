@@ -1,6 +1,7 @@
 /** The watchdog of the unit: sd_watchdog_enabled(3). */
 
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import { startTimer } from "../../bun/timers.ts";
 
 /** A ping, and how it lies in its time. */
 export interface Ping {
@@ -15,7 +16,8 @@ export class Watchdog {
   timeoutUsec = 0;
   readonly #onOver: () => void;
   #lastUsec: number | undefined;
-  #timer: Timer | undefined;
+  #endUsec = 0;
+  #timer: Disposable | undefined;
 
   constructor(onOver: () => void) {
     this.#onOver = onOver;
@@ -26,9 +28,13 @@ export class Watchdog {
     this.stop();
     if (this.timeoutUsec === 0) return;
     this.#lastUsec = usec;
-    const ms = Math.max(0, (usec + this.timeoutUsec - monotonicUsec()) / 1000);
-    // One that is longer than timers can be never ends: it would be over at once.
-    if (ms < 0x7fffffff) this.#timer = setTimeout(this.#onOver, ms);
+    this.#endAt(usec + this.timeoutUsec);
+  }
+
+  /** Has its time end no sooner than in this one: EXTEND_TIMEOUT_USEC= of sd_notify(3). */
+  extend(ms: number): void {
+    const endUsec = monotonicUsec() + ms * 1000;
+    if (this.#lastUsec !== undefined && endUsec > this.#endUsec) this.#endAt(endUsec);
   }
 
   /** Begins its time anew. Returns undefined where it had not begun. */
@@ -41,7 +47,15 @@ export class Watchdog {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#lastUsec = undefined;
+  }
+
+  // --- internal ---
+
+  #endAt(usec: number): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#endUsec = usec;
+    this.#timer = startTimer(Math.max(0, (usec - monotonicUsec()) / 1000), this.#onOver);
   }
 }
