@@ -30,6 +30,7 @@ export const HEADERS = `
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <linux/vm_sockets.h>
 #include <time.h>
 #ifndef PID_FS_MAGIC /* the headers may be older than the kernel: its include/uapi/linux/magic.h */
