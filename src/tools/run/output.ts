@@ -12,7 +12,10 @@ export interface Output {
   stderr: number;
   /** Begins to read, when the program has been started. */
   begin(): void;
-  /** Resolves when all that was written so far was passed on. A process that the program left behind may write more. */
+  /**
+   * Resolves when all that was written so far was passed on, or after a second: a process that the program left behind may write more, and
+   * whoever reads may have stopped.
+   */
   drain(): Promise<void>;
   /** A line that matches, from now on. */
   line(pattern: RegExp): Awaited;
@@ -76,6 +79,9 @@ const MAX_LINE_LENGTH = 65_536;
 /** How long to wait for what the event loop has read, but not handed over. */
 const HAND_OVER_MS = 20;
 
+/** How long to go on after the program's end: what it wrote at last is no more than a pipe holds. */
+const DRAIN_MS = 1000;
+
 /** A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and /dev/stdout no file.) */
 function openCopy(to: number, hear: (line: string) => void): Copy {
   const [readEnd, writeEnd] = sys.pipe();
@@ -104,7 +110,8 @@ function openCopy(to: number, hear: (line: string) => void): Copy {
     },
     async drain() {
       const end = finished?.then(() => true);
-      for (let before = -1; ; ) {
+      const deadline = performance.now() + DRAIN_MS;
+      for (let before = -1; performance.now() < deadline; ) {
         if (await Promise.race([end, Bun.sleep(HAND_OVER_MS).then(() => false)])) return;
         const more = writing || count !== before || sys.poll(readEnd, POLLIN, 0) !== 0;
         if (!more) return;
