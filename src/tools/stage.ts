@@ -24,7 +24,7 @@ export interface Tie {
   state?: CallerState;
   /** How many fds the program has, from 3 on. */
   fds: number;
-  /** The fd of a file with the program's environment, byte for byte: a NUL after each variable. */
+  /** The fd of a pipe with the program's environment, byte for byte: a NUL after each variable, and one more at the end. */
   environment: number;
   /** The fd of a pipe. It gets EXECUTING, and then is closed by execve(2), or gets another byte. */
   progress?: number;
@@ -67,12 +67,11 @@ export function becomeTiedProgram(args: readonly string[]): void {
 
 /** Adds what names the process. */
 function readEnvironment(fd: number): Buffer[] {
-  const bytes = Buffer.alloc(node.fs.fstatSync(fd).size);
-  for (let length = 0; length < bytes.length; ) {
-    length += node.fs.readSync(fd, bytes, length, bytes.length - length, length);
-  }
   // A character for a byte.
-  const variables = bytes.toString("latin1").split("\0").slice(0, -1);
+  const text = readToEnd(fd).toString("latin1");
+  // Who writes it has gone.
+  if (!/^\0$|\0\0$/.test(text)) process.exit(EXIT_EXEC);
+  const variables = text.split("\0").slice(0, -2);
   const has = (name: string) => variables.some((variable) => variable.startsWith(`${name}=`));
   const own = new Map<string, string>();
   if (has("LISTEN_FDS")) {
@@ -88,6 +87,16 @@ function readEnvironment(fd: number): Buffer[] {
     ),
     ...[...own].map(([name, value]) => `${name}=${value}`),
   ].map((variable) => Buffer.from(variable, "latin1"));
+}
+
+function readToEnd(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.alloc(65_536);
+    const length = node.fs.readSync(fd, chunk);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+  }
 }
 
 function restoreSignals({ ignored, state }: Tie): void {

@@ -1,7 +1,7 @@
 /** Starting programs that do not outlive the subcommand, not even when that is killed. */
 
 import { SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
-import { createMemfd, setIgnored, spawn } from "../../ffi/process.ts";
+import { setIgnored, spawn } from "../../ffi/process.ts";
 import { close, pipe } from "../../ffi/syscalls.ts";
 import { callerState } from "../bun/caller-state.ts";
 import { node } from "../bun/node.ts";
@@ -33,26 +33,28 @@ export function startProgram(
   const common = commonTie();
   const passed: Record<string, string> =
     fds.length === 0 ? {} : { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(({ name }) => name).join(":") };
-  const environment = openEnvironment({ ...env, ...passed });
-  const [readEnd, writeEnd] = pipe();
-  const first = 3 + fds.length;
-  const tie: Tie = { ...common, fds: fds.length, environment: first, progress: first + 1 };
+  const opened: number[] = [];
   try {
+    const environment = pipe();
+    opened.push(...environment);
+    const [readEnd, writeEnd] = pipe();
+    opened.push(writeEnd, readEnd);
+    const first = 3 + fds.length;
+    const tie: Tie = { ...common, fds: fds.length, environment: first, progress: first + 1 };
     const child = Bun.spawn([SELF, ...stageArguments(command)], {
       argv0: NAME,
       env: { ...env, [TIED]: JSON.stringify(tie) },
-      stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd), environment, writeEnd] as never,
+      stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd), environment[0], writeEnd] as never,
     });
     own.add(child.pid);
     child.exited.finally(() => own.delete(child.pid));
+    sendEnvironment(environment[1], encodeEnvironment({ ...env, ...passed }));
     executions.set(child, readProgress(readEnd));
+    // Those are closed at their end.
+    for (const fd of [environment[1], readEnd]) opened.splice(opened.indexOf(fd), 1);
     return child;
-  } catch (error) {
-    close(readEnd);
-    throw error;
   } finally {
-    close(environment);
-    close(writeEnd);
+    for (const fd of opened) close(fd);
   }
 }
 
@@ -77,7 +79,8 @@ export function startGroup(
   { env, stderr }: { env: ProgramOptions["env"]; stderr: number },
 ): number {
   const common = commonTie();
-  const environment = openEnvironment(env);
+  const [readEnd, writeEnd] = pipe();
+  let sending = false;
   try {
     const tie: Tie = { ...common, fds: 0, environment: 3 };
     const variables = Object.entries({ ...env, [TIED]: JSON.stringify(tie) }).filter(
@@ -86,12 +89,15 @@ export function startGroup(
     const pid = spawn(
       [NAME, ...stageArguments(command)].map((arg) => Buffer.from(arg)),
       variables.map(([name, value]) => Buffer.from(`${name}=${value}`)),
-      { file: Buffer.from(SELF), fds: [stderr, environment], session: true },
+      { file: Buffer.from(SELF), fds: [stderr, readEnd], session: true },
     );
     own.add(pid);
+    sendEnvironment(writeEnd, encodeEnvironment(env));
+    sending = true;
     return pid;
   } finally {
-    close(environment);
+    close(readEnd);
+    if (!sending) close(writeEnd);
   }
 }
 
@@ -132,8 +138,8 @@ function stageArguments(command: readonly string[]): string[] {
   return [...(standalone ? [] : [Bun.main]), "run", "--", ...command];
 }
 
-/** Opens a file with an environment, a NUL after each variable: Bun can't hand on what is not UTF-8. */
-function openEnvironment(env: ProgramOptions["env"]): number {
+/** Returns an environment as Tie has it: Bun can't hand on what is not UTF-8. */
+function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
   const kept: string[] = [];
   const names = new Set<string>();
   for (const variable of readEnvironment()) {
@@ -148,13 +154,20 @@ function openEnvironment(env: ProgramOptions["env"]): number {
   const set = Object.entries(env).flatMap(([name, value]) =>
     value === undefined || names.has(name) ? [] : [`${name}=${value}`],
   );
-  const bytes = Buffer.concat([
+  return Buffer.concat([
     ...kept.map((variable) => Buffer.from(`${variable}\0`, "latin1")),
     ...set.map((variable) => Buffer.from(`${variable}\0`)),
+    Buffer.from("\0"),
   ]);
-  const fd = createMemfd("environment");
-  for (let length = 0; length < bytes.length; ) length += node.fs.writeSync(fd, bytes, length);
-  return fd;
+}
+
+/** Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. (LimitFSIZE=0 allows no memfd.) */
+function sendEnvironment(writeEnd: number, bytes: Buffer): void {
+  node.fs.write(writeEnd, bytes, (error, written) => {
+    // Nobody reads it any more.
+    if (error || written === bytes.length) close(writeEnd);
+    else sendEnvironment(writeEnd, bytes.subarray(written));
+  });
 }
 
 /** The variables that this process was started with, a character for a byte; none where they can't be read. */
