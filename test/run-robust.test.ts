@@ -194,6 +194,18 @@ describe("a reload", () => {
     await receiver.waitFor({ ready: true });
   });
 
+  test("that kills CMD all the same is a failure, which systemd would not take the signal for", async () => {
+    using receiver = openReceiver();
+    const child = start(receiver, shell("trap 'trap - HUP; kill -HUP $$' HUP"));
+    expect(await child.line()).toBe("up");
+    await receiver.waitFor({ ready: true });
+    child.kill("SIGHUP");
+    const how = "sh was killed by its reload: it catches SIGHUP, but does not handle it";
+    await receiver.waitFor({ status: how });
+    expect(await child.exited).toBe(129);
+    expect(await child.stderr.text()).toBe(`sd-notify: run: ${how}\n`);
+  });
+
   const noEnv = missing("env");
   test.skipIf(Boolean(noEnv)).each([
     ["blocked", "block"],

@@ -179,6 +179,13 @@ class Life {
       const hint = exitCode === 0 ? `: ${foregroundHint(this.#plan.command)}` : "";
       warn(`run: ${this.#name} ${how} before it was ready, waiting for ${this.#missing}${hint}`);
     }
+    if (this.#phase === "reloading" && signalCode === "SIGHUP") {
+      // To be killed by SIGHUP would be a clean end for systemd: no Restart=on-failure, and no word.
+      const how = `${this.#name} was killed by its reload: it catches SIGHUP, but does not handle it`;
+      this.#say({ status: how });
+      warn(`run: ${how}`);
+      return 128 + SIGHUP;
+    }
     return signalCode === null ? (exitCode ?? 1) : endBy(signalCode);
   }
 
