@@ -6,11 +6,13 @@ import { complain } from "../console/output.ts";
 
 /** As complain(); but after a second, the line is left out. What is longer than a pipe has room for is cut. */
 export function warn(message: string): void {
+  let isRead = true;
   try {
-    if (poll(2, POLLOUT, PATIENCE_MS) !== 0) complain(message.slice(0, MAX_LENGTH));
+    isRead = poll(2, POLLOUT, PATIENCE_MS) !== 0;
   } catch {
-    // Nothing can be said.
+    // Without libc nobody can know.
   }
+  if (isRead) complain(message.slice(0, MAX_LENGTH));
 }
 
 // --- internal ---

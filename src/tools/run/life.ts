@@ -114,6 +114,7 @@ class Life {
 
   async #onReload(): Promise<void> {
     const obstacle = (await this.#executed) ? this.#whyNoReload() : undefined;
+    if (this.#hasEnded()) return;
     if (this.#phase === "stopping") return this.#passOn("SIGHUP");
     if (obstacle !== undefined) warn(`run: not reloaded: ${obstacle}`);
     // Before it is ready there is nothing to tell; it gets the signal all the same.
@@ -139,9 +140,14 @@ class Life {
       const inTime = error === TIME_IS_UP ? ` in ${inSeconds(this.#plan.timeoutMs)}` : "";
       status = `not reloaded${inTime}: ${error === TIME_IS_UP ? this.#missing : errorLine(error)}`;
     }
-    if (reload.signal.aborted) return;
+    // It may have been ended by the signal, and somebody else have passed the probes.
+    if (reload.signal.aborted || this.#hasEnded()) return;
     this.#phase = "ready";
     this.#say({ ready: true, status });
+  }
+
+  #hasEnded(): boolean {
+    return this.#program.exitCode !== null || this.#program.signalCode !== null;
   }
 
   /** Without a handler, SIGHUP would end it; and systemd counts that as a clean exit, which Restart=on-failure does not cure. */
