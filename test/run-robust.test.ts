@@ -100,6 +100,23 @@ describe("the end comes", () => {
     closeSync(readEnd);
   });
 
+  test("of no watchdog where nobody reads what CMD writes", async () => {
+    using receiver = openReceiver();
+    const [out, err] = [pipe(), pipe()];
+    // Many threads of one pool may be writing then, which has few.
+    const program = "head -c 1000000 /dev/zero & head -c 1000000 /dev/zero >&2 & exec sleep 1000";
+    const child = start(receiver, ["--healthy-exec=true", "--reload-log=x", "--", "sh", "-c", program], {
+      env: { WATCHDOG_USEC: "4000000" },
+      stdio: ["ignore", out[1], err[1]],
+    });
+    for (const [, writeEnd] of [out, err]) closeSync(writeEnd);
+    for (let i = 0; i < 3; i++) await receiver.waitFor({ watchdog: true }, { timeoutMs: 6000 });
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+    for (const [readEnd] of [out, err]) closeSync(readEnd);
+  });
+
   const noStrace = missing("strace");
   test.skipIf(Boolean(noStrace))(
     titled("of a probe's process group before its leader is waited for, whose number is free then", noStrace),

@@ -1,8 +1,8 @@
 /** Starting programs that do not outlive the subcommand, not even when that is killed. */
 
-import { SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { PIPE_BUF, POLLOUT, SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { setIgnored, spawn } from "../../ffi/process.ts";
-import { close, pipe } from "../../ffi/syscalls.ts";
+import { close, pipe, poll } from "../../ffi/syscalls.ts";
 import { callerState } from "../bun/caller-state.ts";
 import { node } from "../bun/node.ts";
 import { standalone } from "../bun/runtime.ts";
@@ -161,13 +161,22 @@ function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
   ]);
 }
 
-/** Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. (LimitFSIZE=0 allows no memfd.) */
+/**
+ * Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. Not on a thread of Bun's, which others may have
+ * blocked. (And LimitFSIZE=0 allows no memfd.)
+ */
 function sendEnvironment(writeEnd: number, bytes: Buffer): void {
-  node.fs.write(writeEnd, bytes, (error, written) => {
+  let rest = bytes;
+  try {
+    while (rest.length > 0 && poll(writeEnd, POLLOUT, 0) !== 0) {
+      rest = rest.subarray(node.fs.writeSync(writeEnd, rest.subarray(0, PIPE_BUF)));
+    }
+  } catch {
     // Nobody reads it any more.
-    if (error || written === bytes.length) close(writeEnd);
-    else sendEnvironment(writeEnd, bytes.subarray(written));
-  });
+    rest = Buffer.alloc(0);
+  }
+  if (rest.length > 0) setTimeout(() => sendEnvironment(writeEnd, rest), 1);
+  else close(writeEnd);
 }
 
 /** The variables that this process was started with, a character for a byte; none where they can't be read. */
