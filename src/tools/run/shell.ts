@@ -4,6 +4,7 @@ import { POLLIN } from "../../../ffi/constants.ts";
 import { endedChild, waitForExit } from "../../../ffi/process.ts";
 import { close, pipe, poll } from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
+import { startTimer } from "../../bun/timers.ts";
 import { onAbort } from "../abort.ts";
 import { own, type ProgramOptions, startGroup } from "../start-program.ts";
 
@@ -41,10 +42,8 @@ export async function runShell(line: string, env: ProgramOptions["env"], signal:
 
 // --- internal ---
 
-/** How often to look whether it has ended: soon, then less often. (Of a process that Bun did not start, no event tells.) */
-const FIRST_DELAY_MS = 2;
-const DELAY_GROWTH = 1.2;
-const MAX_DELAY_MS = 25;
+/** How often to look what it has written, and whether it has ended, for signals may be lost. */
+const LOOK_MS = 25;
 
 /** How long a process may take to be killed. */
 const KILL_MS = 1000;
@@ -65,13 +64,9 @@ async function untilEnded(pid: number, readEnd: number): Promise<ShellEnd> {
       tail = Buffer.concat([tail, chunk.subarray(0, length)]).subarray(-MAX_LINE_LENGTH);
     }
   };
-  for (
-    let delayMs = FIRST_DELAY_MS;
-    endedChild(pid) === undefined;
-    delayMs = Math.min(delayMs * DELAY_GROWTH, MAX_DELAY_MS)
-  ) {
+  while (endedChild(pid) === undefined) {
     read();
-    await Bun.sleep(delayMs);
+    await nextChild();
   }
   killGroup(pid);
   const end = waitForExit(pid);
@@ -79,6 +74,25 @@ async function untilEnded(pid: number, readEnd: number): Promise<ShellEnd> {
   read();
   close(readEnd);
   return { ...end, line: Bun.stripANSI(tail.toString()).trimEnd().split("\n").at(-1)?.trim() ?? "" };
+}
+
+/** Who waits for a child's end. One listener is for all: there may be many probes. */
+const waiting = new Set<() => void>();
+let isListening = false;
+
+function wakeAll(): void {
+  for (const wake of waiting) wake();
+}
+
+/** Resolves when a child has ended, or soon. */
+async function nextChild(): Promise<void> {
+  if (!isListening) process.on("SIGCHLD", wakeAll);
+  isListening = true;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  waiting.add(resolve);
+  using _ = startTimer(LOOK_MS, resolve);
+  await promise;
+  waiting.delete(resolve);
 }
 
 function killGroup(pid: number): void {
