@@ -78,13 +78,17 @@ export const SIG_DFL = 0;
 export const SIG_IGN = 1;
 export const SIG_BLOCK = 0;
 
-// <sys/wait.h>
-export const WNOHANG = 1;
-
 // <sys/prctl.h>
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_CHILD_SUBREAPER = 36;
+
+// <sys/wait.h>
+export const P_ALL = 0;
+export const P_PID = 1;
+export const WNOHANG = 0x1;
+export const WEXITED = 0x4;
+export const WNOWAIT = 0x1000000;
 
 // <sys/signalfd.h>
 export const SFD_CLOEXEC = 0o2000000;
@@ -92,6 +96,7 @@ export const SFD_CLOEXEC = 0o2000000;
 // <spawn.h>
 export const POSIX_SPAWN_SETSIGDEF = 0x4;
 export const POSIX_SPAWN_SETSIGMASK = 0x8;
+export const POSIX_SPAWN_SETSID = 0x80;
 
 // <sys/resource.h>
 export const RLIMIT_NOFILE = 7;

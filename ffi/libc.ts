@@ -57,9 +57,11 @@ const processSymbols = () =>
     signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
     setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
     unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
+    putenv: { args: [ptr], returns: i32 }, // int putenv(char *)
     prctl: { args: [i32, u64_fast], returns: i32 }, // int prctl(int option, ...)
     kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
     waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
+    waitid: { args: [i32, u32, ptr, i32], returns: i32 }, // int waitid(idtype_t, id_t, siginfo_t *, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
     getsockname: { args: [i32, ptr, ptr], returns: i32 }, // int getsockname(int, struct sockaddr *, socklen_t *)
     epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 }, // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *)
@@ -67,6 +69,8 @@ const processSymbols = () =>
     flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
     memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
     execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
+    // int execvpe(const char *, char *const argv[], char *const envp[])
+    execvpe: { args: [ptr, ptr, ptr], returns: i32 },
     // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t
     //   *, char *const argv[], char *const envp[])
     posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 },
@@ -79,6 +83,8 @@ const processSymbols = () =>
     posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 },
     // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
     posix_spawn_file_actions_init: { args: [ptr], returns: i32 },
+    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *)
+    posix_spawn_file_actions_destroy: { args: [ptr], returns: i32 },
     // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags,
     //   mode_t)
     posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 },

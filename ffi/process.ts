@@ -15,6 +15,9 @@ import {
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
+  P_ALL,
+  P_PID,
+  POSIX_SPAWN_SETSID,
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
   PR_SET_CHILD_SUBREAPER,
@@ -27,7 +30,9 @@ import {
   SIG_IGN,
   SIGKILL,
   SOMAXCONN,
+  WEXITED,
   WNOHANG,
+  WNOWAIT,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
 import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
@@ -37,6 +42,8 @@ import {
   passwd,
   readBoundAddress,
   rlimit,
+  SI_PID,
+  SIGINFO_SIZE,
   signalfd_siginfo,
   writeEpollEvent,
 } from "./structs.ts";
@@ -191,53 +198,87 @@ export function exec(args: readonly Uint8Array[], file = args[0]): never {
   throw systemError(errno(), "execve", text(file));
 }
 
+/** execvpe(3): becomes another program, with this environment; it is looked for in the $PATH of that. It returns by throwing. */
+export function execWith(environment: readonly Uint8Array[], args: readonly Uint8Array[]): never {
+  const c = processLibc();
+  const path = environment.find((variable) => text(variable).startsWith("PATH="));
+  if (path === undefined) c.unsetenv("PATH");
+  else c.putenv(writeString(path));
+  const [argv, envp] = [writeStrings(args), writeStrings(environment)];
+  c.execvpe(writeString(args[0] ?? new Uint8Array()), argv, envp);
+  throw systemError(errno(), "execve", text(args[0]));
+}
+
+/** What spawn() gives the program. */
+export interface SpawnOptions {
+  /** The file to execute, where it is not the first argument. */
+  file?: Uint8Array;
+  /** Its standard error and the fds from there on; without, it has this process' standard error and what is not close-on-exec. */
+  fds?: readonly number[];
+  /** In a session, and so a process group, of its own. */
+  session?: boolean;
+}
+
 /**
  * posix_spawnp(3): starts a program with no signal blocked, and /dev/null as its standard input and output.
  * Returns its pid.
  *
  * @throws SystemError when it can't be executed; then there is no process.
  */
-export function spawn(args: readonly Uint8Array[], environment: readonly Uint8Array[]): number {
+export function spawn(
+  args: readonly Uint8Array[],
+  environment: readonly Uint8Array[],
+  { file = args[0] ?? new Uint8Array(), fds = [], session = false }: SpawnOptions = {},
+): number {
   const c = processLibc();
+  reuseScratch();
   const attributes = scratch(OPAQUE_SIZE).address;
   c.posix_spawnattr_init(attributes);
   c.posix_spawnattr_setsigmask(attributes, writeSignalSet([]));
   c.posix_spawnattr_setsigdefault(attributes, writeSignalSet(SIGNALS_OF_LIBC));
-  c.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (session ? POSIX_SPAWN_SETSID : 0);
+  c.posix_spawnattr_setflags(attributes, flags);
   const actions = scratch(OPAQUE_SIZE).address;
   c.posix_spawn_file_actions_init(actions);
   c.posix_spawn_file_actions_addopen(actions, 0, writeString(Buffer.from("/dev/null")), O_RDWR, 0);
   c.posix_spawn_file_actions_adddup2(actions, 0, 1);
+  for (const [i, fd] of fds.entries()) c.posix_spawn_file_actions_adddup2(actions, fd, 2 + i);
   const { address: pid, view } = scratch(4);
-  const file = writeString(args[0] ?? new Uint8Array());
-  const error = c.posix_spawnp(pid, file, actions, attributes, writeStrings(args), writeStrings(environment));
+  const path = writeString(file);
+  const error = c.posix_spawnp(pid, path, actions, attributes, writeStrings(args), writeStrings(environment));
+  c.posix_spawn_file_actions_destroy(actions);
   if (error !== 0) throw systemError(error, "execve", text(args[0]));
   return view.getInt32(0, true);
 }
 
+/** waitid(2): returns a child that has ended, this one or any, and leaves it to be waited for; undefined when there is none. */
+export function endedChild(pid?: number): number | undefined {
+  reuseScratch();
+  const { address, view } = scratch(SIGINFO_SIZE);
+  const flags = WEXITED | WNOHANG | WNOWAIT;
+  // ECHILD: there are no children at all.
+  const result = processLibc().waitid(pid === undefined ? P_ALL : P_PID, pid ?? 0, address, flags);
+  const ended = view.getInt32(SI_PID, true);
+  return result === 0 && ended !== 0 ? ended : undefined;
+}
+
 /** waitpid(2): waits until a child has ended. Returns its exit status, or the signal that killed it. */
 export function waitForExit(pid: number): { code: number } | { signal: number } {
-  const { address, view } = statusCell();
+  reuseScratch();
+  const { address, view } = scratch(4);
   check(processLibc().waitpid(pid, address, 0), "waitpid");
   return readStatus(view.getInt32(0, true));
 }
 
 /** waitpid(2) with WNOHANG: the same for a child that has ended already; undefined for one that has not. */
 export function exitOf(pid: number): { code: number } | { signal: number } | undefined {
-  const { address, view } = statusCell();
+  reuseScratch();
+  const { address, view } = scratch(4);
   if (check(processLibc().waitpid(pid, address, WNOHANG), "waitpid") === 0) return undefined;
   return readStatus(view.getInt32(0, true));
 }
 
 // --- internal ---
-
-let cell: ReturnType<typeof scratch> | undefined;
-
-/** An int for a status: one for all, as a supervisor asks again and again. */
-function statusCell(): ReturnType<typeof scratch> {
-  cell ??= scratch(4);
-  return cell;
-}
 
 function readStatus(status: number): { code: number } | { signal: number } {
   // WIFEXITED(), WEXITSTATUS(), WTERMSIG() of <sys/wait.h>
@@ -260,10 +301,28 @@ export const OPAQUE_SIZE = 512;
 /** SIGCANCEL and SIGSETXID, which posix_spawn(3) of glibc else leaves ignored in the new program. */
 const SIGNALS_OF_LIBC = [32, 33];
 
-/** Zeroed memory. It is never freed: these calls are done a few times in the life of a process. */
+/** Memory for arguments, until reuseScratch(): what a supervisor calls again and again must not cost memory each time. */
+let region: { address: Pointer; buffer: ArrayBuffer } | undefined;
+let used = 0;
+
+const REGION_SIZE = 1 << 20;
+
+/** To be called where nothing points there any more: none of these functions leaves libc a pointer, but for those before exec(). */
+function reuseScratch(): void {
+  used = 0;
+}
+
+/** Zeroed memory. */
 function scratch(size: number): { address: Pointer; view: DataView } {
-  const { address, buffer } = allocate(size);
-  return { address, view: new DataView(buffer) };
+  if (region === undefined || used + size > region.buffer.byteLength) {
+    region = allocate(Math.max(REGION_SIZE, size));
+    used = 0;
+  }
+  const [address, view] = [region.address + used, new DataView(region.buffer, used, size)];
+  new Uint8Array(region.buffer, used, size).fill(0);
+  // As malloc(3) aligns.
+  used += Math.ceil(size / 16) * 16;
+  return { address, view };
 }
 
 function writeSignalSet(signals: readonly number[]): Pointer {
@@ -278,19 +337,19 @@ function writeSignalSet(signals: readonly number[]): Pointer {
 
 /** Writes a char *. */
 function writeString(bytes: Uint8Array): Pointer {
-  const { address, buffer } = allocate(bytes.length + 1);
-  new Uint8Array(buffer).set(bytes);
+  const { address, view } = scratch(bytes.length + 1);
+  new Uint8Array(view.buffer, view.byteOffset).set(bytes);
   return address;
 }
 
 /** Writes a char *[] with its terminating NULL. */
 function writeStrings(strings: readonly Uint8Array[]): Pointer {
   const { address, view } = scratch((strings.length + 1) * 8);
-  const { address: bytes, buffer } = allocate(strings.reduce((size, { length }) => size + length + 1, 1));
+  const { address: start, view: bytes } = scratch(strings.reduce((size, { length }) => size + length + 1, 1));
   let end = 0;
   for (const [i, string] of strings.entries()) {
-    view.setBigUint64(i * 8, BigInt(bytes + end), true);
-    new Uint8Array(buffer, end).set(string);
+    view.setBigUint64(i * 8, BigInt(start + end), true);
+    new Uint8Array(bytes.buffer, bytes.byteOffset + end).set(string);
     end += string.length + 1;
   }
   return address;

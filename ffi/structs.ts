@@ -71,6 +71,10 @@ export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
 // <sys/vfs.h>
 export const statfs = { size: 120, f_type: 0 } as const;
 
+/** sizeof(siginfo_t), and where si_pid is in it: <signal.h>. */
+export const SIGINFO_SIZE = 128;
+export const SI_PID = 16;
+
 /** sizeof sun_path, <sys/un.h>: what a path and its NUL, or NUL and an abstract name, have to fit in. */
 export const SUN_PATH_SIZE = 108;
 

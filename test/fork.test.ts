@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pipe } from "../ffi/syscalls.ts";
 import { BUN, COMMANDS, ROOT, run, runModule, temporaryDirectory } from "./support/command.ts";
 import { within } from "./support/receiver.ts";
 
@@ -47,6 +48,19 @@ describe.each(COMMANDS)("--fork of %s", (_, command) => {
 
   test("prints nothing with -q", async () => {
     expect(await run([...command, "--fork", "-q", "--", "true"])).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  });
+
+  test("waits for the program where nobody reads the pid, or what it says of that", async () => {
+    const [readEnd, writeEnd] = pipe();
+    closeSync(readEnd);
+    const source = "await Bun.sleep(200); notify({ ready: true })";
+    const child = Bun.spawn([...command, "--fork", "--", ...program(source)], {
+      env: { PATH: process.env.PATH ?? "" },
+      stdio: ["ignore", writeEnd, writeEnd],
+    });
+    closeSync(writeEnd);
+    expect(await child.exited).toBe(0);
+    expect(child.signalCode).toBeNull();
   });
 
   test("takes READY=1 for a whole line only, wherever it stands", async () => {

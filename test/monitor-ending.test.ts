@@ -1,7 +1,7 @@
 /** The monitor's endings: whatever others do, and whatever goes wrong, it ends with its command and leaves nothing. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, closeSync, existsSync, linkSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, copyFileSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { compileHostile, noCompiler } from "./support/c.ts";
 import { isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
@@ -185,18 +185,30 @@ describe("the monitor ends", () => {
     using place = temporaryDirectory();
     chmodSync(place.path, 0o755);
     const binary = join(place.path, "sd-notify");
-    try {
-      linkSync(`${ROOT}dist/sd-notify`, binary);
-    } catch {
-      await run(["cp", `${ROOT}dist/sd-notify`, binary]);
-    }
-    const script = `$N --ready; while [ -e "$0" ]; do sleep 0.01; done`;
+    copyFileSync(`${ROOT}dist/sd-notify`, binary);
+    const script = `$N --ready; while [ -x "$0" ]; do sleep 0.01; done`;
     const { until, end } = startMonitor(["--restart"], ["sh", "-c", script, binary], ["", [binary]]);
     const { socket } = await until("started");
     await until("phase", ({ to }) => to === "active");
-    rmSync(binary);
+    chmodSync(binary, 0o600);
     const { code, stderr } = await end();
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^sd-notify: monitor: ENOENT.*\n$/) });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^sd-notify: monitor: EACCES.*\n$/) });
     expect(existsSync(dirname(socket))).toBe(false);
+  });
+
+  test("not when its file is gone, or another by then: it starts the command again", async () => {
+    using place = temporaryDirectory();
+    chmodSync(place.path, 0o755);
+    const binary = join(place.path, "sd-notify");
+    copyFileSync(`${ROOT}dist/sd-notify`, binary);
+    const script = `$N --ready; while [ -e "$0" ]; do sleep 0.01; done; exec sleep 1000`;
+    const { child, until, end } = startMonitor(["--restart"], ["sh", "-c", script, binary], ["", [binary]]);
+    const { pid } = await until("started");
+    await until("phase", ({ to }) => to === "active");
+    rmSync(binary);
+    process.kill(pid, "SIGKILL");
+    await until("started", ({ pid: other }) => other !== pid);
+    child.kill("SIGTERM");
+    await end();
   });
 });

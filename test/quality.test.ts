@@ -21,12 +21,15 @@ test("nothing is written but by the functions that make it printable", async () 
     if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
       writers.push(file);
   }
-  // The receiver writes to its thread, the others to a memfd and to a socket, and nothing to a terminal.
+  // All but the console's, the receiver's and the report's write to a memfd, a pipe or a socket; and run's to where CMD would.
   expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
     "src/console/output.ts",
     "src/receiver/receiver.ts",
     "src/report.ts",
     "src/server/state-file.ts",
+    "src/tools/run/output.ts",
+    "src/tools/stage.ts",
+    "src/tools/start-program.ts",
     "src/transport/passed-socket.ts",
   ]);
 });

@@ -2,53 +2,11 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { monotonicUsec } from "../ffi/syscalls.ts";
-import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
-import { BUN, COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
-import { readLines, within } from "./support/receiver.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
+import { COMMANDS, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
+import { endAll, FOREVER, SOURCE, shell, start, untilGone } from "./support/run-command.ts";
 
-const SOURCE = [BUN, `${ROOT}src/cli/main.ts`];
-const children: Bun.Subprocess[] = [];
-afterEach(async () => {
-  for (const child of children) child.kill("SIGKILL");
-  await Promise.all(children.splice(0).map(({ exited }) => exited));
-});
-
-interface StartOptions {
-  command?: string[];
-  env?: Record<string, string>;
-  stdio?: unknown[];
-}
-
-/** Starts `sd-notify run` as a service manager does. */
-function start(receiver: Receiver | undefined, args: string[], options: StartOptions = {}) {
-  const { command = SOURCE, env = {}, stdio = ["ignore", "pipe", "pipe"] } = options;
-  const child = Bun.spawn([...command, "run", ...args], {
-    cwd: ROOT,
-    env: { PATH: process.env.PATH ?? "", ...receiver?.env, ...env },
-    stdio: stdio as never,
-  }) as Bun.Subprocess<"ignore", "pipe", "pipe">;
-  children.push(child);
-  const lines = child.stdout ? readLines(child.stdout) : undefined;
-  const line = () => within(10_000, lines?.next() ?? Promise.reject(), () => "no line of output").then((r) => r.value);
-  return Object.assign(child, { line });
-}
-
-/** A shell that runs until a file appears, or it gets SIGTERM; `on` are its traps. */
-const shell = (on: string) => ["--", "sh", "-c", `${on}\necho up\nwhile :; do sleep 0.02; done`];
-const FOREVER = ["--", "sleep", "1000"];
-
-async function untilGone(pid: number): Promise<void> {
-  const isThere = () => {
-    try {
-      return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-    } catch {
-      return false;
-    }
-  };
-  for (const deadline = performance.now() + 5000; isThere(); await Bun.sleep(2)) {
-    if (performance.now() > deadline) throw new Error(`process ${pid} is still there`);
-  }
-}
+afterEach(endAll);
 
 describe.each(COMMANDS)("run of %s", (_, command) => {
   test("sends READY=1 when the URL answers 2xx, says why it does not yet, and ends as CMD does", async () => {

@@ -29,6 +29,7 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
         print.push(`printf("${name}.${field} %zu\\n", offsetof(struct ${name}, ${field}));`);
       }
     }
+    print.push(`printf("siginfo_t %zu %zu\\n", sizeof(siginfo_t), offsetof(siginfo_t, si_pid));`);
     print.push(`printf("sun_path %zu\\n", sizeof(((struct sockaddr_un *)0)->sun_path));`);
     print.push(`printf("CMSG_LEN %zu %zu\\n", CMSG_LEN(12), CMSG_LEN(253 * 4));`);
     print.push(`printf("CMSG_SPACE %zu %zu\\n", CMSG_SPACE(12), CMSG_SPACE(253 * 4));`);
@@ -38,6 +39,7 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
       expected.push(`${name} ${size}`);
       for (const [field, offset] of Object.entries(fields)) expected.push(`${name}.${field} ${offset}`);
     }
+    expected.push(`siginfo_t ${structs.SIGINFO_SIZE} ${structs.SI_PID}`);
     expected.push(`sun_path ${structs.SUN_PATH_SIZE}`);
     expected.push(`CMSG_LEN ${structs.CMSG_LEN(12)} ${structs.CMSG_LEN(253 * 4)}`);
     expected.push(`CMSG_SPACE ${structs.CMSG_SPACE(12)} ${structs.CMSG_SPACE(253 * 4)}`);

@@ -8,6 +8,7 @@ import {
   SIGCONT,
   SIGHUP,
   SIGINT,
+  SIGPIPE,
   SIGQUIT,
   SIGTERM,
   SIGTSTP,
@@ -58,6 +59,8 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
     complain(explain(failure));
     return EXIT_EXEC;
   }
+  // It is waited for, even if nobody reads what this prints.
+  setIgnored(SIGPIPE, true);
   if (!quiet) printPid(pid);
   if (isReady(pid, socket, signals)) return 0;
   const status = exitStatus(pid, command);

@@ -46,6 +46,20 @@ export function readBytes(pid: number, file: string): string | undefined {
   }
 }
 
+/** Which signals a process treats in one of these ways, proc_pid_status(5); undefined where that can't be seen. */
+export function readSignals(
+  pid: number | "self",
+  ways: readonly ("SigBlk" | "SigIgn" | "SigCgt")[],
+): number[] | undefined {
+  const text = readText(pid, "status");
+  if (text === undefined) return undefined;
+  // Not by "^" with the flag m: a name may have a carriage return.
+  const lines = text.split("\n").map((line) => line.split(/:\s*/, 2));
+  const masks = lines.filter(([name]) => ways.some((way) => way === name)).map(([, mask]) => BigInt(`0x${mask}`));
+  const all = masks.reduce((one, other) => one | other, 0n);
+  return Array.from({ length: 64 }, (_, i) => i + 1).filter((signal) => (all & (1n << BigInt(signal - 1))) !== 0n);
+}
+
 /** One that was removed has " (deleted)" after its path, as another may be called. */
 export function directoryOf(pid: number): string | undefined {
   const path = linkOf(pid, "cwd");

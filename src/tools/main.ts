@@ -7,7 +7,7 @@ import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { restartWithSmallerReservation } from "../bun/jit-reservation.ts";
 import { toolHelp } from "./help.ts";
 import { complainOf, type Tool } from "./options.ts";
-import { becomeTiedProgram } from "./start-program.ts";
+import { becomeTiedProgram } from "./stage.ts";
 
 /**
  * Does what the arguments after the subcommand's name say.

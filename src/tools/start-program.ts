@@ -1,148 +1,197 @@
-/**
- * Starting a program that does not outlive the subcommand, not even when that is killed: prctl(2), PR_SET_PDEATHSIG. Only the process
- * itself can ask for that, so this command starts itself once more, and becomes the program.
- */
+/** Starting programs that do not outlive the subcommand, not even when that is killed. */
 
-import { SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
-import { setEnvironment, setIgnored, tieToParent, unsetEnvironment } from "../../ffi/process.ts";
-import { getppid } from "../../ffi/syscalls.ts";
-import { type CallerState, callerState, restoreCallerState } from "../bun/caller-state.ts";
-import { execCommand } from "../bun/exec.ts";
-import { inheritedFds } from "../bun/inherited-fds.ts";
+import { PIPE_BUF, POLLOUT, SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { setIgnored, spawn } from "../../ffi/process.ts";
+import { close, pipe, poll } from "../../ffi/syscalls.ts";
+import { callerState } from "../bun/caller-state.ts";
 import { node } from "../bun/node.ts";
 import { standalone } from "../bun/runtime.ts";
-import { explain } from "../console/explain.ts";
-import { complain } from "../console/output.ts";
-import { pidfdInodeOf } from "../linux/pidfd.ts";
-import { EXIT_EXEC } from "../protocol/systemd.ts";
+import { readSignals } from "../linux/proc.ts";
+import { EXECUTING, TIED, type Tie } from "./stage.ts";
 
 export interface ProgramOptions {
-  /** The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. */
+  /**
+   * The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. What has the value that this process
+   * was started with is handed on byte for byte.
+   */
   env: Record<string, string | undefined>;
   stdin?: "inherit" | "ignore";
   stdout?: "inherit" | "pipe" | "ignore" | number;
   stderr?: "inherit" | "pipe" | "ignore" | number;
   /** File descriptors to pass, from 3 on, as sd_listen_fds(3) finds them. */
   fds?: readonly { fd: number; name: string }[];
-  /** In a session, and so a process group, of its own. */
-  group?: boolean;
 }
 
 /**
  * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an error is printed and
- * its exit status is EXIT_EXEC.
+ * its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, which the program does not.
  */
 export function startProgram(
   command: readonly string[],
-  { env, stdin = "inherit", stdout = "inherit", stderr = "inherit", fds = [], group = false }: ProgramOptions,
+  { env, stdin = "inherit", stdout = "inherit", stderr = "inherit", fds = [] }: ProgramOptions,
 ): Bun.Subprocess {
-  const tie = JSON.stringify(ownTie());
-  // Else the kernel would not keep the exit status, wait(2).
-  setIgnored(SIGCHLD, false);
-  const self = standalone ? [process.execPath] : [process.execPath, Bun.main];
+  const common = commonTie();
   const passed: Record<string, string> =
     fds.length === 0 ? {} : { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(({ name }) => name).join(":") };
-  const args = ["run", "--", ...command];
-  const child = Bun.spawn([...self, ...args], {
-    env: { ...env, ...passed, [TIED]: tie },
-    detached: group,
-    stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd)] as never,
-  });
-  stages.set(child, Buffer.from(args.map((arg) => `${arg}\0`).join("")).toString("latin1"));
-  return child;
+  const opened: number[] = [];
+  try {
+    const environment = pipe();
+    opened.push(...environment);
+    const [readEnd, writeEnd] = pipe();
+    opened.push(writeEnd, readEnd);
+    const first = 3 + fds.length;
+    const tie: Tie = { ...common, fds: fds.length, environment: first, progress: first + 1 };
+    const child = Bun.spawn([SELF, ...stageArguments(command)], {
+      argv0: NAME,
+      env: { ...env, [TIED]: JSON.stringify(tie) },
+      stdio: [stdin, stdout, stderr, ...fds.map(({ fd }) => fd), environment[0], writeEnd] as never,
+    });
+    own.add(child.pid);
+    child.exited.finally(() => own.delete(child.pid));
+    sendEnvironment(environment[1], encodeEnvironment({ ...env, ...passed }));
+    executions.set(child, readProgress(readEnd));
+    // Those are closed at their end.
+    for (const fd of [environment[1], readEnd]) opened.splice(opened.indexOf(fd), 1);
+    return child;
+  } finally {
+    for (const fd of opened) close(fd);
+  }
 }
 
 /**
- * Waits until a process that startProgram() started has become the program: before, it handles no signal.
+ * Waits until a process that startProgram() started has become the program: before, it handles no signal. (A pipe tells, not /proc: there,
+ * a program with capabilities, or one that nobody may read, can't be seen.)
  *
- * @returns false when the program could not be executed.
+ * @returns false when the program could not be executed, or was killed before.
  */
-export async function untilExecuted(child: Bun.Subprocess): Promise<boolean> {
-  const stage = stages.get(child) ?? "";
-  for (;;) {
-    const commandLine = readOrCode(`/proc/${child.pid}/cmdline`);
-    if (["", "ENOENT", "ESRCH"].includes(commandLine)) {
-      if (isGoneOrZombie(child.pid)) {
-        await child.exited;
-        return child.exitCode !== EXIT_EXEC;
-      }
-      // execve(2) sets the arguments a moment after it lets the parent go on.
-    } else if (!commandLine.endsWith(stage)) {
-      return true;
-    }
-    await Bun.sleep(2);
+export function untilExecuted(child: Bun.Subprocess): Promise<boolean> {
+  return executions.get(child) ?? Promise.resolve(false);
+}
+
+/**
+ * Starts a program in a process group of its own, as startProgram() does, without input and output. Bun does not know of it: the caller
+ * waits for it by endedChild() and waitForExit(). Until then its pid, and that of the group, is nobody else's.
+ *
+ * @returns its pid.
+ */
+export function startGroup(
+  command: readonly string[],
+  { env, stderr }: { env: ProgramOptions["env"]; stderr: number },
+): number {
+  const common = commonTie();
+  const [readEnd, writeEnd] = pipe();
+  let sending = false;
+  try {
+    const tie: Tie = { ...common, fds: 0, environment: 3 };
+    const variables = Object.entries({ ...env, [TIED]: JSON.stringify(tie) }).filter(
+      ([, value]) => value !== undefined,
+    );
+    const pid = spawn(
+      [NAME, ...stageArguments(command)].map((arg) => Buffer.from(arg)),
+      variables.map(([name, value]) => Buffer.from(`${name}=${value}`)),
+      { file: Buffer.from(SELF), fds: [stderr, readEnd], session: true },
+    );
+    own.add(pid);
+    sendEnvironment(writeEnd, encodeEnvironment(env));
+    sending = true;
+    return pid;
+  } finally {
+    close(readEnd);
+    if (!sending) close(writeEnd);
   }
 }
 
-/** In a process that startProgram() started: becomes the program. In any other: does nothing. */
-export function becomeTiedProgram(args: readonly string[]): void {
-  const text = process.env[TIED];
-  if (text === undefined) return;
-  try {
-    const { parent, ignored, state }: Tie = JSON.parse(text);
-    tieToParent();
-    // It may have gone before.
-    if (getppid() !== parent) process.exit(EXIT_EXEC);
-    unsetEnvironment(TIED);
-    if (process.env.LISTEN_FDS !== undefined) {
-      setEnvironment("LISTEN_PID", `${process.pid}`);
-      const inode = pidfdInodeOf(process.pid);
-      if (inode !== undefined) setEnvironment("LISTEN_PIDFDID", `${inode}`);
-    }
-    if (process.env.WATCHDOG_USEC !== undefined) setEnvironment("WATCHDOG_PID", `${process.pid}`);
-    const command = args.slice(args.indexOf("--") + 1).map((arg) => Buffer.from(arg));
-    execCommand(command, inheritedFds(), true, () => {
-      for (const signal of ignored) setIgnored(signal, true);
-      restoreCallerState(state);
-    });
-  } catch (error) {
-    complain(explain(error));
-    process.exit(EXIT_EXEC);
-  }
-}
+/** The children of this process that somebody waits for. Who has waited for one of startGroup() removes it. */
+export const own = new Set<number>();
 
 // --- internal ---
 
-/** Names the parent, in the environment of a process that is to become a program. */
-const TIED = "SD_NOTIFY_TIED_TO";
+/** The executable of this process, whatever is at its path by now. */
+const SELF = node.fs.existsSync("/proc/self/exe") ? "/proc/self/exe" : process.execPath;
 
-/** How the command line of a started process ends before it is the program's, which is shorter. */
-const stages = new WeakMap<Bun.Subprocess, string>();
+/** The executable does by its name what that says. */
+const NAME = standalone ? "sd-notify" : "bun";
 
-interface Tie {
-  parent: number;
-  /** The signals that the caller ignores, which Bun does not hand on, but for those of the state. */
-  ignored: number[];
-  /** Absent where a standalone executable has it of itself. */
-  state?: CallerState;
-}
+const executions = new WeakMap<Bun.Subprocess, Promise<boolean>>();
 
-let knownTie: Tie | undefined;
+let knownTie: Pick<Tie, "parent" | "ignored" | "state"> | undefined;
 
-/** Returns the text, or the code of the error. */
-function readOrCode(path: string): string {
-  try {
-    return node.fs.readFileSync(path, "latin1");
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? "";
-  }
-}
-
-/** Whether a process has no memory left. */
-function isGoneOrZombie(pid: number): boolean {
-  return !readOrCode(`/proc/${pid}/status`).includes("VmSize:");
-}
+/** The variables of this process at first. */
+let initial: Record<string, string | undefined> = {};
 
 /** It is looked up once, before there are handlers that hide what was ignored. */
-function ownTie(): Tie {
+function commonTie(): Pick<Tie, "parent" | "ignored" | "state"> {
   if (knownTie !== undefined) return knownTie;
   const state = callerState();
-  const mask = BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(node.fs.readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`);
   const bunSet = state === undefined ? [] : [SIGPIPE, SIGXFSZ];
-  const ignored: number[] = [];
-  for (let signal = 1; signal < 32; signal++) {
-    if ((mask & (1n << BigInt(signal - 1))) !== 0n && !bunSet.includes(signal)) ignored.push(signal);
-  }
+  const ignored = readSignals("self", ["SigIgn"])?.filter((signal) => signal < 32 && !bunSet.includes(signal)) ?? [];
   knownTie = { parent: process.pid, ignored, ...(state && { state }) };
+  initial = { ...process.env };
+  // Else the kernel would not keep the exit status, wait(2).
+  setIgnored(SIGCHLD, false);
+  // The program has more to do than to write to whoever has gone. (Of Bun's start the executable keeps nothing.)
+  setIgnored(SIGPIPE, true);
   return knownTie;
+}
+
+function stageArguments(command: readonly string[]): string[] {
+  return [...(standalone ? [] : [Bun.main]), "run", "--", ...command];
+}
+
+/** Returns an environment as Tie has it: Bun can't hand on what is not UTF-8. */
+function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
+  const kept: string[] = [];
+  const names = new Set<string>();
+  for (const variable of readEnvironment()) {
+    const bytes = variable.split("=", 1)[0] ?? "";
+    const name = Buffer.from(bytes, "latin1").toString();
+    // What Bun can't name, nobody has set.
+    const isNamed = bytes !== variable && bytes !== "" && Buffer.from(name).toString("latin1") === bytes;
+    if (isNamed && (env[name] === undefined || env[name] !== initial[name])) continue;
+    kept.push(variable);
+    names.add(name);
+  }
+  const set = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || names.has(name) ? [] : [`${name}=${value}`],
+  );
+  return Buffer.concat([
+    ...kept.map((variable) => Buffer.from(`${variable}\0`, "latin1")),
+    ...set.map((variable) => Buffer.from(`${variable}\0`)),
+    Buffer.from("\0"),
+  ]);
+}
+
+/**
+ * Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. Not on a thread of Bun's, which others may have
+ * blocked. (And LimitFSIZE=0 allows no memfd.)
+ */
+function sendEnvironment(writeEnd: number, bytes: Buffer): void {
+  let rest = bytes;
+  try {
+    while (rest.length > 0 && poll(writeEnd, POLLOUT, 0) !== 0) {
+      rest = rest.subarray(node.fs.writeSync(writeEnd, rest.subarray(0, PIPE_BUF)));
+    }
+  } catch {
+    // Nobody reads it any more.
+    rest = Buffer.alloc(0);
+  }
+  if (rest.length > 0) setTimeout(() => sendEnvironment(writeEnd, rest), 1);
+  else close(writeEnd);
+}
+
+/** The variables that this process was started with, a character for a byte; none where they can't be read. */
+function readEnvironment(): string[] {
+  try {
+    return node.fs.readFileSync("/proc/self/environ", "latin1").split("\0").slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+async function readProgress(readEnd: number): Promise<boolean> {
+  try {
+    return (await Bun.file(readEnd).text()) === EXECUTING;
+  } finally {
+    close(readEnd);
+  }
 }

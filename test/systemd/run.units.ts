@@ -84,6 +84,31 @@ describeEach("run", (machine) => {
     expect(await text(url)).toBe("two");
   });
 
+  define("Type=notify-reload leaves a program as it is that has no handler for SIGHUP", noReload, async () => {
+    const unit = service([], ["sleep", "infinity"], { Type: "notify-reload" });
+    await started(unit);
+    const { MainPID } = await unit.show("MainPID");
+    for (let i = 0; i < 2; i++) {
+      expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
+      const StatusText = "not reloaded: sleep has no handler for SIGHUP";
+      await unit.until({ ActiveState: "active", SubState: "running", StatusText });
+    }
+    expect(await unit.show("MainPID", "NRestarts")).toEqual({ MainPID: `${MainPID}`, NRestarts: "0" });
+    expect((await unit.stop()).code).toBe(0);
+    await unit.until({ ActiveState: "inactive", Result: "success" });
+  });
+
+  define("a reload that kills its program is a failure, and Restart=on-failure starts it again", noReload, async () => {
+    // As a program in Go, which catches SIGHUP, and dies of it.
+    const program = "trap 'trap - HUP; kill -HUP $$' HUP; while :; do sleep 0.05; done";
+    const unit = service([], ["sh", "-c", program], { Type: "notify-reload", Restart: "on-failure", RestartSec: 0 });
+    await started(unit);
+    // The shell needs a moment to set its trap.
+    await Bun.sleep(300);
+    await machine.systemctl("reload", unit.name);
+    await unit.until({ ActiveState: "active", SubState: "running", NRestarts: "1" });
+  });
+
   define("a server that answers keeps its unit alive, and one that hangs gets it killed", baseline, async () => {
     const { unit, url } = server({ WatchdogSec: 1, TimeoutAbortSec: 5 }, ["--healthy-http=http://127.0.0.1:1/"]);
     // Nothing is healthy there.

@@ -1,13 +1,19 @@
 /** The life of the unit: starting, ready, reloading, stopping. */
 
-import { complain } from "../../console/output.ts";
+import { basename } from "node:path";
+import { SIGHUP } from "../../../ffi/constants.ts";
+import { readSignals } from "../../linux/proc.ts";
+import type { State } from "../../protocol/state.ts";
 import { errorLine } from "../../report.ts";
 import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
 import { abortAfter, sleep } from "../abort.ts";
-import { startProgram, untilExecuted } from "../start-program.ts";
+import { own, startProgram, untilExecuted } from "../start-program.ts";
+import { warn } from "../warn.ts";
+import { foregroundHint } from "./foreground.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";
 import type { Plan } from "./options.ts";
+import { reapOrphans } from "./orphans.ts";
 import { type Output, openOutput } from "./output.ts";
 import { endBy, isOfTerminal, onSignals } from "./signals.ts";
 import { type Awaited, inSeconds, passWithin, untilPasses, waitForAll } from "./wait.ts";
@@ -25,7 +31,7 @@ export function live(plan: Plan): Promise<number> {
 class Life {
   readonly #plan: Plan;
   readonly #name: string;
-  readonly #say = speaker();
+  readonly #speak = speaker();
   readonly #output: Output | undefined;
   readonly #readyLines: Awaited[];
   readonly #program: Bun.Subprocess;
@@ -60,6 +66,7 @@ class Life {
 
   async run(): Promise<number> {
     const noSignals = onSignals((signal) => this.#onSignal(signal));
+    const noOrphans = process.pid === 1 ? reapOrphans(own) : () => {};
     const starting = this.#start();
     await this.#program.exited;
     // Its last line may be the one that was waited for.
@@ -70,6 +77,7 @@ class Life {
     await starting;
     this.#watchdog?.stop();
     noSignals();
+    noOrphans();
     return this.#exitStatus();
   }
 
@@ -84,13 +92,13 @@ class Life {
     try {
       // A program may be started and have ended meanwhile: it was ready then.
       if (awaited.length > 0) await this.#waitFor(awaited, this.#end.signal);
-      else if (this.#phase === "stopping") return;
     } catch (error) {
       if (this.#end.signal.aborted) return;
       if (error !== TIME_IS_UP) throw error;
       this.#giveUp();
       return;
     }
+    if (this.#phase === "stopping") return;
     this.#phase = "ready";
     this.#say({ ready: true, status: `ready after ${inSeconds(performance.now() - startMs)}` });
     this.#watchdog = this.#watch();
@@ -105,29 +113,49 @@ class Life {
   }
 
   async #onReload(): Promise<void> {
+    const obstacle = (await this.#executed) ? this.#whyNoReload() : undefined;
+    if (this.#hasEnded()) return;
+    if (this.#phase === "stopping") return this.#passOn("SIGHUP");
+    if (obstacle !== undefined) warn(`run: not reloaded: ${obstacle}`);
     // Before it is ready there is nothing to tell; it gets the signal all the same.
-    if (this.#phase === "starting" || this.#phase === "stopping") return this.#passOn("SIGHUP");
+    if (this.#phase === "starting") return obstacle === undefined ? this.#passOn("SIGHUP") : undefined;
     this.#phase = "reloading";
     const startMs = performance.now();
     this.#reload.abort();
-    const own = new AbortController();
-    this.#reload = own;
+    const reload = new AbortController();
+    this.#reload = reload;
     // Before the signal, so that no line is missed.
     const lines = this.#lines(this.#plan.reloadLog);
     this.#say({ reloading: true, status: "reloading" });
-    await this.#passOn("SIGHUP");
     let status: string;
     try {
+      if (obstacle !== undefined) throw new Error(obstacle);
+      await this.#passOn("SIGHUP");
       // The probes still pass until it has begun.
-      await sleep(RELOAD_DELAY_MS, own.signal);
-      await this.#waitFor([...this.#plan.ready.map(untilPasses), ...lines], own.signal);
+      await sleep(RELOAD_DELAY_MS, reload.signal);
+      await this.#waitFor([...this.#plan.ready.map(untilPasses), ...lines], reload.signal);
       status = `reloaded in ${inSeconds(performance.now() - startMs)}`;
-    } catch {
-      if (own.signal.aborted) return;
-      status = `not reloaded in ${inSeconds(this.#plan.timeoutMs)}: ${this.#missing}`;
+    } catch (error) {
+      if (reload.signal.aborted) return;
+      const inTime = error === TIME_IS_UP ? ` in ${inSeconds(this.#plan.timeoutMs)}` : "";
+      status = `not reloaded${inTime}: ${error === TIME_IS_UP ? this.#missing : errorLine(error)}`;
     }
+    // It may have been ended by the signal, and somebody else have passed the probes.
+    if (reload.signal.aborted || this.#hasEnded()) return;
     this.#phase = "ready";
     this.#say({ ready: true, status });
+  }
+
+  #hasEnded(): boolean {
+    return this.#program.exitCode !== null || this.#program.signalCode !== null;
+  }
+
+  /** Without a handler, SIGHUP would end it; and systemd counts that as a clean exit, which Restart=on-failure does not cure. */
+  #whyNoReload(): string | undefined {
+    const name = basename(this.#name);
+    const handled = readSignals(this.#program.pid, ["SigCgt", "SigBlk", "SigIgn"]);
+    if (handled === undefined) return `whether ${name} has a handler for SIGHUP can't be seen`;
+    return handled.includes(SIGHUP) ? undefined : `${name} has no handler for SIGHUP`;
   }
 
   async #onStop(signal: NodeJS.Signals): Promise<void> {
@@ -147,16 +175,29 @@ class Life {
   /** The exit status of the program, or its signal; and a word on one that was never ready. */
   async #exitStatus(): Promise<number> {
     if (this.#failure !== undefined) {
-      complain(`run: ${this.#failure}`);
+      warn(`run: ${this.#failure}`);
       return 1;
     }
     const { exitCode, signalCode } = this.#program;
     if (this.#phase === "starting" && (await this.#executed)) {
       const how = signalCode === null ? `ended with status ${exitCode}` : `was killed by ${signalCode}`;
       this.#say({ status: `${this.#name} ${how}` });
-      complain(`run: ${this.#name} ${how} before it was ready, waiting for ${this.#missing}`);
+      const hint = exitCode === 0 ? `: ${foregroundHint(this.#plan.command)}` : "";
+      warn(`run: ${this.#name} ${how} before it was ready, waiting for ${this.#missing}${hint}`);
+    }
+    if (this.#phase === "reloading" && signalCode === "SIGHUP") {
+      // To be killed by SIGHUP would be a clean end for systemd: no Restart=on-failure, and no word.
+      const how = `${this.#name} was killed by its reload: it catches SIGHUP, but does not handle it`;
+      this.#say({ status: how });
+      warn(`run: ${how}`);
+      return 128 + SIGHUP;
     }
     return signalCode === null ? (exitCode ?? 1) : endBy(signalCode);
+  }
+
+  /** What comes after STOPPING=1 is no news of the start or of a reload any more. */
+  #say(state: State): void {
+    if (this.#phase !== "stopping" || (state.ready === undefined && state.reloading === undefined)) this.#speak(state);
   }
 
   // --- internal: signals ---

@@ -7,9 +7,11 @@ import { notify } from "../../notify.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import { printable } from "../../protocol/printable.ts";
 import type { State } from "../../protocol/state.ts";
-import { attempt, reportToStderr } from "../../report.ts";
+import { attempt, errorLine, type OnError } from "../../report.ts";
 import { managerAddress } from "../../transport/options.ts";
 import { watchdogTimeoutMs } from "../../watchdog.ts";
+import { own } from "../start-program.ts";
+import { warn } from "../warn.ts";
 
 /** Tells the manager, if there is one. That it can't be told is no reason to end. */
 export type Say = (state: State) => void;
@@ -18,7 +20,7 @@ export type Say = (state: State) => void;
 export function speaker(): Say {
   const address = managerAddress(undefined);
   if (address !== undefined) parseAddress(address, "$NOTIFY_SOCKET");
-  const onError = reportToStderr();
+  const onError = warnOfErrors();
   return (state) => {
     const status = state.status === undefined ? undefined : printable(state.status.replace(/[\t-\r]+/g, " "));
     attempt(onError, () => void notify(status === undefined ? state : { ...state, status }));
@@ -55,7 +57,11 @@ export async function hasSignalledAll(): Promise<boolean> {
       timeout: ASK_TIMEOUT_MS,
       killSignal: "SIGKILL",
     });
-    const [answer] = await Promise.all([child.stdout.text(), child.exited]);
+    own.add(child.pid);
+    await child.exited;
+    own.delete(child.pid);
+    // Another may hold its output open.
+    const answer = await Promise.race([child.stdout.text(), Bun.sleep(READ_TIMEOUT_MS).then(() => "")]);
     // It was not the time-out: the manager signals those too that are started while it does.
     if (child.signalCode !== null && child.signalCode !== "SIGKILL") return true;
     return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-(sigterm|watchdog)$/m.test(answer);
@@ -65,6 +71,19 @@ export async function hasSignalledAll(): Promise<boolean> {
   }
 }
 
+/** Says it in one line on standard error, once a minute at most. */
+export function warnOfErrors(): OnError {
+  let last = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const now = performance.now();
+    if (now - last < WARN_INTERVAL_MS) return;
+    last = now;
+    warn(errorLine(error));
+  };
+}
+
 // --- internal ---
 
 const ASK_TIMEOUT_MS = 1000;
+const READ_TIMEOUT_MS = 200;
+const WARN_INTERVAL_MS = 60_000;

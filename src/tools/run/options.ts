@@ -74,20 +74,32 @@ export function readPlan(tool: Tool<typeof OPTIONS>, args: readonly string[]): P
     ...probes("healthy-unix", unixProbe),
     ...probes("healthy-exec", execProbe),
   ];
-  const { "ready-after": after, timeout = "5min", share = false } = values;
+  const { "ready-after": after, share = false } = values;
+  const readyAfterMs = after === undefined ? undefined : parseTime("ready-after", after);
   return {
     command,
     ready: [...live, ...probes("ready-file", fileProbe)],
     readyLog: patterns("ready-log"),
-    readyAfterMs: after === undefined ? undefined : parseTime("ready-after", after),
+    readyAfterMs,
     reloadLog: patterns("reload-log"),
     healthy: healthy.length > 0 ? healthy : live,
-    timeoutMs: timeout === "infinity" ? Number.POSITIVE_INFINITY : parseTime("timeout", timeout),
+    timeoutMs: readTimeout(values.timeout, readyAfterMs),
     share,
   };
 }
 
 // --- internal ---
+
+const DEFAULT_TIMEOUT_MS = 300_000;
+
+/** The time of --ready-after passes before the rest is waited for. */
+function readTimeout(text: string | undefined, readyAfterMs = 0): number {
+  if (text === undefined) return readyAfterMs + DEFAULT_TIMEOUT_MS;
+  const timeoutMs = text === "infinity" ? Number.POSITIVE_INFINITY : parseTime("timeout", text);
+  if (timeoutMs <= readyAfterMs && readyAfterMs > 0)
+    throw new UsageError(`--timeout=${text} is over before --ready-after=`);
+  return timeoutMs;
+}
 
 /** Adds the option to what is wrong with its value. */
 function naming<T>(option: string, value: string, make: (value: string) => T): T {

@@ -1,6 +1,6 @@
 /** The output of a program: passed on byte for byte, and read on the way for lines that match. */
 
-import { POLLIN } from "../../../ffi/constants.ts";
+import { PIPE_BUF, POLLIN, POLLOUT } from "../../../ffi/constants.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
 import { onAbort } from "../abort.ts";
@@ -12,7 +12,10 @@ export interface Output {
   stderr: number;
   /** Begins to read, when the program has been started. */
   begin(): void;
-  /** Resolves when all that was written so far was passed on. A process that the program left behind may write more. */
+  /**
+   * Resolves when all that was written so far was passed on, or after a second: a process that the program left behind may write more, and
+   * whoever reads may have stopped.
+   */
   drain(): Promise<void>;
   /** A line that matches, from now on. */
   line(pattern: RegExp): Awaited;
@@ -76,6 +79,12 @@ const MAX_LINE_LENGTH = 65_536;
 /** How long to wait for what the event loop has read, but not handed over. */
 const HAND_OVER_MS = 20;
 
+/** How long to go on after the program's end: what it wrote at last is no more than a pipe holds. */
+const DRAIN_MS = 1000;
+
+/** How long to wait at most before looking again whether somebody reads. */
+const MAX_WRITE_DELAY_MS = 20;
+
 /** A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and /dev/stdout no file.) */
 function openCopy(to: number, hear: (line: string) => void): Copy {
   const [readEnd, writeEnd] = sys.pipe();
@@ -104,7 +113,8 @@ function openCopy(to: number, hear: (line: string) => void): Copy {
     },
     async drain() {
       const end = finished?.then(() => true);
-      for (let before = -1; ; ) {
+      const deadline = performance.now() + DRAIN_MS;
+      for (let before = -1; performance.now() < deadline; ) {
         if (await Promise.race([end, Bun.sleep(HAND_OVER_MS).then(() => false)])) return;
         const more = writing || count !== before || sys.poll(readEnd, POLLIN, 0) !== 0;
         if (!more) return;
@@ -116,16 +126,45 @@ function openCopy(to: number, hear: (line: string) => void): Copy {
 
 /** Writes all, however long that takes. Returns false when it can't be written. */
 async function writeAll(fd: number, bytes: Uint8Array): Promise<boolean> {
+  const waits = isPipe(fd);
   for (let rest = bytes; rest.length > 0; ) {
-    const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | number>();
-    node.fs.write(fd, rest, (error, written) => resolve(error ?? written));
-    const result = await promise;
-    if (typeof result === "number") rest = rest.subarray(result);
-    // The caller's pipe may be non-blocking and full.
-    else if (result.code === "EAGAIN") await Bun.sleep(1);
-    else return false;
+    try {
+      // Without waiting for a reader: that would keep one of Bun's few threads, which the probes need too.
+      if (waits) {
+        await untilWritable(fd);
+        rest = rest.subarray(node.fs.writeSync(fd, rest.subarray(0, PIPE_BUF)));
+      } else {
+        rest = rest.subarray(await writeOnThread(fd, rest));
+      }
+    } catch (error) {
+      // The caller's pipe may be non-blocking and full.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return false;
+      await Bun.sleep(1);
+    }
   }
   return true;
+}
+
+/** Whether it may have no room until somebody reads. (A terminal too, but poll(2) does not say how much room that has.) */
+function isPipe(fd: number): boolean {
+  try {
+    const stat = node.fs.fstatSync(fd);
+    return stat.isFIFO() || stat.isSocket();
+  } catch {
+    return false;
+  }
+}
+
+function writeOnThread(fd: number, bytes: Uint8Array): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  node.fs.write(fd, bytes, (error, written) => (error ? reject(error) : resolve(written)));
+  return promise;
+}
+
+/** Then there is room for PIPE_BUF bytes: poll(2), pipe(7). */
+async function untilWritable(fd: number): Promise<void> {
+  for (let tries = 0; sys.poll(fd, POLLOUT, 0) === 0; tries++)
+    await Bun.sleep(Math.min(tries >> 3, MAX_WRITE_DELAY_MS));
 }
 
 function splitLines(hear: (line: string) => void): { add(chunk: Uint8Array): void; end(): void } {

@@ -10,16 +10,18 @@ import {
   SOCK_STREAM,
 } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/errno.ts";
+import { SUN_PATH_SIZE } from "../../../ffi/structs.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
 import { startTimer } from "../../bun/timers.ts";
 import { childEnv } from "../../child-env.ts";
 import { UsageError } from "../../console/usage-error.ts";
+import { signalName } from "../../linux/signals.ts";
 import { type Address, parseAddress } from "../../protocol/address.ts";
 import { shorten } from "../../protocol/shorten.ts";
 import { errorLine } from "../../report.ts";
 import { onAbort } from "../abort.ts";
-import { startProgram } from "../start-program.ts";
+import { runShell } from "./shell.ts";
 
 export interface Probe {
   /** What is waited for, in a status. */
@@ -77,15 +79,16 @@ export function tcpProbe(text: string): Probe {
 /** A path, or `@NAME`: a socket that listens, or receives datagrams. */
 export function unixProbe(text: string): Probe {
   // A relative path too: the address has to begin with a slash.
-  const address = parseUnixAddress(text);
+  const { path } = parseUnixAddress(text);
   return {
     name: text,
     async attempt() {
+      using near = nearby(path);
       let why: unknown;
       for (const type of [SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM]) {
         const fd = sys.socket(AF_UNIX, type | SOCK_NONBLOCK);
         try {
-          return sys.connect(fd, address);
+          return sys.connect(fd, { family: "unix", path: near.path }, text);
         } catch (error) {
           if (isErrno(error, EAGAIN)) throw new Error("it takes no more connections");
           // What it says of another type; an abstract name of another type is as good as none.
@@ -115,23 +118,10 @@ export function execProbe(line: string): Probe {
   return {
     name: line,
     async attempt(signal) {
-      const child = startProgram(["/bin/sh", "-c", line], {
-        env,
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "pipe",
-        group: true,
-      });
-      const kill = () => killGroup(child.pid);
-      using _ = onAbort(signal, kill);
-      const [stderr] = await Promise.all([
-        lastLine(child.stderr as ReadableStream<Uint8Array>),
-        child.exited.then(kill),
-      ]);
-      signal.throwIfAborted();
-      if (child.exitCode === 0) return;
-      const how = child.signalCode === null ? `exit status ${child.exitCode}` : `killed by ${child.signalCode}`;
-      throw new Error(stderr === "" ? how : `${how}: ${stderr}`);
+      const end = await runShell(line, env, signal);
+      if ("code" in end && end.code === 0) return;
+      const how = "code" in end ? `exit status ${end.code}` : `killed by ${signalName(end.signal)}`;
+      throw new Error(end.line === "" ? how : `${how}: ${end.line}`);
     },
   };
 }
@@ -189,24 +179,15 @@ async function readSome({ body }: Response, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** A name for a socket's path that sun_path has room for: /proc has a short one for whatever is open. */
+function nearby(path: Uint8Array): Disposable & { path: Buffer } {
+  if (path.length < SUN_PATH_SIZE || path[0] === 0) return { path: Buffer.from(path), [Symbol.dispose]: () => {} };
+  const file = sys.openPath(Buffer.from(path).toString());
+  return { path: Buffer.from(`/proc/self/fd/${file}`), [Symbol.dispose]: () => sys.close(file) };
+}
+
 function parseUnixAddress(text: string): Extract<Address, { family: "unix" }> {
   const address = parseAddress(/^[/@]/.test(text) ? text : `${process.cwd()}/${text}`, "the socket");
   if (address.family !== "unix") throw new UsageError("it is no path");
   return address;
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // None is left.
-  }
-}
-
-/** Reads to the end. Returns the last line that is not empty. */
-async function lastLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let tail = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4096);
-  return Bun.stripANSI(tail).trimEnd().split("\n").at(-1)?.trim() ?? "";
 }

@@ -80,9 +80,10 @@ export async function passWithin(
   );
 }
 
-/** "5 s", "1.2 s". */
+/** "5 s", "1.2 s", "600 s". */
 export function inSeconds(timeMs: number): string {
-  return `${Number((timeMs / 1000).toPrecision(2))} s`;
+  const seconds = timeMs / 1000;
+  return `${seconds < 10 ? Number(seconds.toPrecision(2)) : Math.round(seconds)} s`;
 }
 
 // --- internal ---
@@ -100,6 +101,8 @@ async function attempt(probe: Probe, timeoutMs: number, signal: AbortSignal): Pr
   using time = abortAfter(timeoutMs, () => new Error(`no answer in ${inSeconds(timeoutMs)}`), signal);
   try {
     await probe.attempt(time.signal);
+    // What comes after the end is no answer any more.
+    signal.throwIfAborted();
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -1,0 +1,29 @@
+/** Processes whose parents have left them to this one: those of a container, where this is PID 1. */
+
+import { endedChild, waitForExit } from "../../../ffi/process.ts";
+
+/** Waits for each child that ends and is nobody's. Returns a function that ends that. */
+export function reapOrphans(own: ReadonlySet<number>): () => void {
+  let retry: Timer | undefined;
+  const reap = () => {
+    clearTimeout(retry);
+    for (let pid = endedChild(); pid !== undefined; pid = endedChild()) {
+      if (own.has(pid)) {
+        // It hides the others until whoever started it has waited for it.
+        retry = setTimeout(reap, RETRY_MS).unref();
+        return;
+      }
+      waitForExit(pid);
+    }
+  };
+  process.on("SIGCHLD", reap);
+  reap();
+  return () => {
+    process.off("SIGCHLD", reap);
+    clearTimeout(retry);
+  };
+}
+
+// --- internal ---
+
+const RETRY_MS = 20;
