@@ -5,6 +5,7 @@ import { AF_UNIX, EAGAIN, SOCK_NONBLOCK, SOCK_STREAM } from "../ffi/constants.ts
 import { isErrno } from "../ffi/errno.ts";
 import { createMemfd } from "../ffi/process.ts";
 import * as sys from "../ffi/syscalls.ts";
+import { adoptListener, findListener } from "../src/bun/adopt-listener.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { checkAccepted } from "../src/server/adopted-server.ts";
 import { BUN, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
@@ -541,7 +542,19 @@ test.skipIf(Boolean(oldest.why))(titled("serve() works with Bun 1.4.0", oldest.w
 test("checkAccepted() fails where a socket listens and nobody accepts", async () => {
   using directory = temporaryDirectory();
   using socket = unixListener(join(directory.path, "http"));
-  expect(await checkAccepted(socket.fd).catch((error) => error.message)).toEndWith("accepts no connection there");
+  const address = { family: "unix" as const, path: Buffer.from(`${socket.unix}`) };
+  expect(await checkAccepted(address).catch((error) => error.message)).toEndWith("accepts no connection there");
+});
+
+test("findListener() fails where Bun watches no such socket, and adoptListener() where it watches another", () => {
+  using socket = tcpListener();
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  expect(() => findListener({ family: "inet", address: "127.0.0.1", port: 1 })).toThrow("0 event loops of Bun");
+  const listener = findListener({ family: "inet", address: "127.0.0.1", port: server.port ?? 0 });
+  const event = { ...listener.event, data: listener.event.data + 1n };
+  // The epoll of nobody's event loop.
+  expect(() => adoptListener({ ...listener, event, epoll: socket.fd }, socket.fd)).toThrow("epoll_ctl");
+  void server.stop(true);
 });
 
 test("serve() says in one line what to change where libc can't be called", async () => {

@@ -57,17 +57,17 @@ export function whenStopped(server: BunServer, action: () => void): void {
     action();
     return stop(closeActiveConnections);
   };
-  define(server, { stop: then, [Symbol.dispose]: () => void then(true) });
+  for (const one of together.get(server) ?? [server]) {
+    define(one, { stop: then, [Symbol.dispose]: () => void then(true) });
+  }
 }
 
 /**
- * Connects to a socket that is served, and waits until that was accepted.
+ * Connects to where a server listens, and waits until that was accepted.
  *
  * @throws Error when the connection stays in the queue. What can't be tried is none: an address of another network, a packet filter.
  */
-export async function checkAccepted(fd: number): Promise<void> {
-  const address = getSocketName(fd);
-  if (address === undefined) return;
+export async function checkAccepted(address: BoundAddress): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<"over">();
   let connected = false;
   const end = () => resolve("over");
@@ -90,7 +90,7 @@ export async function checkAccepted(fd: number): Promise<void> {
   for (let turn = 0; turn < MAX_TURNS; turn++) {
     if ((await Promise.race([over, Bun.sleep(TURN_MS)])) === "over" || !connected) return;
   }
-  throw new Error(`Cannot serve on fd ${fd}, ${nameOf(address)}: Bun ${Bun.version} accepts no connection there`);
+  throw new Error(`Cannot serve on ${nameOf(address)}: Bun ${Bun.version} accepts no connection there`);
 }
 
 // --- internal ---
@@ -113,6 +113,9 @@ const MAX_TURNS = 40;
 const TURN_MS = 50;
 
 let names = 0;
+
+/** The servers for which one speaks. */
+const together = new WeakMap<BunServer, readonly BunServer[]>();
 
 /** Starts a server on another address, of the same kind, and gives it the socket. */
 function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Member {
@@ -223,6 +226,10 @@ function combine(members: readonly Member[], prepare: (options: BunOptions, inde
       Object.defineProperty(server, count, { get, configurable: true });
     }
   }
+  together.set(
+    first,
+    members.map(({ server }) => server),
+  );
   return first;
 }
 

@@ -1,6 +1,6 @@
 /** Bun.serve() on a listening socket that the service manager has too: a passed one, or one for its fd store. */
 
-import { listen } from "../../ffi/process.ts";
+import { getSocketName, listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
 import { checkFunction, mustBe, show } from "../protocol/check.ts";
 import { isNear } from "../protocol/near.ts";
@@ -74,7 +74,9 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
     for (const place of places) served.delete(place);
   });
   try {
-    await Promise.all(fds.map(checkAccepted));
+    const addresses = fds.map(getSocketName).filter((address) => address !== undefined);
+    const path = fds.length === 0 && bunOptions.unix !== undefined ? Buffer.from(bunOptions.unix) : undefined;
+    await Promise.all((path ? [{ family: "unix" as const, path }] : addresses).map(checkAccepted));
   } catch (error) {
     void server.stop(true);
     throw error;
