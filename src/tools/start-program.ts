@@ -1,6 +1,6 @@
 /** Starting programs that do not outlive the subcommand, not even when that is killed. */
 
-import { PIPE_BUF, POLLOUT, SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
+import { PIPE_BUF, POLLIN, POLLOUT, SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { setIgnored, spawn } from "../../ffi/process.ts";
 import { close, pipe, poll } from "../../ffi/syscalls.ts";
 import { callerState } from "../bun/caller-state.ts";
@@ -112,6 +112,9 @@ const SELF = node.fs.existsSync("/proc/self/exe") ? "/proc/self/exe" : process.e
 /** The executable does by its name what that says. */
 const NAME = standalone ? "sd-notify" : "bun";
 
+/** How long to wait at most before looking again whether the program was executed. */
+const MAX_DELAY_MS = 20;
+
 const executions = new WeakMap<Bun.Subprocess, Promise<boolean>>();
 
 let knownTie: Pick<Tie, "parent" | "ignored" | "state"> | undefined;
@@ -189,8 +192,19 @@ function readEnvironment(): string[] {
 }
 
 async function readProgress(readEnd: number): Promise<boolean> {
+  let text = "";
   try {
-    return (await Bun.file(readEnd).text()) === EXECUTING;
+    for (let delayMs = 2; ; ) {
+      // Bun would start a thread to wait, for which LimitAS= may leave no room.
+      if (poll(readEnd, POLLIN, 0) === 0) {
+        await Bun.sleep(delayMs);
+        delayMs = Math.min(delayMs * 1.1, MAX_DELAY_MS);
+        continue;
+      }
+      const byte = Buffer.alloc(1);
+      if (node.fs.readSync(readEnd, byte) === 0) return text === EXECUTING;
+      text += byte.toString();
+    }
   } finally {
     close(readEnd);
   }
