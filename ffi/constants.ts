@@ -79,6 +79,10 @@ export const SFD_CLOEXEC = 0o2000000;
 export const POSIX_SPAWN_SETSIGDEF = 0x4;
 export const POSIX_SPAWN_SETSIGMASK = 0x8;
 
+// <linux/falloc.h>
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+
 // <sys/file.h>
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;

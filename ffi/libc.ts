@@ -58,6 +58,7 @@ const processSymbols = () =>
     kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
     waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
+    fallocate: { args: [i32, i32, i64_fast, i64_fast], returns: i32 }, // int fallocate(int, int mode, off_t offset, off_t length)
     flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
     memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
     execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
