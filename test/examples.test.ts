@@ -74,13 +74,15 @@ test("examples/worker.ts keeps its count across a restart, and pings while it wo
   expect((await receiver.waitFor({ ready: true })).state.status).toBe("0 jobs done before");
   await receiver.waitFor({ watchdog: true });
   using stored = await receiver.waitFor(({ text, fds }) => text === "FDSTORE=1\nFDNAME=jobs" && fds.length === 1);
-  const count = await Bun.file(`/proc/self/fd/${stored.fds[0]}`).text();
-  expect(Number(count)).toBeGreaterThan(0);
+  const { state } = await receiver.waitFor(({ state }) => /^[1-9]\d* jobs done$/.test(state.status ?? ""));
   child.kill("SIGTERM");
   await receiver.waitFor({ stopping: true });
   expect(await child.exited).toBe(0);
   start("worker", receiver, { ...env, LISTEN_FDNAMES: "jobs" }, stored.fds);
-  expect((await receiver.waitFor({ ready: true })).state.status).toBe(`${count} jobs done before`);
+  const { status = "" } = (await receiver.waitFor({ ready: true })).state;
+  // It may have gone on until the signal came.
+  expect(status).toEndWith(" jobs done before");
+  expect(Number.parseInt(status, 10)).toBeGreaterThanOrEqual(Number.parseInt(state.status ?? "", 10));
 });
 
 test("examples/socket-activated.ts serves on the socket that it was passed, one process after another", async () => {

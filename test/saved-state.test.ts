@@ -249,15 +249,24 @@ describe("saveState() and loadState()", () => {
     expect(stored.sort()).toEqual(["a", ...Array.from({ length: 20 }, (_, i) => `race-${i}`)].sort());
   });
 
-  test("leave a whole state when two processes save at once", async () => {
+  test("leave a whole state when two processes save at once, and a third one loads it meanwhile", async () => {
     saveState("shared", "0");
     const { fds } = await take(1);
     const source = (digit: string) => `
       for (let i = 0; i < 2000; i++) sd.saveState("shared", "${digit}".repeat(1 + (i * 7919) % 60_000));
       console.log("end");`;
-    expect(await Promise.all(["1", "2"].map((digit) => restarted(source(digit), fds, "shared")))).toEqual([
+    const reader = `
+      const seen = new Set();
+      for (let i = 0; i < 3000; i++) {
+        const state = text(sd.loadState("shared"));
+        if (!/^(0|1+|2+)$/.test(state)) seen.add(state && state.slice(0, 20));
+      }
+      console.log(JSON.stringify([...seen]));`;
+    const sources = [...["1", "2"].map(source), reader];
+    expect(await Promise.all(sources.map((source) => restarted(source, fds, "shared")))).toEqual([
       "end\n",
       "end\n",
+      "[]\n",
     ]);
     expect(text(loadState("shared"))).toMatch(/^(1+|2+)$/);
     expect(loadState("shared")).toHaveLength(1 + ((1999 * 7919) % 60_000));
