@@ -98,6 +98,10 @@ export const POSIX_SPAWN_SETSIGDEF = 0x4;
 export const POSIX_SPAWN_SETSIGMASK = 0x8;
 export const POSIX_SPAWN_SETSID = 0x80;
 
+// <linux/falloc.h>
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+
 // <sys/resource.h>
 export const RLIMIT_NOFILE = 7;
 

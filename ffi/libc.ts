@@ -64,8 +64,11 @@ const processSymbols = () =>
     waitid: { args: [i32, u32, ptr, i32], returns: i32 }, // int waitid(idtype_t, id_t, siginfo_t *, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
     getsockname: { args: [i32, ptr, ptr], returns: i32 }, // int getsockname(int, struct sockaddr *, socklen_t *)
-    epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 }, // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *)
+    // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *)
+    epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 },
     dup3: { args: [i32, i32, i32], returns: i32 }, // int dup3(int from, int to, int flags)
+    // int fallocate(int, int mode, off_t offset, off_t length)
+    fallocate: { args: [i32, i32, i64_fast, i64_fast], returns: i32 },
     flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
     memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
     execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])

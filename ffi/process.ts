@@ -9,6 +9,8 @@ import {
   EINTR,
   F_GETFL,
   F_SETFL,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
   LOCK_EX,
   LOCK_NB,
   MFD_CLOEXEC,
@@ -177,6 +179,11 @@ export function tryLock(fd: number): boolean {
 /** memfd_create(2): a file in memory, close-on-exec. Returns its fd. */
 export function createMemfd(name: string): number {
   return check(processLibc().memfd_create(name, MFD_CLOEXEC), "memfd_create", name);
+}
+
+/** fallocate(2): gives the memory of a part of a file back, which is zeros then. */
+export function punchHole(fd: number, offset: number, length: number): void {
+  check(processLibc().fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length), "fallocate");
 }
 
 // --- programs ---

@@ -74,14 +74,15 @@ test("examples/worker.ts keeps its count across a restart, and pings while it wo
   expect((await receiver.waitFor({ ready: true })).state.status).toBe("0 jobs done before");
   await receiver.waitFor({ watchdog: true });
   using stored = await receiver.waitFor(({ text, fds }) => text === "FDSTORE=1\nFDNAME=jobs" && fds.length === 1);
-  await receiver.waitFor(({ text }) => text === "STATUS=3 jobs done");
+  const { state } = await receiver.waitFor(({ state }) => /^[1-9]\d* jobs done$/.test(state.status ?? ""));
   child.kill("SIGTERM");
   await receiver.waitFor({ stopping: true });
   expect(await child.exited).toBe(0);
-  const done = receiver.history.map(({ state }) => /^(\d+) jobs done$/.exec(state.status ?? "")?.[1]);
-  const count = done.findLast((number) => number !== undefined);
   start("worker", receiver, { ...env, LISTEN_FDNAMES: "jobs" }, stored.fds);
-  expect((await receiver.waitFor({ ready: true })).state.status).toBe(`${count} jobs done before`);
+  const { status = "" } = (await receiver.waitFor({ ready: true })).state;
+  // It may have gone on until the signal came.
+  expect(status).toEndWith(" jobs done before");
+  expect(Number.parseInt(status, 10)).toBeGreaterThanOrEqual(Number.parseInt(state.status ?? "", 10));
 });
 
 test("examples/socket-activated.ts serves on the socket that it was passed, one process after another", async () => {

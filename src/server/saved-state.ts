@@ -3,8 +3,10 @@
 import { mustBe } from "../protocol/check.ts";
 import { checkFdName } from "../protocol/fd-name.ts";
 import { sendRemoval, storeFds } from "./fd-store.ts";
-import { MAX_STATE_LENGTH, readRaw, readState, withProcessLock, withStateFile, writeState } from "./state-file.ts";
+import { withProcessLock } from "./process-lock.ts";
+import { MAX_STATE_LENGTH, readRaw, readState, replaceState, writeState } from "./state-file.ts";
 import { dropStateMemfd, findStateMemfd, foreignMemfds, makeStateMemfd } from "./state-memfd.ts";
+import { hasRoom } from "./store-room.ts";
 
 /**
  * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a file in memory into
@@ -27,9 +29,10 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
     throw new RangeError(`Cannot save the state: it has ${length} bytes, and ${MAX_STATE_LENGTH} are allowed`);
   if (process.env.NOTIFY_SOCKET === undefined) return false;
   const bytes = typeof state === "string" ? Buffer.from(state) : state;
-  if (rewrite(name, bytes)) return true;
+  if (replace(name, bytes)) return true;
+  if (!hasRoom([findStateMemfd(name)])) return false;
   // Threads that save a name for the first time share one file.
-  return withProcessLock(() => rewrite(name, bytes) || store(name, bytes));
+  return withProcessLock(() => replace(name, bytes) || store(name, bytes));
 }
 
 /**
@@ -44,22 +47,17 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
 export function loadState(name: string): Uint8Array | undefined {
   checkFdName(name);
   const ours = findStateMemfd(name);
-  if (ours !== undefined) return withStateFile(ours, readState);
+  if (ours !== undefined) return readState(ours);
   const foreign = foreignMemfds(name).at(-1);
-  return foreign === undefined ? undefined : withStateFile(foreign, readRaw);
+  return foreign === undefined ? undefined : readRaw(foreign);
 }
 
 // --- internal ---
 
 /** Saves where a state is already: that file is in the store. */
-function rewrite(name: string, bytes: Uint8Array): boolean {
+function replace(name: string, bytes: Uint8Array): boolean {
   const memfd = findStateMemfd(name);
-  if (memfd === undefined) return false;
-  return withStateFile(memfd, (file) => {
-    if (file.slots.length === 0) return false;
-    writeState(file, bytes);
-    return true;
-  });
+  return memfd !== undefined && replaceState(memfd, bytes);
 }
 
 /** Puts a file into the store, and then the state into that: what is killed in between leaves no state, as there was none before. */
@@ -71,7 +69,7 @@ function store(name: string, bytes: Uint8Array): boolean {
   let kept = false;
   try {
     kept = storeFds([memfd], { name });
-    if (kept) withStateFile(memfd, (file) => writeState(file, bytes));
+    if (kept) writeState(memfd, bytes);
   } finally {
     if (!kept && found === undefined) dropStateMemfd(name, memfd);
   }

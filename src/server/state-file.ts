@@ -1,209 +1,207 @@
 /**
- * A file that keeps a state, and is rewritten in place:
+ * A file that keeps a state and is rewritten in place. It has two halves, each of them a header and the bytes of a state. The state
+ * is that of the half with the higher sequence number; a save overwrites the other half, by one system call.
  *
- *       0  slot 0: where its bytes are, a sequence number, checksums
- *      64  slot 1
- *     128  the bytes of both
- *
- * The state is that of the slot with the higher number. A save writes its bytes where those of the state are not, and then the other slot, by
- * one write of 40 bytes. So a process that is killed at any moment leaves the old state or the new one.
+ * A process that is killed in the middle of that leaves one half with a wrong checksum, and the other as it was. There is no lock,
+ * because a worker that is terminated would never release it: `finally` does not run then. The kernel writes one half after the other,
+ * so threads that save at the same time can't damage both. Most of the file is a hole, which takes no memory.
  */
 
-import { FFIUnavailableError, SystemError } from "../../ffi/errors.ts";
-import { tryLock } from "../../ffi/process.ts";
+import { punchHole } from "../../ffi/process.ts";
 import { fromNodeError } from "../bun/fs-errors.ts";
 import { node } from "../bun/node.ts";
 
-/** A file that is open and locked. */
-export interface StateFile {
-  fd: number;
-  /** Whether it is a file of this format; else its bytes are whatever another program wrote. */
-  isOurs: boolean;
-  /** The slots that are complete, the newest first. */
-  slots: readonly Slot[];
-  size: number;
-}
-
-/** More can't be saved. */
+/** The longest state. */
 export const MAX_STATE_LENGTH = 2 ** 31 - 1;
 
-/**
- * Opens the file of an fd once more, locks it, and closes it after the action. The lock is that of an open file, flock(2): it keeps out
- * other threads, and the process that this one replaces, which share the fd.
- *
- * @throws SystemError when it can't be opened, or is locked for too long.
- */
-export function withStateFile<T>(memfd: number, action: (file: StateFile) => T): T {
-  const { fs } = node;
-  const flags = fs.constants.O_RDWR | fs.constants.O_NONBLOCK;
-  const fd = fromFs("open a state", () => fs.openSync(`/proc/self/fd/${memfd}`, flags));
-  try {
-    lock(fd);
-    return action(look(fd));
-  } finally {
-    fs.closeSync(fd);
-  }
+/** Makes an empty file one of this format, or takes the state out of one. */
+export function clearState(fd: number): void {
+  fromFs(SAVE, () => node.fs.ftruncateSync(fd, HEADER_SIZE));
+  const header = new Uint8Array(HEADER_SIZE);
+  header.set(MAGIC);
+  write(fd, [header], 0);
 }
 
-/** Whether the fd is one that withStateFile() has open in some thread: those alone have O_NONBLOCK, which means nothing for files. */
-export function isBorrowed(fd: number): boolean {
-  try {
-    const [, flags = ""] = /^flags:\s*([0-7]+)$/m.exec(node.fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1")) ?? [];
-    return (Number.parseInt(flags, 8) & node.fs.constants.O_NONBLOCK) !== 0;
-  } catch {
-    // Closed by now.
-    return true;
-  }
+/** Whether the file has this format, with a state or without one. */
+export function isStateFile(fd: number): boolean {
+  return HALVES.some((half) => hasMagic(readHeaderBytes(fd, half)));
 }
 
-/** Runs the action while no other thread of this process runs one. */
-export function withProcessLock<T>(action: () => T): T {
-  // A directory of this process alone, which other users can't open.
-  const fd = fromFs("lock the states", () => node.fs.openSync("/proc/self/fd", "r"));
-  try {
-    lock(fd);
-    return action();
-  } finally {
-    node.fs.closeSync(fd);
-  }
+/** Returns the number of the newest save; 0 if there is none. */
+export function sequenceOf(fd: number): number {
+  return findState(fd, readHeaders(fd))?.sequence ?? 0;
 }
 
-/** Returns the state; undefined when there is none. */
-export function readState({ fd, slots }: StateFile): Uint8Array | undefined {
-  for (const { offset, length, checksum } of slots) {
-    const bytes = readAt(fd, offset, length);
-    if (Bun.hash.crc32(bytes) === checksum) return bytes;
+/** Returns the state; undefined if there is none. */
+export function readState(fd: number): Uint8Array | undefined {
+  for (let attempts = 0; ; attempts++) {
+    const headers = readHeaders(fd);
+    for (const header of headers) {
+      const bytes = readStateOf(fd, header);
+      if (bytes) return bytes;
+    }
+    // Another thread may have overwritten both while this one was reading.
+    if (headers.length === 0 || attempts === MAX_ATTEMPTS) return undefined;
+    Bun.sleepSync(1);
   }
-  return undefined;
 }
 
 /** Returns all bytes of a file of another format. */
-export function readRaw({ fd, size }: StateFile): Uint8Array {
-  return readAt(fd, 0, size);
+export function readRaw(fd: number): Uint8Array {
+  return readAt(fd, 0, node.fs.fstatSync(fd).size);
 }
 
-/** Makes the bytes the state. @throws SystemError when they can't be written; the state is the old one then. */
-export function writeState({ fd, slots, size }: StateFile, bytes: Uint8Array): void {
-  const [live] = slots;
-  // Before the bytes of the state, if there is room, or after them: so the file is at most three times as large as the largest state.
-  const offset = live && START + bytes.length > live.offset ? live.offset + live.length : START;
-  writeAt(fd, bytes, offset);
-  const slot: Slot = {
-    index: live?.index === 0 ? 1 : 0,
-    // Two files may have the same name after all: the one that was written last is to be known by its number.
-    sequence: Math.max((live?.sequence ?? 0) + 1, Date.now() * 1000),
-    offset,
-    length: bytes.length,
-    checksum: Bun.hash.crc32(bytes),
-  };
-  writeAt(fd, encode(slot), slot.index * SLOT_DISTANCE);
-  const end = offset + bytes.length;
-  if (offset === START && size > 4 * end + SPARE) fromFs(SAVE, () => node.fs.ftruncateSync(fd, end));
+/** Replaces the state. Returns false if there is none yet. @throws SystemError when it can't be written; the old state stays then. */
+export function replaceState(fd: number, bytes: Uint8Array): boolean {
+  const headers = readHeaders(fd);
+  const newest = findState(fd, headers);
+  if (newest) save(fd, headers, newest, bytes);
+  return newest !== undefined;
 }
 
-/** Leaves no state in it; it is a file of this format then. */
-export function clearState({ fd }: StateFile): void {
-  const empty = new Uint8Array(START);
-  empty.set(MAGIC);
-  writeAt(fd, empty, 0);
-  fromFs(SAVE, () => node.fs.ftruncateSync(fd, START));
+/** Writes a state, whether there is one or not. @throws what replaceState() throws. */
+export function writeState(fd: number, bytes: Uint8Array): void {
+  const headers = readHeaders(fd);
+  save(fd, headers, findState(fd, headers), bytes);
 }
 
 // --- internal ---
 
-/** A slot. Its checksum is that of the state's bytes. */
-interface Slot {
-  index: 0 | 1;
+interface Header {
+  half: Half;
+  /** Grows with each save, and with the time: so the newest of two files is known too. */
   sequence: number;
-  offset: number;
+  /** The length of the state. */
   length: number;
+  /** The CRC-32 of the state. */
   checksum: number;
 }
 
-/** The first bytes of a slot. */
+type Half = 0 | 1;
+
+const HALVES: readonly Half[] = [0, 1];
+
+/** The first bytes of a header. */
 const MAGIC = new TextEncoder().encode("sdstate1");
 
-/** What a slot has, and where: 8 bytes of magic, then these. The last is the checksum of what stands before it. */
-const at = { sequence: 8, offset: 16, length: 24, checksum: 32, slotChecksum: 36, size: 40 };
-const SLOT_DISTANCE = 64;
-/** Where the states' bytes begin. */
-const START = 2 * SLOT_DISTANCE;
+/** Where the numbers of a header are. The last one is the CRC-32 of those before it. */
+const at = { sequence: 8, length: 16, checksum: 24, headerChecksum: 28 };
+const HEADER_SIZE = 32;
 
-/** What a file may have beyond four times its state before it is made smaller. */
+/** Room for the longest state, in whole pages. */
+const HALF_SIZE = 2 ** 31 + 4096;
+
+/** How much longer than a quarter of the state before the new state has to be, or that one's memory is released first. */
 const SPARE = 1 << 20;
 
-/** How long a save of another thread may take: a disk is not waited for. */
-const LOCK_TIMEOUT_MS = 5000;
+const MAX_ATTEMPTS = 100;
 
 const SAVE = "save a state";
+const LOAD = "load a state";
 
-const header = Buffer.alloc(START);
+const headerBytes = Buffer.alloc(HEADER_SIZE);
 
-function lock(fd: number): void {
-  const deadline = performance.now() + LOCK_TIMEOUT_MS;
+/** What this thread has written last, by fd: its bytes need not be verified. */
+const written = new Map<number, Header>();
+
+/** Finds the newest state that is complete. */
+function findState(fd: number, headers: readonly Header[]): Header | undefined {
+  const last = written.get(fd);
+  return headers.find((header) => (last && isSame(header, last)) || readStateOf(fd, header) !== undefined);
+}
+
+function save(fd: number, headers: readonly Header[], newest: Header | undefined, bytes: Uint8Array): void {
+  const header: Header = {
+    half: newest?.half === 0 ? 1 : 0,
+    sequence: Math.max((newest?.sequence ?? 0) + 1, Date.now() * 1000),
+    length: bytes.length,
+    checksum: Bun.hash.crc32(bytes),
+  };
+  const overwritten = headers.find(({ half }) => half === header.half);
+  if (overwritten && overwritten.length > 4 * bytes.length + SPARE) release(fd, header.half);
+  write(fd, [encode(header), bytes], header.half * HALF_SIZE);
+  written.set(fd, header);
+}
+
+/** Gives the memory of a half back, where that is possible. */
+function release(fd: number, half: Half): void {
   try {
-    while (!tryLock(fd)) {
-      if (performance.now() > deadline) {
-        const why = "another process or thread has been saving it for too long";
-        throw new SystemError(`Cannot lock a state: ${why}`, "ETIMEDOUT", node.os.constants.errno.ETIMEDOUT, "flock");
-      }
-      Bun.sleepSync(1);
-    }
-  } catch (error) {
-    // Where libc can't be called, one thread of one process saves.
-    if (!(error instanceof FFIUnavailableError)) throw error;
+    punchHole(fd, half * HALF_SIZE, HALF_SIZE);
+  } catch {
+    // It is not worth failing for.
   }
 }
 
-function look(fd: number): StateFile {
-  const { size } = node.fs.fstatSync(fd);
-  header.fill(0);
-  fromFs("read a state", () => node.fs.readSync(fd, header, 0, START, 0));
-  const slots = [decode(0, size), decode(1, size)].filter((slot) => slot !== undefined);
-  slots.sort((a, b) => b.sequence - a.sequence);
-  return { fd, size, slots, isOurs: hasMagic(0) || hasMagic(1) };
+/** Returns the headers that are whole, the newest first. */
+function readHeaders(fd: number): Header[] {
+  const headers = HALVES.map((half) => readHeader(fd, half)).filter((header) => header !== undefined);
+  return headers.sort((a, b) => b.sequence - a.sequence);
 }
 
-function hasMagic(index: 0 | 1): boolean {
-  return MAGIC.every((byte, i) => header[index * SLOT_DISTANCE + i] === byte);
+function readHeader(fd: number, half: Half): Header | undefined {
+  const bytes = readHeaderBytes(fd, half);
+  if (!hasMagic(bytes)) return undefined;
+  if (bytes.readUInt32LE(at.headerChecksum) !== Bun.hash.crc32(bytes.subarray(0, at.headerChecksum))) return undefined;
+  const sequence = bytes.readDoubleLE(at.sequence);
+  const length = bytes.readDoubleLE(at.length);
+  if (!Number.isSafeInteger(sequence) || !(length >= 0 && length <= MAX_STATE_LENGTH)) return undefined;
+  return { half, sequence, length, checksum: bytes.readUInt32LE(at.checksum) };
 }
 
-function decode(index: 0 | 1, size: number): Slot | undefined {
-  const bytes = header.subarray(index * SLOT_DISTANCE, index * SLOT_DISTANCE + at.size);
-  if (!hasMagic(index) || bytes.readUInt32LE(at.slotChecksum) !== Bun.hash.crc32(bytes.subarray(0, at.slotChecksum))) {
-    return undefined;
-  }
-  const [sequence, offset, length] = [at.sequence, at.offset, at.length].map((place) => bytes.readDoubleLE(place));
-  if (sequence === undefined || offset === undefined || length === undefined) return undefined;
-  const isSane = Number.isSafeInteger(sequence) && offset >= START && length >= 0 && offset + length <= size;
-  return isSane ? { index, sequence, offset, length, checksum: bytes.readUInt32LE(at.checksum) } : undefined;
+/** Returns the bytes where a header is, which are zeros if the file ends before. */
+function readHeaderBytes(fd: number, half: Half): Buffer {
+  headerBytes.fill(0);
+  fromFs(LOAD, () => node.fs.readSync(fd, headerBytes, 0, HEADER_SIZE, half * HALF_SIZE));
+  return headerBytes;
 }
 
-function encode({ sequence, offset, length, checksum }: Slot): Uint8Array {
-  const bytes = Buffer.alloc(at.size);
+function encode({ sequence, length, checksum }: Header): Uint8Array {
+  const bytes = Buffer.alloc(HEADER_SIZE);
   bytes.set(MAGIC);
   bytes.writeDoubleLE(sequence, at.sequence);
-  bytes.writeDoubleLE(offset, at.offset);
   bytes.writeDoubleLE(length, at.length);
   bytes.writeUInt32LE(checksum, at.checksum);
-  bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, at.slotChecksum)), at.slotChecksum);
+  bytes.writeUInt32LE(Bun.hash.crc32(bytes.subarray(0, at.headerChecksum)), at.headerChecksum);
   return bytes;
 }
 
-function readAt(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const count = fromFs("read a state", () => node.fs.readSync(fd, bytes, done, length - done, offset + done));
+function hasMagic(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, i) => bytes[i] === byte);
+}
+
+function isSame(a: Header, b: Header): boolean {
+  return a.half === b.half && a.sequence === b.sequence && a.length === b.length && a.checksum === b.checksum;
+}
+
+/** Returns the bytes of a state; undefined if they are not all there. */
+function readStateOf(fd: number, { half, length, checksum }: Header): Uint8Array | undefined {
+  const bytes = readAt(fd, half * HALF_SIZE + HEADER_SIZE, length);
+  return bytes.length === length && Bun.hash.crc32(bytes) === checksum ? bytes : undefined;
+}
+
+/** Reads bytes; fewer if the file ends before. */
+function readAt(fd: number, place: number, length: number): Uint8Array {
+  const { size } = fromFs(LOAD, () => node.fs.fstatSync(fd));
+  const bytes = new Uint8Array(Math.max(0, Math.min(length, size - place)));
+  for (let done = 0; done < bytes.length; ) {
+    const count = fromFs(LOAD, () => node.fs.readSync(fd, bytes, done, bytes.length - done, place + done));
     if (count === 0) return bytes.subarray(0, done);
     done += count;
   }
   return bytes;
 }
 
-function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += fromFs(SAVE, () => node.fs.writeSync(fd, bytes, done, bytes.length - done, offset + done));
+/** Writes all by one call, unless the kernel takes less: it takes 4 KiB less than 2 GiB at once. */
+function write(fd: number, parts: Uint8Array[], place: number): void {
+  let left = parts;
+  for (let done = 0; left.length > 0; ) {
+    let count = fromFs(SAVE, () => node.fs.writevSync(fd, left, place + done));
+    done += count;
+    left = left.flatMap((part) => {
+      const rest = part.subarray(Math.min(count, part.length));
+      count -= part.length - rest.length;
+      return rest.length > 0 ? [rest] : [];
+    });
   }
 }
 

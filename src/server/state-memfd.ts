@@ -7,7 +7,7 @@ import { createMemfd } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { passedFds } from "./listen-fds.ts";
-import { clearState, isBorrowed, withStateFile } from "./state-file.ts";
+import { clearState, isStateFile, sequenceOf } from "./state-file.ts";
 import { identityOf, noteStored } from "./store-room.ts";
 
 /** Returns its fd: of one that was passed, or that saveState() has made; undefined when there is none. */
@@ -26,7 +26,7 @@ export function findStateMemfd(name: string): number | undefined {
 export function makeStateMemfd(name: string): number {
   const fd = createMemfd(memfdName(name));
   try {
-    withStateFile(fd, clearState);
+    clearState(fd);
     remember(name, fd);
   } catch (error) {
     close(fd);
@@ -43,7 +43,7 @@ export function dropStateMemfd(name: string, fd: number): void {
 
 /** Returns those passed by this name that saveState() has not made: their bytes are another program's. */
 export function foreignMemfds(name: string): number[] {
-  return passedMemfds(name).filter((fd) => withStateFile(fd, ({ isOurs }) => !isOurs));
+  return passedMemfds(name).filter((fd) => !isStateFile(fd));
 }
 
 /** Has the states of a name forgotten, in this process too. */
@@ -51,11 +51,7 @@ export function clearStates(name: string): void {
   const fds = new Set(passedMemfds(name));
   const kept = known.get(name);
   if (kept && identityOf(kept.fd) === kept.identity) fds.add(kept.fd);
-  for (const fd of fds) {
-    withStateFile(fd, (file) => {
-      if (file.isOurs) clearState(file);
-    });
-  }
+  for (const fd of fds) if (isStateFile(fd)) clearState(fd);
 }
 
 // --- internal ---
@@ -69,25 +65,22 @@ function remember(name: string, fd: number): void {
 
 /** The one whose state was saved last, of those that saveState() has made. */
 function newest(fds: readonly number[]): number | undefined {
-  let newest: { fd: number; sequence: number } | undefined;
-  for (const fd of fds) {
-    const sequence = withStateFile(fd, ({ isOurs, slots }) => (isOurs ? (slots[0]?.sequence ?? 0) : -1));
-    if (sequence > (newest?.sequence ?? -1)) newest = { fd, sequence };
-  }
-  return newest?.fd;
+  const sequences = new Map(fds.filter(isStateFile).map((fd) => [fd, sequenceOf(fd)]));
+  const [first] = [...sequences].sort(([, a], [, b]) => b - a);
+  return first?.[0];
 }
 
 function passedMemfds(name: string): number[] {
   return [...passedFds(name)].map(({ fd }) => fd).filter((fd) => linkOf(fd)?.startsWith("/memfd:"));
 }
 
-/** The one that some thread has made. */
+/** The one that some thread has made and not yet dropped. */
 function madeMemfd(name: string): number | undefined {
   const link = `/memfd:${memfdName(name)} (deleted)`;
   return node.fs
     .readdirSync("/proc/self/fd")
     .map(Number)
-    .find((fd) => linkOf(fd) === link && !isBorrowed(fd));
+    .find((fd) => linkOf(fd) === link);
 }
 
 /** The name of a file in memory: memfd_create(2) takes 249 bytes, where FDNAME= may have 255. No FDNAME= has a colon. */

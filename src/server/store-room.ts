@@ -13,13 +13,13 @@ export function fdStoreMax(): number | undefined {
 }
 
 /**
- * Whether the fd store has room for all of these, as far as that is known. What earlier processes of the service have put there is not, and
+ * Whether the fd store has room for all of these (undefined: one that is not open yet), as far as that is known. What earlier processes of the service have put there is not, and
  * neither is what has left the store since because it was hung up; so what this process has closed is not counted.
  */
-export function hasRoom(fds: readonly number[]): boolean {
+export function hasRoom(fds: readonly (number | undefined)[]): boolean {
   const max = fdStoreMax();
   if (max === undefined) return true;
-  const identities = fds.map(identityOf);
+  const identities = fds.map((fd) => (fd === undefined ? undefined : identityOf(fd)));
   const fits = () => {
     // PID 1 keeps one of equal ones.
     const more = new Set(identities.filter((identity) => identity === undefined || !stored.has(identity)));

@@ -11,6 +11,7 @@ export const HEADERS = `
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/limits.h>
 #include <linux/magic.h>
 #include <netinet/in.h>
