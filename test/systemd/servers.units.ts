@@ -15,16 +15,17 @@ interface Scenario {
   act(server: Server): Promise<void>;
 }
 
-/** Makes the servers of a program. /slow?ms=N is answered late, and tells that it was taken; /end ends the connection. */
+/** Makes the servers of a program. /slow?ms=N tells that it was taken, and is answered after that time, or when SIGUSR2 comes. */
 const PRELUDE = `
 import { createServer } from "node:http";
-let requests = 0;
+let requests = 0, taken = 0;
+const released = new Promise((resolve) => process.on("SIGUSR2", resolve));
 async function answer(url) {
   requests++;
   const { pathname, searchParams } = new URL(url, "http://localhost");
   if (pathname === "/slow") {
-    notify({ status: "taken" });
-    await Bun.sleep(Number(searchParams.get("ms")));
+    notify({ status: "taken " + ++taken });
+    await Promise.race([Bun.sleep(Number(searchParams.get("ms"))), released]);
   }
   return "answered " + process.pid;
 }
@@ -36,6 +37,7 @@ const node = () => createServer(async (request, response) => response.end(await 
 class Server {
   readonly machine: Machine;
   readonly unit: Unit;
+  #taken = 0;
 
   constructor(machine: Machine, unit: Unit) {
     this.machine = machine;
@@ -92,11 +94,11 @@ class Server {
     return (await fetch((await this.urls())[index] + path)).text();
   }
 
-  /** Sends a request that is answered late, and returns when the server has taken it. */
-  async slow(ms: number, index = 0): Promise<{ answer: Promise<string> }> {
+  /** Sends a request that is answered late, and returns when the server has taken it. SIGUSR2 has it answered. */
+  async slow(ms = 60_000, index = 0): Promise<{ answer: Promise<string> }> {
     const answer = this.get(`slow?ms=${ms}`, index);
     answer.catch(() => {});
-    await this.unit.until({ StatusText: "taken" });
+    await this.unit.until({ StatusText: `taken ${++this.#taken}` });
     return { answer };
   }
 }
@@ -268,11 +270,17 @@ const starts: Scenario[] = [
   },
   {
     title: "a server whose messages are refused still serves and stops",
-    program: "manageServer(web()); console.log('here')",
+    program: "manageServer(web())",
     section: { Type: "exec", NotifyAccess: "none" },
     async act(server) {
       await server.start();
-      while (!(await server.unit.output()).includes("here")) await Bun.sleep(50);
+      // It tells nobody when it is there: proc_pid_status(5) shows that it has a handler for SIGTERM.
+      const { MainPID } = await server.unit.show("MainPID");
+      const caught = async () => {
+        const { stdout } = await server.machine.run(["grep", "SigCgt", `/proc/${MainPID}/status`]);
+        return BigInt(`0x${stdout.split("\t")[1]?.trim()}`) & (1n << 14n);
+      };
+      while ((await caught()) === 0n) await Bun.sleep(50);
       await server.stop();
     },
   },
@@ -414,14 +422,15 @@ const reloads: Scenario[] = [
   },
   {
     title: "requests are answered during a reload",
-    program: "manageServer(web(), { reload: () => Bun.sleep(500) })",
+    program: "manageServer(web(), { reload: () => Bun.sleep(2500) })",
     section: BY_HUP,
     async act(server) {
       await server.start();
-      const { answer } = await server.slow(300);
+      const { answer } = await server.slow();
       await server.kill("HUP");
-      await server.unit.until({ StatusText: "Reloading" });
+      await server.unit.until({ ActiveState: "reloading" });
       expect(await server.get()).toEqual(answered);
+      await server.kill("USR2");
       expect(await answer).toEqual(answered);
       await server.unit.until({ ActiveState: "active", StatusText: /^Listening/ });
       await server.stop();
@@ -523,9 +532,10 @@ const stops: Scenario[] = [
     program: "manageServer(web())",
     async act(server) {
       await server.start();
-      const { answer } = await server.slow(1500);
+      const { answer } = await server.slow();
       await server.unit.stop("--no-block");
       await server.unit.until({ ActiveState: "deactivating", StatusText: "Stopping: 1 request in flight" });
+      await server.kill("USR2");
       expect(await answer).toEqual(answered);
       await server.ended();
     },
@@ -558,10 +568,11 @@ const stops: Scenario[] = [
     program: "manageServer(web())",
     async act(server) {
       await server.start();
-      const { answer } = await server.slow(1000);
+      const { answer } = await server.slow();
       await server.unit.stop("--no-block");
       await server.unit.until({ StatusText: /^Stopping/ });
       await server.kill("HUP");
+      await server.kill("USR2");
       expect(await answer).toEqual(answered);
       await server.ended();
     },
@@ -598,7 +609,7 @@ const stops: Scenario[] = [
         fetch: (request, server) => server.upgrade(request) ? undefined : new Response("x"),
         websocket: { open: () => notify({ status: "open" }), message() {} },
       });
-      manageServer(server, { drainTimeoutMs: 1500 })`,
+      manageServer(server, { drainTimeoutMs: 4000 })`,
     async act(server) {
       await server.start();
       await openSocket(server);
@@ -657,7 +668,7 @@ const stops: Scenario[] = [
   },
   {
     title: "drainDelayMs goes on serving, longer than TimeoutStopSec=500ms",
-    program: "manageServer(web(), { drainDelayMs: 1500 })",
+    program: "manageServer(web(), { drainDelayMs: 3000 })",
     section: { TimeoutStopSec: "500ms" },
     async act(server) {
       await server.start();
@@ -862,7 +873,7 @@ const PROBES = `const managed = manageServer(web(), { probes: { port: 0, hostnam
 const probes: Scenario[] = [
   {
     title: "the probes say yes when it is active, and no from the stop on",
-    program: `${PROBES}, statusIntervalMs: 20, drainDelayMs: 1500 })`,
+    program: `${PROBES}, statusIntervalMs: 20, drainDelayMs: 4000 })`,
     async act(server) {
       await server.start();
       const { StatusText = "" } = await server.unit.until({ StatusText: /^http:\S+$/ });
