@@ -18,13 +18,13 @@ interface Scenario {
 /** Makes the servers of a program. /slow?ms=N tells that it was taken, and is answered after that time, or when SIGUSR2 comes. */
 const PRELUDE = `
 import { createServer } from "node:http";
-let requests = 0, taken = 0;
+let requests = 0, slow = 0;
 const released = new Promise((resolve) => process.on("SIGUSR2", resolve));
 async function answer(url) {
   requests++;
   const { pathname, searchParams } = new URL(url, "http://localhost");
   if (pathname === "/slow") {
-    notify({ status: "taken " + ++taken });
+    notify({ status: "taken " + ++slow });
     await Promise.race([Bun.sleep(Number(searchParams.get("ms"))), released]);
   }
   return "answered " + process.pid;
@@ -74,7 +74,8 @@ class Server {
   async reload(): Promise<void> {
     const { code, stderr } = await this.machine.systemctl("reload", this.unit.name);
     if (code !== 0) throw new Error(`${stderr}${await this.unit.journal()}`);
-    expect(await this.unit.show("ActiveState")).toEqual({ ActiveState: "active" });
+    // ExecReload= does not wait for READY=1.
+    await this.unit.until({ ActiveState: "active" });
   }
 
   async kill(signal: string): Promise<void> {
