@@ -1,31 +1,71 @@
-/** What the short way does: a message of words alone, from the default sender. */
+/** Which messages take the short way: words alone, from the default sender. */
 
-import { getopt } from "./getopt.ts";
-import { OPTIONS, type OptionName } from "./options.ts";
-import { emptyRequest, hasMessage, isSubcommand, type Request } from "./request.ts";
+import { monotonicUsec, pidfdInode } from "../../ffi/datagram.ts";
 
-/** Reads the arguments; undefined when they, or the environment, are for command.ts to deal with, mistakes included. */
-export function parsePlain(args: readonly string[]): Request | undefined {
-  if (process.env.NOTIFY_SOCKET === undefined || isSubcommand(args[0])) return undefined;
-  const request = emptyRequest();
-  let plain = true;
-  try {
-    getopt(args, OPTIONS, (parsed) => {
-      if ("argument" in parsed) request.args.push(parsed.argument);
-      else {
-        const { option, value } = parsed;
-        plain = PLAIN.includes(option) && (option !== "pid" || value === undefined);
-        request.given.push(option);
-        if (option === "status") request.status = value;
-      }
-      return plain;
-    });
-  } catch {
-    return undefined;
-  }
-  return plain && hasMessage(request) ? request : undefined;
+/** What a plain notification says. */
+export interface Plain {
+  reloading: boolean;
+  ready: boolean;
+  stopping: boolean;
+  status: string | undefined;
+  /** Whether to name the sender as the main process. */
+  pid: boolean;
+  assignments: string[];
+  /** Whether to wait for the manager. */
+  wait: boolean;
 }
 
-// --- internal ---
+/** Reads the arguments of process.argv; undefined when they are for command.ts to deal with, mistakes included. */
+export function parsePlain(argv: readonly string[]): Plain | undefined {
+  const plain: Plain = {
+    reloading: false,
+    ready: false,
+    stopping: false,
+    status: undefined,
+    pid: false,
+    assignments: [],
+    wait: true,
+  };
+  let empty = true;
+  for (let i = 2; i < argv.length; i++) {
+    const arg = argv[i] as string;
+    // Bun's character for bytes that are no UTF-8.
+    if (arg.includes("\uFFFD")) return undefined;
+    if (arg === "--no-block") {
+      plain.wait = false;
+      continue;
+    }
+    empty = false;
+    if (arg === "--ready") plain.ready = true;
+    else if (arg === "--reloading") plain.reloading = true;
+    else if (arg === "--stopping") plain.stopping = true;
+    else if (arg === "--pid") plain.pid = true;
+    else if (arg.startsWith("--status=")) plain.status = arg.slice("--status=".length);
+    else if (arg[0] !== "-" && arg.includes("=")) plain.assignments.push(arg);
+    else return undefined;
+  }
+  return empty ? undefined : plain;
+}
 
-const PLAIN: readonly OptionName[] = ["ready", "reloading", "stopping", "status", "pid", "no-block", "quiet"];
+/** Returns the text, as compose.ts does; undefined where a field would replace another. `sender` is a process. */
+export function composePlain(
+  { reloading, ready, stopping, status, pid, assignments }: Plain,
+  sender: number,
+): string | undefined {
+  let text = "";
+  if (reloading) text += `\nRELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}`;
+  if (ready) text += "\nREADY=1";
+  if (stopping) text += "\nSTOPPING=1";
+  if (status !== undefined) text += `\nSTATUS=${status}`;
+  if (pid) {
+    const inode = pidfdInode(sender);
+    if (inode === "") return undefined;
+    text += `\nMAINPID=${sender}\nMAINPIDFDID=${inode}`;
+  }
+  for (let i = 0; i < assignments.length; i++) {
+    const assignment = `\n${assignments[i]}`;
+    if (text.includes(assignment.slice(0, assignment.indexOf("=") + 1))) return undefined;
+    text += assignment;
+  }
+  return text.slice(1);
+}
