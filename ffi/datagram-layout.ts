@@ -1,6 +1,12 @@
-/** A macro of ffi/datagram.ts: it runs during the build, so that a start of the command makes no tables of offsets. */
+/** Macros of ffi/datagram.ts: they run during the build, so that a start of the command makes no tables of offsets. */
 
+import * as numbers from "./constants.ts";
 import { CMSG_SPACE, cmsghdr, iovec, msghdr, SUN_PATH_SIZE, sockaddr_un, statfs, timespec, ucred } from "./structs.ts";
+
+/** Returns the numbers of C. (Imported, all of them would be in the command, used or not.) */
+export function constants() {
+  return { ...numbers };
+}
 
 /** Returns where each struct lies, in bytes, and where its fields do, in ints from the beginning of the struct. */
 export function layout() {
@@ -30,6 +36,7 @@ export function layout() {
     CMSG_LEVEL: cmsghdr.cmsg_level / 4,
     CMSG_TYPE: cmsghdr.cmsg_type / 4,
     CMSG_HEADER: cmsghdr.size,
+    UCRED_SIZE: ucred.size,
     PID: ucred.pid / 4,
     UID: ucred.uid / 4,
     GID: ucred.gid / 4,

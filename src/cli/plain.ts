@@ -29,8 +29,6 @@ export function parsePlain(argv: readonly string[]): Plain | undefined {
   let empty = true;
   for (let i = 2; i < argv.length; i++) {
     const arg = argv[i] as string;
-    // Bun's character for bytes that are no UTF-8.
-    if (arg.includes("\uFFFD")) return undefined;
     if (arg === "--no-block") {
       plain.wait = false;
       continue;

@@ -3,21 +3,15 @@
  * then does what is left to do. Without this file the command does the same, later.
  */
 
-import { MSG_DONTWAIT } from "../../ffi/constants.ts";
-import {
-  close,
-  connect,
-  getppid,
-  openLibc,
-  pipe,
-  readText,
-  send,
-  setMessage,
-  waitForHangUp,
-  wasRefused,
-} from "../../ffi/datagram.ts";
+import { close, connect, openLibc, pipe, readText, send, setMessage, waitForHangUp } from "../../ffi/datagram.ts";
+import { constants } from "../../ffi/datagram-layout.ts" with { type: "macro" };
 import { composePlain, parsePlain } from "./plain.ts";
 import { BARRIER_TIMEOUT_MS, type Progress } from "./progress.ts";
+
+const { MSG_DONTWAIT } = constants();
+
+/** Set by the build of the standalone executable. */
+declare const CALLER_STATE_KEPT: boolean | undefined;
 
 /** Goes it as far as it leads. */
 export function goShortWay(): Progress {
@@ -30,11 +24,12 @@ export function goShortWay(): Progress {
   const text = sender === -1 ? undefined : composePlain(plain, sender || process.pid);
   if (text === undefined || !setMessage(text)) return { step: "nothing" };
 
-  const socket = connect(address, SEND_BUFFER_SIZE);
+  const socket = connect(address);
   if (socket === -1) return { step: "nothing" };
   let shownSender = sender;
   let sent = send(socket, shownSender, -1, 0);
-  if (sent === -1 && shownSender !== 0 && wasRefused()) {
+  if (sent === -1 && shownSender !== 0) {
+    // Most often EPERM: no CAP_SYS_ADMIN.
     shownSender = 0;
     sent = send(socket, shownSender, -1, 0);
   }
@@ -46,7 +41,7 @@ export function goShortWay(): Progress {
 
   const ends = pipe();
   if (!ends) return { step: "sent" };
-  const [readEnd, writeEnd] = ends;
+  const { readEnd, writeEnd } = ends;
   setMessage("BARRIER=1");
   const asked = send(socket, shownSender, writeEnd, MSG_DONTWAIT) !== -1;
   close(writeEnd);
@@ -61,12 +56,9 @@ export function goShortWay(): Progress {
 
 // --- internal ---
 
-/** As in transport/connection.ts. */
-const SEND_BUFFER_SIZE = 8 << 20;
-
-/** Whether this process is a script of Bun's, which drops a `--` that is the script's first argument, and there was one. */
+/** Whether there may have been a `--` that Bun has dropped, as it does when it is a script's first argument. */
 function dashesWereDropped(): boolean {
-  if (Bun.main.startsWith("/$bunfs/")) return false;
+  if (typeof CALLER_STATE_KEPT !== "undefined") return false;
   const commandLine = readText("/proc/self/cmdline");
   return commandLine === "" || commandLine.includes("\0--\0");
 }
@@ -75,7 +67,7 @@ function dashesWereDropped(): boolean {
 function findSender(): number {
   const { MANAGERPID, npm_lifecycle_event } = process.env;
   if (MANAGERPID !== undefined) return -1;
-  let caller = getppid();
+  let caller = process.ppid;
   if (npm_lifecycle_event !== undefined) {
     const environment = readText(`/proc/${caller}/environ`);
     // The launcher itself does not have what it sets for others.
