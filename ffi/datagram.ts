@@ -120,8 +120,9 @@ export function pidfdInode(pid: number): string {
 export function connect(address: string): number {
   const abstract = address[0] === "@";
   // unix(7): a path counts its NUL. An abstract name has one in place of the `@`.
-  const length = write(address, ADDRESS + SUN_PATH) + (abstract ? 0 : 1);
-  if (length > SUN_PATH_SIZE) return -1;
+  const written = write(address, ADDRESS + SUN_PATH);
+  const length = written + (abstract ? 0 : 1);
+  if (written === -1 || length > SUN_PATH_SIZE) return -1;
   // sa_family_t has 16 bits.
   bytes[ADDRESS] = AF_UNIX;
   if (abstract) bytes[ADDRESS + SUN_PATH] = 0;

@@ -5,9 +5,8 @@ import { monotonicUsec, pidfdInode } from "../../ffi/datagram.ts";
 /** What a plain notification says. */
 export interface Plain {
   reloading: boolean;
-  ready: boolean;
-  stopping: boolean;
-  status: string | undefined;
+  /** The fields of --ready, --stopping and --status, each after a newline. */
+  fields: string;
   /** Whether to name the sender as the main process. */
   pid: boolean;
   assignments: string[];
@@ -17,44 +16,28 @@ export interface Plain {
 
 /** Reads the arguments of process.argv; undefined when they are for command.ts to deal with, mistakes included. */
 export function parsePlain(argv: readonly string[]): Plain | undefined {
-  const plain: Plain = {
-    reloading: false,
-    ready: false,
-    stopping: false,
-    status: undefined,
-    pid: false,
-    assignments: [],
-    wait: true,
-  };
-  let empty = true;
+  const plain: Plain = { reloading: false, fields: "", pid: false, assignments: [], wait: true };
+  let ready = "";
+  let stopping = "";
+  let status = "";
   for (let i = 2; i < argv.length; i++) {
     const arg = argv[i] as string;
-    if (arg === "--no-block") {
-      plain.wait = false;
-      continue;
-    }
-    empty = false;
-    if (arg === "--ready") plain.ready = true;
+    if (arg === "--ready") ready = "\nREADY=1";
     else if (arg === "--reloading") plain.reloading = true;
-    else if (arg === "--stopping") plain.stopping = true;
+    else if (arg === "--stopping") stopping = "\nSTOPPING=1";
     else if (arg === "--pid") plain.pid = true;
-    else if (arg.startsWith("--status=")) plain.status = arg.slice("--status=".length);
+    else if (arg === "--no-block") plain.wait = false;
+    else if (arg.startsWith("--status=")) status = `\nSTATUS=${arg.slice("--status=".length)}`;
     else if (arg[0] !== "-" && arg.includes("=")) plain.assignments.push(arg);
     else return undefined;
   }
-  return empty ? undefined : plain;
+  plain.fields = ready + stopping + status;
+  return plain;
 }
 
-/** Returns the text, as compose.ts does; undefined where a field would replace another. `sender` is a process. */
-export function composePlain(
-  { reloading, ready, stopping, status, pid, assignments }: Plain,
-  sender: number,
-): string | undefined {
-  let text = "";
-  if (reloading) text += `\nRELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}`;
-  if (ready) text += "\nREADY=1";
-  if (stopping) text += "\nSTOPPING=1";
-  if (status !== undefined) text += `\nSTATUS=${status}`;
+/** Returns the text, as composeMessage() does; undefined when there is none, or a field would replace another. */
+export function composePlain({ reloading, fields, pid, assignments }: Plain, sender: number): string | undefined {
+  let text = reloading ? `\nRELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}${fields}` : fields;
   if (pid) {
     const inode = pidfdInode(sender);
     if (inode === "") return undefined;
@@ -65,5 +48,5 @@ export function composePlain(
     if (text.includes(assignment.slice(0, assignment.indexOf("=") + 1))) return undefined;
     text += assignment;
   }
-  return text.slice(1);
+  return text === "" ? undefined : text.slice(1);
 }

@@ -26,16 +26,14 @@ export function goShortWay(): Progress {
 
   const socket = connect(address);
   if (socket === -1) return { step: "nothing" };
-  let shownSender = sender;
-  let sent = send(socket, shownSender, -1, 0);
-  if (sent === -1 && shownSender !== 0) {
+  let shown = sender;
+  while (send(socket, shown, -1, 0) === -1) {
+    if (shown === 0) {
+      close(socket);
+      return { step: "nothing" };
+    }
     // Most often EPERM: no CAP_SYS_ADMIN.
-    shownSender = 0;
-    sent = send(socket, shownSender, -1, 0);
-  }
-  if (sent === -1) {
-    close(socket);
-    return { step: "nothing" };
+    shown = 0;
   }
   if (!plain.wait) return { step: "done" };
 
@@ -43,7 +41,7 @@ export function goShortWay(): Progress {
   if (!ends) return { step: "sent" };
   const { readEnd, writeEnd } = ends;
   setMessage("BARRIER=1");
-  const asked = send(socket, shownSender, writeEnd, MSG_DONTWAIT) !== -1;
+  const asked = send(socket, shown, writeEnd, MSG_DONTWAIT) !== -1;
   close(writeEnd);
   if (!asked) {
     close(readEnd);
