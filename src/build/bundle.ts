@@ -22,6 +22,8 @@ async function bundle(): Promise<void> {
   const library = await Bun.build({
     ...common,
     entrypoints: ["src/index.ts", "src/testing.ts", "src/tools/main.ts"],
+    // Shorter is parsed sooner. The names stay, for the stack of an error.
+    minify: { whitespace: true, syntax: true },
     banner: libraryBanner,
   });
   // CommonJS, because the bytecode of that starts sooner.
