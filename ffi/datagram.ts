@@ -75,16 +75,11 @@ const memory = new ArrayBuffer(SIZE);
 const ints = new Int32Array(memory);
 const bytes = new Uint8Array(memory);
 
-/** Whether libc can be called this way; if not, libc.ts calls it by bun:ffi, or tells what is wrong. */
-export function openLibc(): boolean {
-  try {
-    FFI = (Bun as unknown as { FFI: NativeFFI }).FFI;
-    libc = FFI.dlopen(LIBC, symbols).symbols;
-    base = FFI.ptr(bytes);
-    return true;
-  } catch {
-    return false;
-  }
+/** Loads the functions. @throws Error where that can't be done this way: libc.ts calls them by bun:ffi, or tells what is wrong. */
+export function openLibc(): void {
+  FFI = (Bun as unknown as { FFI: NativeFFI }).FFI;
+  libc = FFI.dlopen(LIBC, symbols).symbols;
+  base = FFI.ptr(bytes);
 }
 
 /** close(2). */

@@ -297,7 +297,9 @@ describe("--pid=parent is the process that called", () => {
 
 test("dist/index.js loads nothing at its start but bun:ffi", async () => {
   const source = await Bun.file(join(ROOT, "dist/index.js")).text();
-  const imported = new Bun.Transpiler({ loader: "js" }).scanImports(source).filter(({ kind }) => kind === "import-statement");
+  const imported = new Bun.Transpiler({ loader: "js" })
+    .scanImports(source)
+    .filter(({ kind }) => kind === "import-statement");
   expect(imported.map(({ path }) => path)).toEqual(["bun:ffi"]);
 });
 

@@ -5,7 +5,7 @@
 
 import { close, connect, openLibc, pipe, readText, send, setMessage, waitForHangUp } from "../../ffi/datagram.ts";
 import { constants } from "../../ffi/datagram-layout.ts" with { type: "macro" };
-import { composePlain, parsePlain } from "./plain.ts";
+import { composePlain, type Plain, parsePlain } from "./plain.ts";
 import { BARRIER_TIMEOUT_MS, type Progress } from "./progress.ts";
 
 const { MSG_DONTWAIT } = constants();
@@ -15,17 +15,10 @@ declare const CALLER_STATE_KEPT: boolean | undefined;
 
 /** Goes it as far as it leads. */
 export function goShortWay(): Progress {
-  const { argv, env } = process;
-  const plain = parsePlain(argv);
-  const address = env.NOTIFY_SOCKET ?? "";
-  const isPath = address[0] === "/" || address[0] === "@";
-  if (!plain || !isPath || address.length < 2 || !openLibc() || dashesWereDropped()) return { step: "nothing" };
-  const sender = findSender();
-  const text = sender === -1 ? undefined : composePlain(plain, sender || process.pid);
-  if (text === undefined || !setMessage(text)) return { step: "nothing" };
-
-  const socket = connect(address);
-  if (socket === -1) return { step: "nothing" };
+  const plain = parsePlain(process.argv);
+  const prepared = plain && prepare(plain);
+  if (!prepared) return { step: "nothing" };
+  const { socket, sender } = prepared;
   let shown = sender;
   while (send(socket, shown, -1, 0) === -1) {
     if (shown === 0) {
@@ -53,6 +46,21 @@ export function goShortWay(): Progress {
 }
 
 // --- internal ---
+
+/** Does what comes before the message goes out: a connected socket, and who sends. undefined: that takes more, or something is wrong. */
+function prepare(plain: Plain): { socket: number; sender: number } | undefined {
+  const address = process.env.NOTIFY_SOCKET ?? "";
+  if (address.length < 2 || (address[0] !== "/" && address[0] !== "@")) return undefined;
+  try {
+    openLibc();
+    const sender = dashesWereDropped() ? -1 : findSender();
+    const text = sender === -1 ? undefined : composePlain(plain, sender || process.pid);
+    const socket = text !== undefined && setMessage(text) ? connect(address) : -1;
+    return socket === -1 ? undefined : { socket, sender };
+  } catch {
+    return undefined;
+  }
+}
 
 /** Whether there may have been a `--` that Bun has dropped, as it does when it is a script's first argument. */
 function dashesWereDropped(): boolean {
