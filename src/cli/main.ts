@@ -5,7 +5,7 @@
  */
 
 import { exitNow } from "../bun/exit.ts";
-import { goShortWay } from "./short-way.ts";
+import type { Progress } from "./progress.ts";
 
 /** The other file: set by the builds. */
 declare const COMMAND_FILE: string | undefined;
@@ -13,7 +13,9 @@ declare const COMMAND_FILE: string | undefined;
 /** (Not where it is used: there the bundler would take it for a literal, and put that file in this one.) */
 const commandFile = typeof COMMAND_FILE === "undefined" ? "./command.ts" : COMMAND_FILE;
 
-const progress = goShortWay();
+// From the source there is no short way: its macros would run in this process, and open files that seem to be the caller's.
+const progress: Progress =
+  typeof COMMAND_FILE === "undefined" ? { step: "nothing" } : require("./short-way.ts").goShortWay();
 if (progress.step === "done") exitNow();
 else {
   const { runCommand }: typeof import("./command.ts") = require(commandFile);
