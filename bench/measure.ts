@@ -115,3 +115,48 @@ export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
+
+/** How two candidates compare that ran in turn: the median of the ratios of each round, and what half of them lie between. */
+export interface Ratio {
+  ratio: number;
+  low: number;
+  high: number;
+}
+
+export function compare(ours: number[], theirs: number[]): Ratio {
+  const ratios = ours.map((value, i) => value / (theirs[i] ?? Number.NaN)).sort((a, b) => a - b);
+  const at = (part: number) => ratios[Math.floor(ratios.length * part)] ?? Number.NaN;
+  return { ratio: at(0.5), low: at(0.25), high: at(0.75) };
+}
+
+/**
+ * Measures programs as inTurn() does, but in several blocks, before each of which every file is copied by cp(1): how a large file was written
+ * decides how the page cache holds it, which makes a third of the time of its start.
+ */
+export function inTurnFreshly(
+  candidates: Record<string, string[]>,
+  { blocks, rounds }: { blocks: number; rounds: number },
+): Record<string, number[][]> {
+  const results: Record<string, number[][]> = {};
+  for (let block = 0; block < blocks; block++) {
+    const runs: Record<string, () => number[]> = {};
+    const copies = new Map<string, string>();
+    for (const [name, [file = "", ...args]] of Object.entries(candidates)) {
+      let copy = copies.get(file);
+      if (copy === undefined) {
+        copy = join(work, `copy-${copies.size}`);
+        rmSync(copy, { force: true });
+        Bun.spawnSync(["cp", file, copy]);
+        copies.set(file, copy);
+      }
+      const command = [copy, ...args];
+      spawn(command);
+      runs[name] = () => spawn(command);
+    }
+    for (const [name, values] of Object.entries(inTurn(runs, rounds))) {
+      results[name] ??= [];
+      results[name].push(...values);
+    }
+  }
+  return results;
+}

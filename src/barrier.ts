@@ -2,6 +2,7 @@
 
 import { EAGAIN, ETIMEDOUT, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
+import type { SystemError } from "../ffi/errors.ts";
 import * as sys from "../ffi/syscalls.ts";
 import { startTimer } from "./bun/timers.ts";
 import { checkTime } from "./protocol/check.ts";
@@ -60,6 +61,19 @@ export function barrierSync(options?: BarrierOptions): boolean {
   }
 }
 
+/**
+ * Waits, as barrierSync() does, for the answer to a barrier that was sent already.
+ *
+ * @throws SystemError with code "ETIMEDOUT", which says `timeoutMs`, when the manager does not answer in the time that is left.
+ */
+export function finishBarrier(readEnd: number, leftMs: number, timeoutMs: number): void {
+  try {
+    if (sys.poll(readEnd, 0, leftMs) === 0) throw timedOut(managerAddress(undefined), timeoutMs);
+  } finally {
+    sys.close(readEnd);
+  }
+}
+
 // --- internal ---
 
 /** Alone in its message and with one fd, the write end of a pipe: the manager acknowledges by closing it. */
@@ -98,9 +112,7 @@ function begin(options: BarrierOptions | undefined): Waiting | undefined {
   const [readEnd, writeEnd] = sys.pipe();
   let mustClose = [readEnd, writeEnd];
   const end = (answered: boolean) => {
-    if (answered) return;
-    const why = `the service manager did not answer the barrier within ${timeoutMs} ms`;
-    throw systemError(ETIMEDOUT, "poll", address, why);
+    if (!answered) throw timedOut(address, timeoutMs);
   };
   return {
     readEnd,
@@ -140,4 +152,9 @@ async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
     timer[Symbol.dispose]();
     await reader.cancel();
   }
+}
+
+function timedOut(address: string | undefined, timeoutMs: number): SystemError {
+  const why = `the service manager did not answer the barrier within ${timeoutMs} ms`;
+  return systemError(ETIMEDOUT, "poll", address, why);
 }

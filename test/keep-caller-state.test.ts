@@ -51,7 +51,8 @@ describe("checkCallerState()", () => {
   test("is not with a standalone executable that was left as Bun makes it", async () => {
     using directory = temporaryDirectory();
     const executable = join(directory.path, "sd-notify");
-    const command = [BUN, "build", "src/cli/main.ts", "--compile", "--define", "CALLER_STATE_KEPT=true", "--outfile"];
+    const defines = ["CALLER_STATE_KEPT=true", 'COMMAND_FILE="./command.js"'].flatMap((define) => ["--define", define]);
+    const command = [BUN, "build", "src/cli/main.ts", "src/cli/command.ts", "--compile", ...defines, "--outfile"];
     expect(await run([...command, executable])).toMatchObject({ code: 0 });
     expect(() => checkCallerState(executable)).toThrow(
       /sd-notify does not hand on what its caller has \(no signal ignored, 123 open files\) but SIGPIPE and SIGXFSZ ignored, \d+ open/,

@@ -85,6 +85,30 @@ test("only ffi/libc.ts imports bun:ffi", () => {
   expect(files.filter((file) => imports.get(file)?.includes("bun:ffi"))).toEqual(["ffi/libc.ts"]);
 });
 
+test("only ffi/datagram.ts uses Bun.FFI, which bun:ffi is made of", () => {
+  const code = (file: string) => readFileSync(join(ROOT, file), "utf8").replace(/^ *(?:\/?\*|\/\/).*$/gm, "");
+  expect(files.filter((file) => /\bBun\b[^;]*\bFFI\b/.test(code(file)))).toEqual(["ffi/datagram.ts"]);
+});
+
+test("the command's first file imports what the short way takes, and no more", () => {
+  const taken = new Set<string>();
+  const visit = (file: string) => {
+    if (taken.has(file) || !imports.has(file)) return;
+    taken.add(file);
+    // What a macro imports is there while building.
+    if (file !== "ffi/datagram-layout.ts") for (const target of imports.get(file) ?? []) visit(target);
+  };
+  for (const target of imports.get("src/cli/main.ts") ?? []) if (target !== "src/cli/command.ts") visit(target);
+  expect([...taken].sort()).toEqual([
+    "ffi/datagram-layout.ts",
+    "ffi/datagram.ts",
+    "src/bun/exit.ts",
+    "src/cli/plain.ts",
+    "src/cli/progress.ts",
+    "src/cli/short-way.ts",
+  ]);
+});
+
 describe("pure code", () => {
   const pure = [
     "ffi/structs.ts",

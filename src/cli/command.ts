@@ -1,33 +1,50 @@
-/** Everything that the command does beyond a plain notification. */
+/** The command, all of it: also what the short way has left to do. */
 
 import { booted } from "../booted.ts";
-import type { Arguments } from "../bun/arguments.ts";
+import { type Arguments, commandArguments } from "../bun/arguments.ts";
 import { execCommand } from "../bun/exec.ts";
 import { inheritedFds } from "../bun/inherited-fds.ts";
 import { programName } from "../bun/runtime.ts";
 import { complain } from "../console/output.ts";
 import { UsageError } from "../console/usage-error.ts";
+import { fail } from "./fail.ts";
 import { checkFds } from "./fds.ts";
 import { forkCommand } from "./fork.ts";
 import { describe } from "./help.ts";
 import { parseRequest } from "./parse-request.ts";
+import type { Progress } from "./progress.ts";
 import { isSubcommand, type Request } from "./request.ts";
 import { composeMessage, sendAndWait, toBytes } from "./send.ts";
 import { findSender } from "./sender.ts";
 import { callTool } from "./subcommand.ts";
 import { becomeUser } from "./user.ts";
 
-export { complain } from "../console/output.ts";
-export { fail } from "./fail.ts";
+/** Does what the arguments say, but for what is done. */
+export function runCommand(progress: Progress): void {
+  const commandLine = commandArguments();
+  const end = (status: number) => {
+    process.exitCode = status;
+  };
+  const endInFailure = (error: unknown) => end(fail(error, commandLine));
+  try {
+    const status = obey(commandLine, progress);
+    if (typeof status === "number") end(status);
+    else status.then(end, endInFailure);
+  } catch (error) {
+    endInFailure(error);
+  }
+}
 
-/** Does what the arguments say. Returns the exit status; only what takes time returns a promise. */
-export function runCommand({ args, encoding }: Arguments): number | Promise<number> {
+// --- internal ---
+
+/** Returns the exit status; only what takes time returns a promise. */
+function obey({ args, encoding }: Arguments, progress: Progress): number | Promise<number> {
   const [word] = args;
   // Called by the other's name, they are messages, as they are for that.
   if (isSubcommand(word) && programName() === "sd-notify") return callTool(word, args.slice(1), encoding);
   const request = parseRequest(args);
   const { action } = request;
-  if (action === "notify") return notifyManager(request, encoding);
+  if (action === "notify") return notifyManager(request, encoding, progress);
   if (action === "booted") return booted() ? 0 : 1;
   if (action === "fork") {
     return forkCommand(allToBytes(request.args, encoding), inheritedFds(), request.given.includes("quiet"));
@@ -35,9 +52,7 @@ export function runCommand({ args, encoding }: Arguments): number | Promise<numb
   return describe(action);
 }
 
-// --- internal ---
-
-function notifyManager(request: Request, encoding: Arguments["encoding"]): number {
+function notifyManager(request: Request, encoding: Arguments["encoding"], progress: Progress): number {
   const { fds, user, command } = request;
   if (process.env.NOTIFY_SOCKET === undefined) {
     throw new UsageError(
@@ -54,7 +69,7 @@ function notifyManager(request: Request, encoding: Arguments["encoding"]): numbe
   const sender = findSender(request.pid, complain);
   const message = composeMessage(request, sender);
   if (user) becomeUser(user);
-  sendAndWait(message, request, { pid: sender, fds }, encoding);
+  sendAndWait(message, request, { pid: sender, fds }, encoding, progress);
   if (command.length === 0) return 0;
   // With --fd, the fds are the manager's now, and not the command's.
   return execCommand(allToBytes(command, encoding), inherited, fds.length === 0);

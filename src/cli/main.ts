@@ -1,40 +1,23 @@
 #!/usr/bin/env bun
 /**
- * The command: systemd-notify(1). A plain notification takes the short way through this file; whatever is more than that, or goes wrong, is
- * done by command.ts, which is loaded by one statement here.
+ * The command: systemd-notify(1). A plain notification takes the short way; what is more than that, or goes wrong, is left to command.ts,
+ * a file that is not loaded for one.
  */
 
-import { commandArguments } from "../bun/arguments.ts";
-import { parsePlain } from "./plain.ts";
-import { composeMessage, sendAndWait } from "./send.ts";
-import { findSender } from "./sender.ts";
+import { exitNow } from "../bun/exit.ts";
+import type { Progress } from "./progress.ts";
 
-const commandLine = commandArguments();
-try {
-  const request = parsePlain(commandLine.args);
-  if (request) {
-    const sender = findSender(request.pid, (message) => everythingElse().complain(message));
-    sendAndWait(composeMessage(request, sender), request, { pid: sender }, commandLine.encoding);
-  } else {
-    const status = everythingElse().runCommand(commandLine);
-    if (typeof status === "number") process.exitCode = status;
-    else status.then(end, fail);
-  }
-} catch (error) {
-  fail(error);
-}
+/** The other file: set by the builds. */
+declare const COMMAND_FILE: string | undefined;
 
-// --- internal ---
+/** (Not where it is used: there the bundler would take it for a literal, and put that file in this one.) */
+const commandFile = typeof COMMAND_FILE === "undefined" ? "./command.ts" : COMMAND_FILE;
 
-/** By require(), because with import() all of the command would wait for promises. */
-function everythingElse(): typeof import("./command.ts") {
-  return require("./command.ts");
-}
-
-function end(status: number): void {
-  process.exitCode = status;
-}
-
-function fail(error: unknown): void {
-  process.exitCode = everythingElse().fail(error, commandLine);
+// From the source there is no short way: its macros would run in this process, and open files that seem to be the caller's.
+const progress: Progress =
+  typeof COMMAND_FILE === "undefined" ? { step: "nothing" } : require("./short-way.ts").goShortWay();
+if (progress.step === "done") exitNow();
+else {
+  const { runCommand }: typeof import("./command.ts") = require(commandFile);
+  runCommand(progress);
 }

@@ -1,12 +1,13 @@
 /** The message of a request: what it says, and how it goes out. */
 
 import { monotonicUsec } from "../../ffi/syscalls.ts";
-import { barrierSync } from "../barrier.ts";
+import { barrierSync, finishBarrier } from "../barrier.ts";
 import { pidfdInodeOf } from "../linux/pidfd.ts";
 import { notifyRaw } from "../notify-raw.ts";
 import { COMPANION_KEYS, KEYS } from "../protocol/keys.ts";
 import type { SendOptions } from "../transport/options.ts";
 import { addAssignments } from "./assignments.ts";
+import { BARRIER_TIMEOUT_MS, type Progress } from "./progress.ts";
 import type { Request } from "./request.ts";
 
 /** Returns the text: the fields that options make, in the order in which systemd-notify(1) sends them, and the assignments. */
@@ -28,23 +29,20 @@ export function composeMessage({ given, status, fds, fdName, args }: Request, se
   return addAssignments(fields, args).join("\n");
 }
 
-/** Sends the message, and waits for the manager unless the request says not to. */
+/** Does what is left to do: sends the message, and waits for the manager unless the request says not to. */
 export function sendAndWait(
   message: string,
   { given }: Request,
   options: SendOptions,
   encoding: "utf8" | "latin1",
+  progress: Progress,
 ): void {
-  notifyRaw(encoding === "utf8" ? message : toBytes(message, encoding), options);
-  if (!given.includes("no-block")) barrierSync({ pid: options.pid, timeoutMs: BARRIER_TIMEOUT_MS });
+  if (progress.step === "nothing") notifyRaw(encoding === "utf8" ? message : toBytes(message, encoding), options);
+  if (progress.step === "asked") finishBarrier(progress.readEnd, progress.leftMs, BARRIER_TIMEOUT_MS);
+  else if (!given.includes("no-block")) barrierSync({ pid: options.pid, timeoutMs: BARRIER_TIMEOUT_MS });
 }
 
-/** Returns the bytes that an argument stands for. (In a function of its own, because to name Buffer in one that is called costs 0.1 ms.) */
+/** Returns the bytes that an argument stands for. */
 export function toBytes(text: string, encoding: "utf8" | "latin1"): Uint8Array {
   return Buffer.from(text, encoding);
 }
-
-// --- internal ---
-
-/** As systemd-notify(1). */
-const BARRIER_TIMEOUT_MS = 5000;
