@@ -116,7 +116,10 @@ export function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** How two candidates compare that ran in turn: the median of the ratios of each round, and what half of them lie between. */
+/**
+ * How two candidates compare that ran in turn: the median of the ratios of each round, and what half of them
+ * lie between.
+ */
 export interface Ratio {
   ratio: number;
   low: number;
@@ -130,8 +133,9 @@ export function compare(ours: number[], theirs: number[]): Ratio {
 }
 
 /**
- * Measures programs as inTurn() does, but in several blocks, before each of which every file is copied by cp(1): how a large file was written
- * decides how the page cache holds it, which makes a third of the time of its start.
+ * Measures programs as inTurn() does, but in several blocks, before each of which every file is copied by
+ * cp(1): how a large file was written decides how the page cache holds it, which makes a third of the time of
+ * its start.
  */
 export function inTurnFreshly(
   candidates: Record<string, string[]>,

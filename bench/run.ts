@@ -1,6 +1,7 @@
 /**
- * `bun run bench`: measures beside the peers, in turn, in one run, and prints a table. Words choose rows: `bun run bench cli import`.
- * It needs a C compiler, and libsystemd's headers for that peer; what is not here is named instead of its figure.
+ * `bun run bench`: measures beside the peers, in turn, in one run, and prints a table. Words choose rows:
+ * `bun run bench cli import`. It needs a C compiler, and libsystemd's headers for that peer; what is not here
+ * is named instead of its figure.
  */
 
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** A server in a process of its own: `bun serve.ts own|passed`. Prints its port, and the milliseconds that it took to listen. */
+/**
+ * A server in a process of its own: `bun serve.ts own|passed`. Prints its port, and the milliseconds that it
+ * took to listen.
+ */
 
 import { serve } from "sd-notify";
 

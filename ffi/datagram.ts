@@ -1,7 +1,8 @@
 /**
- * What one datagram and its barrier need of libc, for a program that does nothing else: the command's short way. It stands beside libc.ts, arena.ts
- * and structs.ts because those cost more at a start than the message (the module bun:ffi 0.2 ms, tables of objects 0.13 ms).
- * A function here returns what C's does, -1 for an error, and explains nothing.
+ * What one datagram and its barrier need of libc, for a program that does nothing else: the command's short
+ * way. It stands beside libc.ts, arena.ts and structs.ts because those cost more at a start than the message
+ * (the module bun:ffi 0.2 ms, tables of objects 0.13 ms). A function here returns what C's does, -1 for an
+ * error, and explains nothing.
  */
 
 import { constants, layout } from "./datagram-layout.ts" with { type: "macro" };
@@ -75,7 +76,10 @@ const memory = new ArrayBuffer(SIZE);
 const ints = new Int32Array(memory);
 const bytes = new Uint8Array(memory);
 
-/** Loads the functions. @throws Error where that can't be done this way: libc.ts calls them by bun:ffi, or tells what is wrong. */
+/**
+ * Loads the functions. @throws Error where that can't be done this way: libc.ts calls them by bun:ffi, or
+ * tells what is wrong.
+ */
 export function openLibc(): void {
   FFI = (Bun as unknown as { FFI: NativeFFI }).FFI;
   libc = FFI.dlopen(LIBC, symbols).symbols;
@@ -102,7 +106,10 @@ export function monotonicUsec(): number {
   return (ints[TIMESPEC / 4] as number) * 1e6 + Math.trunc((ints[TIMESPEC / 4 + TV_NSEC] as number) / 1000);
 }
 
-/** The inode number of the process' pidfd, in digits; "" where it has none or that can't be known, as before Linux 6.9. */
+/**
+ * The inode number of the process' pidfd, in digits; "" where it has none or that can't be known, as before
+ * Linux 6.9.
+ */
 export function pidfdInode(pid: number): string {
   const pidfd = system().syscall(SYS_pidfd_open, pid, 0);
   system().fstatfs(pidfd, base + STATFS);

@@ -176,7 +176,8 @@ function unavailable(cause: unknown): FFIUnavailableError {
   const why = cause instanceof Error ? cause.message : String(cause);
   if (why.includes("JIT")) {
     const cure =
-      "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, Environment=BUN_JSC_jitMemoryReservationSize=16777216";
+      "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, " +
+      "Environment=BUN_JSC_jitMemoryReservationSize=16777216";
     return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
   }
   return new FFIUnavailableError(`Cannot load libc (${LIBC}): ${why}`, { cause });

@@ -205,7 +205,10 @@ export function exec(args: readonly Uint8Array[], file = args[0]): never {
   throw systemError(errno(), "execve", text(file));
 }
 
-/** execvpe(3): becomes another program, with this environment; it is looked for in the $PATH of that. It returns by throwing. */
+/**
+ * execvpe(3): becomes another program, with this environment; it is looked for in the $PATH of that. It
+ * returns by throwing.
+ */
 export function execWith(environment: readonly Uint8Array[], args: readonly Uint8Array[]): never {
   const c = processLibc();
   const path = environment.find((variable) => text(variable).startsWith("PATH="));
@@ -220,7 +223,10 @@ export function execWith(environment: readonly Uint8Array[], args: readonly Uint
 export interface SpawnOptions {
   /** The file to execute, where it is not the first argument. */
   file?: Uint8Array;
-  /** Its standard error and the fds from there on; without, it has this process' standard error and what is not close-on-exec. */
+  /**
+   * Its standard error and the fds from there on; without, it has this process' standard error and what is
+   * not close-on-exec.
+   */
   fds?: readonly number[];
   /** In a session, and so a process group, of its own. */
   session?: boolean;
@@ -258,7 +264,10 @@ export function spawn(
   return view.getInt32(0, true);
 }
 
-/** waitid(2): returns a child that has ended, this one or any, and leaves it to be waited for; undefined when there is none. */
+/**
+ * waitid(2): returns a child that has ended, this one or any, and leaves it to be waited for; undefined when
+ * there is none.
+ */
 export function endedChild(pid?: number): number | undefined {
   reuseScratch();
   const { address, view } = scratch(SIGINFO_SIZE);
@@ -308,13 +317,19 @@ export const OPAQUE_SIZE = 512;
 /** SIGCANCEL and SIGSETXID, which posix_spawn(3) of glibc else leaves ignored in the new program. */
 const SIGNALS_OF_LIBC = [32, 33];
 
-/** Memory for arguments, until reuseScratch(): what a supervisor calls again and again must not cost memory each time. */
+/**
+ * Memory for arguments, until reuseScratch(): what a supervisor calls again and again must not cost memory
+ * each time.
+ */
 let region: { address: Pointer; buffer: ArrayBuffer } | undefined;
 let used = 0;
 
 const REGION_SIZE = 1 << 20;
 
-/** To be called where nothing points there any more: none of these functions leaves libc a pointer, but for those before exec(). */
+/**
+ * To be called where nothing points there any more: none of these functions leaves libc a pointer, but for
+ * those before exec().
+ */
 function reuseScratch(): void {
   used = 0;
 }

@@ -64,7 +64,8 @@ export function barrierSync(options?: BarrierOptions): boolean {
 /**
  * Waits, as barrierSync() does, for the answer to a barrier that was sent already.
  *
- * @throws SystemError with code "ETIMEDOUT", which says `timeoutMs`, when the manager does not answer in the time that is left.
+ * @throws SystemError with code "ETIMEDOUT", which says `timeoutMs`, when the manager does not answer in the
+ *   time that is left.
  */
 export function finishBarrier(readEnd: number, leftMs: number, timeoutMs: number): void {
   try {

@@ -41,8 +41,8 @@ export function errorLine(error: unknown): string {
 }
 
 /**
- * The first line of a text, or of what an error says: fit for a status, where a longer one would make the message too long, and a
- * carriage return would end the line.
+ * The first line of a text, or of what an error says: fit for a status, where a longer one would make the
+ * message too long, and a carriage return would end the line.
  */
 export function firstLine(value: unknown): string {
   const [line = ""] = textOf(value)

@@ -10,18 +10,24 @@ import { managerAddress } from "./transport/options.ts";
 
 export interface WatchdogOptions {
   /**
-   * Whether the service is healthy; asked before each ping. No ping is sent when it returns or resolves to false, throws, rejects, or has
-   * not answered by the time of the next ping.
+   * Whether the service is healthy; asked before each ping. No ping is sent when it returns or resolves to
+   * false, throws, rejects, or has not answered by the time of the next ping.
    */
   check?: (() => unknown) | undefined;
-  /** When a check fails, send WATCHDOG=trigger, so that the manager acts at once. Default: false, it waits until the time is up. */
+  /**
+   * When a check fails, send WATCHDOG=trigger, so that the manager acts at once. Default: false, it waits
+   * until the time is up.
+   */
   trigger?: boolean | undefined;
   /**
    * The time within which the manager wants to hear from this process, in milliseconds: for one that was changed by
    * `notify({ watchdogTimeoutMs })`. Default: watchdogTimeoutMs(), which the unit says.
    */
   timeoutMs?: number | undefined;
-  /** What to do with an error while sending, or of the check. Default: one line on standard error, at most one a minute. */
+  /**
+   * What to do with an error while sending, or of the check. Default: one line on standard error, at most one
+   * a minute.
+   */
   onError?: OnError | undefined;
 }
 
@@ -50,11 +56,13 @@ export function watchdogTimeoutMs(): number | undefined {
 }
 
 /**
- * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its ping. The timer does not
- * keep the program alive. There is one, however often this is called: the options of the last call hold. A ping waits for nothing; one
- * that finds the manager's queue full is sent when there is room.
+ * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its
+ * ping. The timer does not keep the program alive. There is one, however often this is called: the options of
+ * the last call hold. A ping waits for nothing; one that finds the manager's queue full is sent when there is
+ * room.
  *
- * @returns the watchdog; undefined when there is none to satisfy (see watchdogTimeoutMs()) or this process is not supervised.
+ * @returns the watchdog; undefined when there is none to satisfy (see watchdogTimeoutMs()) or this process is
+ *   not supervised.
  * @throws SyntaxError when the environment can't be read, TypeError or RangeError for options that can't be.
  * @see sd_watchdog_enabled(3)
  * @example

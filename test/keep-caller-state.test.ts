@@ -89,7 +89,8 @@ describe("checkCallerState()", () => {
 test("the standalone executable has its caller's limit and signals while it runs", async () => {
   const script = `ulimit -Sn 123; trap '' XFSZ; "$0" --fork -- sleep 60 & sleep 0.2; grep SigIgn /proc/$!/status; grep "Max open" /proc/$!/limits; kill $!; wait`;
   const { stdout } = await run(["bash", "-c", script, `${ROOT}dist/sd-notify`]);
-  // 0x1000000 is SIGXFSZ; 0x1000 is SIGPIPE, which --fork ignores while it waits; the shell ignores SIGINT and SIGQUIT for what it starts in the background.
+  // 0x1000000 is SIGXFSZ; 0x1000 is SIGPIPE, which --fork ignores while it waits; the shell ignores SIGINT
+  // and SIGQUIT for what it starts in the background.
   expect(stdout).toMatch(/^SigIgn:\t0000000001001006$/m);
   expect(stdout).toMatch(/^Max open files +123 /m);
 });

@@ -1,4 +1,7 @@
-/** The examples of docs/passed-fds.md, each in a process that was passed what it is about. In real units: test/systemd/passed-fds.units.ts. */
+/**
+ * The examples of docs/passed-fds.md, each in a process that was passed what it is about. In real units:
+ * test/systemd/passed-fds.units.ts.
+ */
 
 import { dlopen } from "bun:ffi";
 import { afterEach, describe, expect, test } from "bun:test";

@@ -21,12 +21,12 @@ test("nothing is written but by the functions that make it printable", async () 
     if (/\bconsole\.|\bprocess\.(stdout|stderr)\.write|\bwriteSync\(|Bun\.(stdout|stderr)\b/.test(code))
       writers.push(file);
   }
-  // All but the console's, the receiver's and the report's write to a memfd, a pipe or a socket; and run's to where CMD would.
+  // All but the console's, the receiver's and the report's write to a memfd, a pipe or a socket; and run's to
+  // where CMD would.
   expect(writers.filter((file) => !file.startsWith("src/build/")).sort()).toEqual([
     "src/console/output.ts",
     "src/receiver/receiver.ts",
     "src/report.ts",
-    "src/server/state-file.ts",
     "src/tools/run/output.ts",
     "src/tools/stage.ts",
     "src/tools/start-program.ts",
@@ -45,3 +45,12 @@ test.skipIf(Boolean(noGit))(
     expect(stdout).toBe("");
   },
 );
+
+test("no line of the source is longer than 120 columns", async () => {
+  const long: string[] = [];
+  for await (const file of new Bun.Glob("{src,ffi}/**/*.ts").scan(ROOT)) {
+    const lines = (await Bun.file(`${ROOT}${file}`).text()).split("\n");
+    for (const [i, line] of lines.entries()) if (line.length > 120) long.push(`${file}:${i + 1}`);
+  }
+  expect(long).toEqual([]);
+});

@@ -283,7 +283,10 @@ describe("READY=1", () => {
 describe("CMD has started", () => {
   const noUser = notRoot ?? missing("setpriv", "unshare");
   const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-  /** A directory where every user finds a program that none may read: the kernel keeps what /proc has of it from its user. */
+  /**
+   * A directory where every user finds a program that none may read: the kernel keeps what /proc has of it
+   * from its user.
+   */
   function unreadable(directory: string): string {
     chmodSync(directory, 0o755);
     const program = join(directory, "program");

@@ -1,6 +1,6 @@
 /**
- * Makes dist/ but for the declarations and the standalone binary: the library, the command and its subcommands, each in one file with its
- * source map. No file holds a path of this machine.
+ * Makes dist/ but for the declarations and the standalone binary: the library, the command and its
+ * subcommands, each in one file with its source map. No file holds a path of this machine.
  *
  *     bun src/build/bundle.ts
  */

@@ -35,11 +35,13 @@ const DETAILS: Record<Exclude<OptionName, "introspect-cli">, string> = {
   help: "Show a short help and exit.",
   version: "Show the version and exit.",
   ready: "Tell the service manager that start-up, or the reload of the configuration, is complete: READY=1.",
-  reloading: `Tell the service manager that the configuration is being reloaded: RELOADING=1, and MONOTONIC_USEC= with the time, which
+  reloading: `Tell the service manager that the configuration is being reloaded: RELOADING=1, and
+MONOTONIC_USEC= with the time, which
 .I Type=notify\\-reload
 asks for.`,
   stopping: "Tell the service manager that the service is shutting down: STOPPING=1.",
-  pid: `Tell the service manager which process is the main one of the service: MAINPID=, and MAINPIDFDID= where the kernel has it.
+  pid: `Tell the service manager which process is the main one of the service: MAINPID=, and MAINPIDFDID= where
+the kernel has it.
 .B auto
 or nothing is the process that called, unless that is the service manager: then it is
 .B sd\\-notify
@@ -49,14 +51,17 @@ is the process that called in any case,
 .B self
 is
 .B sd\\-notify
-itself. A number is that of a process that exists. The notification is sent as this process, with the privilege for it.`,
-  uid: `Send as this user: a name of the user database, or a number. It sets the real user and group ID, so it needs the privilege for
+itself. A number is that of a process that exists. The notification is sent as this process, with the privilege
+for it.`,
+  uid: `Send as this user: a name of the user database, or a number. It sets the real user and group ID, so it
+needs the privilege for
 that. The group stays as it is where the number is no user's.`,
   status: "Set the text that describes the service in systemctl status: STATUS=.",
   booted: "Send nothing; exit with 0 where systemd booted this machine, and with 1 where not. See sd_booted(3).",
   "no-block": `Do not wait until the service manager has read the message. Without this option,
 .B sd\\-notify
-waits for 5 seconds at most. A process that ends at once may end before the service manager looks which service it belonged to.`,
+waits for 5 seconds at most. A process that ends at once may end before the service manager looks which service
+it belonged to.`,
   exec: `After all is sent, execute the command that follows the argument
 .BR ; ,
 in place of
@@ -64,15 +69,19 @@ in place of
 and with its PID. It finds what the caller had, see
 .B THE PROGRAM OF \\-\\-exec AND \\-\\-fork
 below. Where the notification fails, nothing is executed.`,
-  fd: `Send a file descriptor that the caller passed along: FDSTORE=1. The option may be given several times. The fd store takes it where
+  fd: `Send a file descriptor that the caller passed along: FDSTORE=1. The option may be given several times.
+The fd store takes it where
 the service has
 .I FileDescriptorStoreMax=
 set. Other open file descriptors cause a warning.`,
-  fdname: `Name the file descriptors: FDNAME=. At most 255 ASCII characters, but no control characters and no colon. The last of several
+  fdname: `Name the file descriptors: FDNAME=. At most 255 ASCII characters, but no control characters and no
+colon. The last of several
 names holds.`,
-  fork: `Send nothing; start the command, print its PID, and wait until it has sent READY=1. It has a socket of its own as
+  fork: `Send nothing; start the command, print its PID, and wait until it has sent READY=1. It has a socket of
+its own as
 .IR $NOTIFY_SOCKET ,
-/dev/null as standard input and output, and the caller's standard error. The signals HUP, INT, QUIT, TERM, USR1, USR2, CONT and TSTP are
+/dev/null as standard input and output, and the caller's standard error. The signals HUP, INT, QUIT, TERM,
+USR1, USR2, CONT and TSTP are
 passed on to it.`,
   quiet: "Do not print the PID of the command that \\-\\-fork starts.",
 };

@@ -1,11 +1,12 @@
 /**
- * Has a server of Bun's accept connections from a socket that is there already. Bun.serve() takes no fd (oven-sh/bun#22559, #36491), so it
- * listens on an address of its own first. Its listening fd then becomes the other socket, by dup3(2), and the epoll(7) of its event
- * loop watches that in the same way as before. Everything else of the server, TLS and websockets included, is Bun's own.
+ * Has a server of Bun's accept connections from a socket that is there already. Bun.serve() takes no fd
+ * (oven-sh/bun#22559, #36491), so it listens on an address of its own first. Its listening fd then becomes
+ * the other socket, by dup3(2), and the epoll(7) of its event loop watches that in the same way as before.
+ * Everything else of the server, TLS and websockets included, is Bun's own.
  *
- * What this takes for granted of Bun is checked each time: that one epoll watches the listener, as /proc/self/fdinfo tells, and
- * that it calls accept4(2) on the fd. test/adopt-listener.test.ts fails the day that Bun.serve() takes an fd. This goes
- * on that day.
+ * What this takes for granted of Bun is checked each time: that one epoll watches the listener, as
+ * /proc/self/fdinfo tells, and that it calls accept4(2) on the fd. test/adopt-listener.test.ts fails the day
+ * that Bun.serve() takes an fd. This goes on that day.
  */
 
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, SO_ACCEPTCONN } from "../../ffi/constants.ts";
@@ -36,7 +37,8 @@ export function findListener(address: BoundAddress): Listener {
 }
 
 /**
- * Makes the listener that of `fd`, which stays open, and becomes non-blocking for all who have it: Bun would hang in accept4(2).
+ * Makes the listener that of `fd`, which stays open, and becomes non-blocking for all who have it: Bun would
+ * hang in accept4(2).
  *
  * @throws Error when the event loop doesn't watch it afterwards, SystemError when a step fails.
  */
@@ -76,7 +78,10 @@ interface Watched extends Listener {
   inode: bigint;
 }
 
-/** The sockets that an epoll of this process watches, see proc_pid_fdinfo(5): "tfd: 5 events: 19 data: 7f.. pos:0 ino:6 sdev:9". */
+/**
+ * The sockets that an epoll of this process watches, see proc_pid_fdinfo(5): "tfd: 5 events: 19 data: 7f..
+ * pos:0 ino:6 sdev:9".
+ */
 function watched(only?: number): Watched[] {
   const epolls = only === undefined ? fdsThatAre(/^anon_inode:\[eventpoll\]$/) : [only];
   return epolls.flatMap((epoll) => {

@@ -24,8 +24,8 @@ export function fail(error: unknown, commandLine: Arguments): number {
 // --- internal ---
 
 /**
- * A mistyped subcommand is a message, and is sent as one where that is possible, because systemd-notify(1) sends it. But where
- * there is nobody to send it to, it was hardly meant for one.
+ * A mistyped subcommand is a message, and is sent as one where that is possible, because systemd-notify(1)
+ * sends it. But where there is nobody to send it to, it was hardly meant for one.
  */
 function explainUsage(error: UsageError, args: readonly string[]): string {
   const tool = meantTool(args);

@@ -1,4 +1,7 @@
-/** Where libc can't be called, because bun:ffi needs the JIT, this command begins anew with less, or systemd's own takes its place. */
+/**
+ * Where libc can't be called, because bun:ffi needs the JIT, this command begins anew with less, or systemd's
+ * own takes its place.
+ */
 
 import type { Arguments } from "../bun/arguments.ts";
 import { callerEnvironment, restartWithSmallerReservation } from "../bun/jit-reservation.ts";
@@ -8,8 +11,8 @@ import { getopt } from "./getopt.ts";
 import { OPTIONS } from "./options.ts";
 
 /**
- * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only where that is
- * not possible, and then why.
+ * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns
+ * only where that is not possible, and then why.
  */
 export function execSystemdNotify({ args, encoding }: Arguments): string {
   if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
@@ -59,7 +62,10 @@ function inheritedFds(): string[] {
   });
 }
 
-/** Finds systemd's command. This one may be there by the same name, a copy of it, or a script that calls it: none will do. */
+/**
+ * Finds systemd's command. This one may be there by the same name, a copy of it, or a script that calls it:
+ * none will do.
+ */
 function findSystemdNotify(): string | undefined {
   const self = node.fs.statSync("/proc/self/exe");
   return findProgram("systemd-notify", (path) => isOtherExecutable(path, self));

@@ -42,8 +42,8 @@ import { EXIT_EXEC } from "../protocol/systemd.ts";
 import { decodeText, splitLines } from "../protocol/wire.ts";
 
 /**
- * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has sent
- * READY=1 or has ended. What else it sends is read, and acknowledged where it is a barrier.
+ * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits
+ * until it has sent READY=1 or has ended. What else it sends is read, and acknowledged where it is a barrier.
  *
  * @returns the exit status: 0 when it is ready; else its own, 1 when a signal killed it, 203 when it can't be executed.
  */
@@ -81,8 +81,9 @@ const NOBODY = { pid: 0 };
 const STAGE = "SD_NOTIFY_SIGNALS_BLOCKED";
 
 /**
- * A signal goes to any thread that does not block it, and Bun has threads by now. But a mask survives execve(2), and threads inherit
- * it: so this process blocks the signals and begins anew, where every thread will have them blocked.
+ * A signal goes to any thread that does not block it, and Bun has threads by now. But a mask survives
+ * execve(2), and threads inherit it: so this process blocks the signals and begins anew, where every thread
+ * will have them blocked.
  */
 function blockSignalsInAllThreads(): void {
   if (process.env[STAGE] !== undefined) return;
@@ -123,8 +124,8 @@ function startShell(command: readonly Uint8Array[], environment: readonly Uint8A
   try {
     // execvp(3) takes a file without "#!" for a script of the shell; posix_spawn(3) does not.
     if (isErrno(failure, ENOEXEC)) return { pid: spawn([...shell(), ...command], environment), failure: undefined };
-    // Nor does that tell the pid of the process that failed to execute its program, which systemd-notify(1) prints all the
-    // same. So let there be one that has a pid to tell.
+    // Nor does that tell the pid of the process that failed to execute its program, which systemd-notify(1)
+    // prints all the same. So let there be one that has a pid to tell.
     return { pid: spawn(shell("-c", "exit 127"), environment), failure };
   } catch {
     return { pid: undefined, failure };
@@ -141,8 +142,8 @@ function printPid(pid: number): void {
 }
 
 /**
- * Waits until the program has said that it is ready, or has ended, whoever else sends messages, and however many. (Everybody in the
- * network namespace can: abstract sockets have no permissions, unix(7).)
+ * Waits until the program has said that it is ready, or has ended, whoever else sends messages, and however
+ * many. (Everybody in the network namespace can: abstract sockets have no permissions, unix(7).)
  */
 function isReady(pid: number, socket: number, signals: number): boolean {
   const pidfd = sys.pidfdOpen(pid);

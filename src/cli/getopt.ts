@@ -11,8 +11,8 @@ import type { Option } from "./options.ts";
 export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };
 
 /**
- * Calls `visit` with each option and each other argument, until it returns false. (No generator, because the engine compiles
- * its part of one at the first use, which takes as long as to send the message.)
+ * Calls `visit` with each option and each other argument, until it returns false. (No generator, because the
+ * engine compiles its part of one at the first use, which takes as long as to send the message.)
  *
  * @throws UsageError
  */

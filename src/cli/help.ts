@@ -22,7 +22,10 @@ export function helpText(): Promise<string> {
   return renderHelp({ name: programName(), version, description: DESCRIPTION, args, footer: FOOTER });
 }
 
-/** Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since version 262. */
+/**
+ * Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since
+ * version 262.
+ */
 function introspectionText(): string {
   const options = (OPTIONS as readonly Option[]).map(({ long, short, value, hint, help }) => ({
     names: [...(short === undefined ? [] : [`-${short}`]), `--${long}`],

@@ -10,7 +10,10 @@ import { addAssignments } from "./assignments.ts";
 import { BARRIER_TIMEOUT_MS, type Progress } from "./progress.ts";
 import type { Request } from "./request.ts";
 
-/** Returns the text: the fields that options make, in the order in which systemd-notify(1) sends them, and the assignments. */
+/**
+ * Returns the text: the fields that options make, in the order in which systemd-notify(1) sends them, and the
+ * assignments.
+ */
 export function composeMessage({ given, status, fds, fdName, args }: Request, sender: number): string {
   const fields: string[] = [];
   if (given.includes("reloading")) {

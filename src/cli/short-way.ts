@@ -1,6 +1,7 @@
 /**
- * The short way of a plain notification. It gives up before anything is sent when something is unusual, and explains no error: command.ts
- * then does what is left to do. Without this file the command does the same, later.
+ * The short way of a plain notification. It gives up before anything is sent when something is unusual, and
+ * explains no error: command.ts then does what is left to do. Without this file the command does the same,
+ * later.
  */
 
 import { close, connect, openLibc, pipe, readText, send, setMessage, waitForHangUp } from "../../ffi/datagram.ts";
@@ -47,7 +48,10 @@ export function goShortWay(): Progress {
 
 // --- internal ---
 
-/** Does what comes before the message goes out: a connected socket, and who sends. undefined: that takes more, or something is wrong. */
+/**
+ * Does what comes before the message goes out: a connected socket, and who sends. undefined: that takes more,
+ * or something is wrong.
+ */
 function prepare(plain: Plain): { socket: number; sender: number } | undefined {
   const address = process.env.NOTIFY_SOCKET ?? "";
   if (address.length < 2 || (address[0] !== "/" && address[0] !== "@")) return undefined;
@@ -69,7 +73,10 @@ function dashesWereDropped(): boolean {
   return commandLine === "" || commandLine.includes("\0--\0");
 }
 
-/** Returns the process that is to appear as the sender, as sender.ts does: 0 for this one, -1 where that takes a longer search. */
+/**
+ * Returns the process that is to appear as the sender, as sender.ts does: 0 for this one, -1 where that takes
+ * a longer search.
+ */
 function findSender(): number {
   const { MANAGERPID, npm_lifecycle_event } = process.env;
   if (MANAGERPID !== undefined) return -1;

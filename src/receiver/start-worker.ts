@@ -17,7 +17,10 @@ export function startWorker(): Worker {
 /** One, which stays: a thread reads it when it starts, which nobody is told of. */
 let url: string | undefined;
 
-/** What a bundle has in place of a file. From source it is not loaded, because a macro takes time, and for ever without the JIT. */
+/**
+ * What a bundle has in place of a file. From source it is not loaded, because a macro takes time, and for
+ * ever without the JIT.
+ */
 function embedded(): string {
   const { SOURCE } = require("./embedded-worker.ts") as typeof import("./embedded-worker.ts");
   return SOURCE;

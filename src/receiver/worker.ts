@@ -56,8 +56,8 @@ self.onmessage = ({ data }) => {
 const MAX_SIZE = 64 << 20;
 
 /**
- * How long senders wait before it asks, and how long before it takes the main thread for blocked: one that sends to this socket waits
- * for nobody but this thread.
+ * How long senders wait before it asks, and how long before it takes the main thread for blocked: one that
+ * sends to this socket waits for nobody but this thread.
  */
 const PATIENCE_MS = 50;
 

@@ -3,7 +3,10 @@
 import { mustBe } from "../protocol/check.ts";
 import type { Load } from "./status.ts";
 
-/** Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http, and those of frameworks. */
+/**
+ * Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http, and those of
+ * frameworks.
+ */
 export type StoppableServer =
   | { stop(closeActiveConnections?: boolean): unknown }
   | { close(callback?: () => void): unknown; closeAllConnections?(): void }
@@ -85,7 +88,10 @@ interface Response {
   setHeader(name: string, value: string): unknown;
 }
 
-/** How often connections that have become idle are closed. The first time leaves a new connection a moment for its request. */
+/**
+ * How often connections that have become idle are closed. The first time leaves a new connection a moment for
+ * its request.
+ */
 const IDLE_INTERVAL_MS = 25;
 
 /** The server of Bun that it is, or stands on. */

@@ -1,4 +1,7 @@
-/** A server of Bun.serve() on sockets that are there already. When it stops, what waits in their queues is left to the next start. */
+/**
+ * A server of Bun.serve() on sockets that are there already. When it stops, what waits in their queues is
+ * left to the next start.
+ */
 
 import { getSocketName } from "../../ffi/process.ts";
 import type { BoundAddress } from "../../ffi/structs.ts";
@@ -15,7 +18,8 @@ export type Prepare = (options: BunOptions) => BunOptions;
  * Serves on listening sockets. They stay open themselves, for another server after this one.
  *
  * @returns the server of the first one, which speaks for those of all.
- * @throws Error when Bun's event loop doesn't take one, FFIUnavailableError when libc can't be called, else what Bun.serve() throws.
+ * @throws Error when Bun's event loop doesn't take one, FFIUnavailableError when libc can't be called, else
+ *   what Bun.serve() throws.
  */
 export function serveSockets(fds: readonly number[], options: BunOptions, prepare: Prepare): BunServer {
   const members: Member[] = [];
@@ -65,7 +69,8 @@ export function whenStopped(server: BunServer, action: () => void): void {
 /**
  * Connects to where a server listens, and waits until that was accepted.
  *
- * @throws Error when the connection stays in the queue. What can't be tried is none: an address of another network, a packet filter.
+ * @throws Error when the connection stays in the queue. What can't be tried is none: an address of another
+ *   network, a packet filter.
  */
 export async function checkAccepted(address: BoundAddress): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<"over">();
@@ -267,8 +272,8 @@ function withRelay(options: BunOptions, others: () => readonly Native[]): BunOpt
 }
 
 /**
- * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a connection, its request
- * on the way. So the server accepts no more first, and gives what is there a moment.
+ * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a
+ * connection, its request on the way. So the server accepts no more first, and gives what is there a moment.
  */
 function stopper(members: readonly Member[]): BunServer["stop"] {
   const stopAll = async (closeActiveConnections: boolean) => {

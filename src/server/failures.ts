@@ -18,8 +18,8 @@ export function failureOf(error: unknown): Failure {
 }
 
 /**
- * Calls back with an error that ends the process, just before it does. The process then ends as it would have: with the original stack. An
- * error that the application has a handler for is not one.
+ * Calls back with an error that ends the process, just before it does. The process then ends as it would
+ * have: with the original stack. An error that the application has a handler for is not one.
  */
 export function onFatalError(tell: (error: unknown) => void): Disposable {
   const onException = (error: unknown) => {

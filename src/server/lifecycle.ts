@@ -1,6 +1,7 @@
 /**
- * The life of a server, from its start to its end: which phase it is in, and what is to be done when something happens. No clock is read
- * here and nothing is sent: times come with the events, and what is to be done is returned.
+ * The life of a server, from its start to its end: which phase it is in, and what is to be done when
+ * something happens. No clock is read here and nothing is sent: times come with the events, and what is to be
+ * done is returned.
  */
 
 import type { State } from "../protocol/state.ts";
@@ -11,7 +12,10 @@ export type StopSignal = "SIGTERM" | "SIGINT";
 
 /** Where a server is in its life. */
 export type Lifecycle =
-  /** Not all of its servers listen yet. Time is asked for while `warmingUp`. A reload that is `wanted` waits until they listen. */
+  /**
+   * Not all of its servers listen yet. Time is asked for while `warmingUp`. A reload that is `wanted` waits
+   * until they listen.
+   */
   | { phase: "starting"; sinceMs: number; warmingUp: boolean; wanted: boolean }
   | Ready
   /** `attempt` counts the reloads, so that the end of one that was given up is known from that of the next. */

@@ -42,10 +42,12 @@ export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd
 export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
- * Returns the file descriptors that were passed to this process, or those of a name, in their order, each close-on-exec. Their names are
- * those of the units or of the fd store: "stored" for one without, "connection" for Accept=yes, "unknown" where no names were passed.
+ * Returns the file descriptors that were passed to this process, or those of a name, in their order, each
+ * close-on-exec. Their names are those of the units or of the fd store: "stored" for one without,
+ * "connection" for Accept=yes, "unknown" where no names were passed.
  *
- * Where libc can't be called, /proc tells what a socket is. One that is not in its tables has "other" as family and type.
+ * Where libc can't be called, /proc tells what a socket is. One that is not in its tables has "other" as
+ * family and type.
  *
  * @returns an empty array where none were passed, or they were passed to another process.
  * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
@@ -64,7 +66,10 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/** Finds the passed file descriptors, or those of a name, one by one: $LISTEN_FDS may be huge. What they are is not looked at. */
+/**
+ * Finds the passed file descriptors, or those of a name, one by one: $LISTEN_FDS may be huge. What they are
+ * is not looked at.
+ */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
@@ -72,7 +77,8 @@ export function* passedFds(name?: string): Generator<{ fd: number; name: string 
   const names = process.env.LISTEN_FDNAMES?.split(":");
   if (names !== undefined && names.length !== count) {
     throw new SyntaxError(
-      `Cannot use $LISTEN_FDNAMES ${JSON.stringify(process.env.LISTEN_FDNAMES)}: it has ${names.length} names for ${count} fds`,
+      `Cannot use $LISTEN_FDNAMES ${JSON.stringify(process.env.LISTEN_FDNAMES)}: it has ${names.length} names ` +
+        `for ${count} fds`,
     );
   }
   if (names === undefined && name !== undefined && name !== UNNAMED) return;

@@ -20,15 +20,17 @@ export type Servers =
  *
  * - READY=1 with the URL, once all listen; while a function that makes them is pending, it asks for time;
  * - SIGHUP: RELOADING=1, `reload()`, READY=1;
- * - SIGTERM, SIGINT: STOPPING=1, no more connections, `stopping()`, the requests in flight are answered, `stop()`, exit 0. A second one
+ * - SIGTERM, SIGINT: STOPPING=1, no more connections, `stopping()`, the requests in flight are answered,
+ *   `stop()`, exit 0. A second one
  *   ends the process at once, by the signal;
  * - the watchdog, while `healthy()` says so;
  * - the status, when it has changed;
  * - an uncaught error is told before it ends the process;
  * - with `probes`, the same for Kubernetes.
  *
- * Where this process is not supervised, it stops on the signals in the same way, leaves SIGHUP alone, and sends nothing. Under `bun --hot`,
- * a new call replaces the old one. `bun --watch` sends SIGTERM at each edit, so it is not for units.
+ * Where this process is not supervised, it stops on the signals in the same way, leaves SIGHUP alone, and
+ * sends nothing. Under `bun --hot`, a new call replaces the old one. `bun --watch` sends SIGTERM at each
+ * edit, so it is not for units.
  *
  * @returns a handle that takes all this back.
  * @throws TypeError for servers or options that can't be, in a Worker, and for a second call.
@@ -63,15 +65,20 @@ const managing = singleton<ManagedServer>("sd-notify.manageServer");
 function checkPlace(): void {
   if (Bun.isMainThread) return;
   throw new TypeError(
-    "Cannot manage the server: signals and notifications belong to the process, not to a Worker: call manageServer() in the main thread",
+    "Cannot manage the server: signals and notifications belong to the process, not to a Worker: call " +
+      "manageServer() in the main thread",
   );
 }
 
-/** Ends the manageServer() that was there before this evaluation of the program. @throws TypeError when there was no other. */
+/**
+ * Ends the manageServer() that was there before this evaluation of the program. @throws TypeError when there
+ * was no other.
+ */
 function takeOver(): void {
   if (managing.current && !isHot()) {
     throw new TypeError(
-      "Cannot manage the server: manageServer() was called before: give it all servers at once, as in manageServer([web, metrics]), " +
+      "Cannot manage the server: manageServer() was called before: give it all servers at once, as in " +
+        "manageServer([web, metrics]), " +
         "or end() the other one first",
     );
   }

@@ -295,6 +295,7 @@ function now(): number {
 function die(signal: "SIGTERM" | "SIGINT"): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
-  // The first process of a pid namespace, as in a container, gets no signal that it has no handler for: pid_namespaces(7).
+  // The first process of a pid namespace, as in a container, gets no signal that it has no handler for:
+  // pid_namespaces(7).
   startTimer(100, () => process.exit(signal === "SIGINT" ? 130 : 143));
 }

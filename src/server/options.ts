@@ -9,11 +9,17 @@ export interface ManageOptions {
   status?: (() => string | Promise<string>) | undefined;
   /** Reads the configuration again, on SIGHUP. When it throws, the status says so; the old configuration is to stay. */
   reload?: (() => unknown) | undefined;
-  /** Called when the stop begins and no more connections are accepted: the place to close websockets and event streams. */
+  /**
+   * Called when the stop begins and no more connections are accepted: the place to close websockets and event
+   * streams.
+   */
   stopping?: (() => unknown) | undefined;
   /** Called when the last request is answered, before the process ends. */
   stop?: (() => unknown) | undefined;
-  /** Whether the server is healthy: false, an error or no answer misses a ping of the watchdog, and fails the probe /livez. */
+  /**
+   * Whether the server is healthy: false, an error or no answer misses a ping of the watchdog, and fails the
+   * probe /livez.
+   */
   healthy?: (() => unknown) | undefined;
   /** Answers Kubernetes's probes on this port: /livez, /readyz and /startupz. */
   probes?: number | ProbeOptions | undefined;
@@ -24,11 +30,14 @@ export interface ManageOptions {
   /** How long to go on serving after SIGTERM, while /readyz says no already, in milliseconds. Default: 0. */
   drainDelayMs?: number | undefined;
   /**
-   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under a service manager, whose
-   * TimeoutStopSec= is 90 s, else 25000: Kubernetes kills after 30 s.
+   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under
+   * a service manager, whose TimeoutStopSec= is 90 s, else 25000: Kubernetes kills after 30 s.
    */
   drainTimeoutMs?: number | undefined;
-  /** What to do with an error of a hook or while sending, which never ends the server. Default: one line on standard error, at most one a minute. */
+  /**
+   * What to do with an error of a hook or while sending, which never ends the server. Default: one line on
+   * standard error, at most one a minute.
+   */
   onError?: OnError | undefined;
 }
 

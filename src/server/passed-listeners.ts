@@ -5,8 +5,8 @@ import type { OnError } from "../report.ts";
 import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
 
 /**
- * Returns the listening stream sockets of a name, all of them: IPv4 and IPv6 of one unit. Where none has the name, it is the only one that
- * was passed and is not served yet.
+ * Returns the listening stream sockets of a name, all of them: IPv4 and IPv6 of one unit. Where none has the
+ * name, it is the only one that was passed and is not served yet.
  *
  * @returns an empty array where none were passed.
  * @throws SyntaxError when the environment doesn't say which is meant, or they were passed to another process.
@@ -24,7 +24,8 @@ export function passedListeners(name: string, isServed: (fd: number) => boolean,
   if (others.length < 2) return others;
   const names = others.map((other) => JSON.stringify(other.name)).join(", ");
   throw new SyntaxError(
-    `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set FileDescriptorName=${name} in the .socket unit, or serve({ name })`,
+    `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set ` +
+      `FileDescriptorName=${name} in the .socket unit, or serve({ name })`,
   );
 }
 
@@ -43,7 +44,8 @@ function checkReceiver(onError: OnError): void {
   const { LISTEN_FDS: count = "0", LISTEN_PID: pid } = process.env;
   if (!(Number(count) > 0) || pid === undefined) return;
   const error = new SyntaxError(
-    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. A shell has to give way to it: ExecStart=sh -c 'exec bun …'`,
+    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. A shell has ` +
+      `to give way to it: ExecStart=sh -c 'exec bun …'`,
   );
   if (isHere()) throw error;
   // A child of a server that was passed some has the variables too, unless it was started with childEnv().

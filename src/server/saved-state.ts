@@ -9,13 +9,16 @@ import { dropStateMemfd, findStateMemfd, foreignMemfds, makeStateMemfd } from ".
 import { hasRoom } from "./store-room.ts";
 
 /**
- * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a file in memory into
- * the fd store; each later one rewrites that, and sends nothing. Killed at any moment, the process leaves the old bytes or the new ones.
+ * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a
+ * name puts a file in memory into the fd store; each later one rewrites that, and sends nothing. Killed at
+ * any moment, the process leaves the old bytes or the new ones.
  *
  * The file has up to three times the size of the largest state. The name is to be of no other fd in the store.
  *
- * @returns true when they are kept, as far as $FDSTORE tells; false when this process is not supervised, or the store has no room.
- * @throws TypeError or RangeError for a name or bytes that can't be; SystemError when they can't be written; else what notify() throws.
+ * @returns true when they are kept, as far as $FDSTORE tells; false when this process is not supervised, or
+ *   the store has no room.
+ * @throws TypeError or RangeError for a name or bytes that can't be; SystemError when they can't be written;
+ *   else what notify() throws.
  * @see memfd_create(2)
  * @example
  * saveState("sessions", JSON.stringify([...sessions]));
@@ -36,11 +39,12 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
 }
 
 /**
- * Returns the bytes that saveState() has kept by this name: before the restart, or since. A file in memory that saveState() has not made is
- * returned as it is.
+ * Returns the bytes that saveState() has kept by this name: before the restart, or since. A file in memory
+ * that saveState() has not made is returned as it is.
  *
  * @returns undefined when there are none.
- * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read, SystemError when the bytes can't be.
+ * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read, SystemError
+ *   when the bytes can't be.
  * @example
  * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
  */
@@ -60,7 +64,10 @@ function replace(name: string, bytes: Uint8Array): boolean {
   return memfd !== undefined && replaceState(memfd, bytes);
 }
 
-/** Puts a file into the store, and then the state into that: what is killed in between leaves no state, as there was none before. */
+/**
+ * Puts a file into the store, and then the state into that: what is killed in between leaves no state, as
+ * there was none before.
+ */
 function store(name: string, bytes: Uint8Array): boolean {
   // What is not ours is not written to. It may have the only place there is, so it goes first.
   if (foreignMemfds(name).length > 0) sendRemoval(name);

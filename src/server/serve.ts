@@ -20,9 +20,9 @@ import { passedListeners } from "./passed-listeners.ts";
 import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
 /**
- * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`, `hostname` and `unix` say where to
- * listen when no socket was passed. Default: any free port of 127.0.0.1, so that a trial run neither meets a port in use nor opens
- * one to the network.
+ * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`,
+ * `hostname` and `unix` say where to listen when no socket was passed. Default: any free port of 127.0.0.1,
+ * so that a trial run neither meets a port in use nor opens one to the network.
  */
 export type ServeOptions<WebSocketData = undefined, Routes extends string = string> = Bun.Serve.Options<
   WebSocketData,
@@ -30,19 +30,25 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 > & {
   /** The name of the passed socket: of its unit, FileDescriptorName=, or the fd store. Default: "http". */
   name?: string | undefined;
-  /** What to do with an error that a handler throws, and that `error` doesn't answer. Default: one line on standard error, at most one a minute. */
+  /**
+   * What to do with an error that a handler throws, and that `error` doesn't answer. Default: one line on
+   * standard error, at most one a minute.
+   */
   onError?: OnError | undefined;
 };
 
 /**
- * Serves on the listening socket that the service manager passed by this name, by socket activation or from the fd store; on all of
- * the name. When none was passed, it opens one and puts it into the fd store. Either way the manager has the socket too, so a restart of
- * the service refuses no connection: they wait for the next start.
+ * Serves on the listening socket that the service manager passed by this name, by socket activation or from
+ * the fd store; on all of the name. When none was passed, it opens one and puts it into the fd store. Either
+ * way the manager has the socket too, so a restart of the service refuses no connection: they wait for the
+ * next start.
  *
- * When no socket has the name, it takes the only one that was passed. A handler that throws is a response of 500, and a line.
+ * When no socket has the name, it takes the only one that was passed. A handler that throws is a response of
+ * 500, and a line.
  *
  * @returns the server of Bun.serve(), once it listens.
- * @throws TypeError for options that can't be, SyntaxError when the environment doesn't say which socket is meant or can't be read, SystemError
+ * @throws TypeError for options that can't be, SyntaxError when the environment doesn't say which socket is
+ *   meant or can't be read, SystemError
  *   when it can't listen.
  * @see systemd.socket(5), sd_listen_fds(3)
  * @example
@@ -86,7 +92,10 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
 
 // --- internal ---
 
-/** bun --hot evaluates a program again and again in one process, and its servers go on: they are given the new handlers. */
+/**
+ * bun --hot evaluates a program again and again in one process, and its servers go on: they are given the new
+ * handlers.
+ */
 const evaluation = Symbol("evaluation");
 const SERVED: unique symbol = Symbol.for("sd-notify.served") as never;
 

@@ -1,10 +1,12 @@
 /**
- * A file that keeps a state and is rewritten in place. It has two halves, each of them a header and the bytes of a state. The state
- * is that of the half with the higher sequence number; a save overwrites the other half, by one system call.
+ * A file that keeps a state and is rewritten in place. It has two halves, each of them a header and the bytes
+ * of a state. The state is that of the half with the higher sequence number; a save overwrites the other
+ * half, by one system call.
  *
- * A process that is killed in the middle of that leaves one half with a wrong checksum, and the other as it was. There is no lock,
- * because a worker that is terminated would never release it: `finally` does not run then. The kernel writes one half after the other,
- * so threads that save at the same time can't damage both. Most of the file is a hole, which takes no memory.
+ * A process that is killed in the middle of that leaves one half with a wrong checksum, and the other as it
+ * was. There is no lock, because a worker that is terminated would never release it: `finally` does not run
+ * then. The kernel writes one half after the other, so threads that save at the same time can't damage both.
+ * Most of the file is a hole, which takes no memory.
  */
 
 import { punchHole } from "../../ffi/process.ts";
@@ -51,7 +53,10 @@ export function readRaw(fd: number): Uint8Array {
   return readAt(fd, 0, node.fs.fstatSync(fd).size);
 }
 
-/** Replaces the state. Returns false if there is none yet. @throws SystemError when it can't be written; the old state stays then. */
+/**
+ * Replaces the state. Returns false if there is none yet. @throws SystemError when it can't be written; the
+ * old state stays then.
+ */
 export function replaceState(fd: number, bytes: Uint8Array): boolean {
   const headers = readHeaders(fd);
   const newest = findState(fd, headers);
@@ -91,7 +96,10 @@ const HEADER_SIZE = 32;
 /** Room for the longest state, in whole pages. */
 const HALF_SIZE = 2 ** 31 + 4096;
 
-/** How much longer than a quarter of the state before the new state has to be, or that one's memory is released first. */
+/**
+ * How much longer than a quarter of the state before the new state has to be, or that one's memory is
+ * released first.
+ */
 const SPARE = 1 << 20;
 
 const MAX_ATTEMPTS = 100;

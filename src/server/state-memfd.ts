@@ -1,6 +1,6 @@
 /**
- * Which file in memory has the state of a name. There is one for each name and process. It stays open, and any thread finds it: what a
- * worker has saved, another saves again in the same file.
+ * Which file in memory has the state of a name. There is one for each name and process. It stays open, and
+ * any thread finds it: what a worker has saved, another saves again in the same file.
  */
 
 import { createMemfd } from "../../ffi/process.ts";
@@ -83,7 +83,10 @@ function madeMemfd(name: string): number | undefined {
     .find((fd) => linkOf(fd) === link);
 }
 
-/** The name of a file in memory: memfd_create(2) takes 249 bytes, where FDNAME= may have 255. No FDNAME= has a colon. */
+/**
+ * The name of a file in memory: memfd_create(2) takes 249 bytes, where FDNAME= may have 255. No FDNAME= has a
+ * colon.
+ */
 function memfdName(name: string): string {
   if (name.length <= 200) return `sd-notify-state:${name}`;
   return `sd-notify-state:${name.slice(0, 100)}:${new Bun.CryptoHasher("sha256").update(name).digest("hex")}`;

@@ -11,8 +11,8 @@ export interface Load {
 }
 
 /**
- * Makes a status of any value: its first line, printable, and cut between two characters to what fits in a message. PID 1 drops a whole
- * message that is too long, and with it what else it says.
+ * Makes a status of any value: its first line, printable, and cut between two characters to what fits in a
+ * message. PID 1 drops a whole message that is too long, and with it what else it says.
  */
 export function toStatus(value: unknown): string {
   // What is far too long need not be read to its end.

@@ -7,8 +7,9 @@ import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 
 /**
- * Listens on a path, or on an abstract name, which begins with NUL. A socket that nobody listens on is removed first: a server that was
- * killed leaves its own behind. Bun.listen() would also remove the path of a living server, and its own when it is stopped.
+ * Listens on a path, or on an abstract name, which begins with NUL. A socket that nobody listens on is
+ * removed first: a server that was killed leaves its own behind. Bun.listen() would also remove the path of a
+ * living server, and its own when it is stopped.
  *
  * @returns its fd.
  * @throws SystemError when it can't; EADDRINUSE where a server is alive, or something else has the path.

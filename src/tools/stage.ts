@@ -1,6 +1,6 @@
 /**
- * The process between this command and a program that it starts: the command once more, which asks the kernel for what only the process
- * itself can ask for, PR_SET_PDEATHSIG of prctl(2), and becomes the program.
+ * The process between this command and a program that it starts: the command once more, which asks the kernel
+ * for what only the process itself can ask for, PR_SET_PDEATHSIG of prctl(2), and becomes the program.
  */
 
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
@@ -24,7 +24,10 @@ export interface Tie {
   state?: CallerState;
   /** How many fds the program has, from 3 on. */
   fds: number;
-  /** The fd of a pipe with the program's environment, byte for byte: a NUL after each variable, and one more at the end. */
+  /**
+   * The fd of a pipe with the program's environment, byte for byte: a NUL after each variable, and one more
+   * at the end.
+   */
   environment: number;
   /** The fd of a pipe. It gets EXECUTING, and then is closed by execve(2), or gets another byte. */
   progress?: number;

@@ -11,8 +11,8 @@ import { EXECUTING, TIED, type Tie } from "./stage.ts";
 
 export interface ProgramOptions {
   /**
-   * The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. What has the value that this process
-   * was started with is handed on byte for byte.
+   * The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. What
+   * has the value that this process was started with is handed on byte for byte.
    */
   env: Record<string, string | undefined>;
   stdin?: "inherit" | "ignore";
@@ -23,8 +23,9 @@ export interface ProgramOptions {
 }
 
 /**
- * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an error is printed and
- * its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, which the program does not.
+ * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an
+ * error is printed and its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, which the
+ * program does not.
  */
 export function startProgram(
   command: readonly string[],
@@ -59,8 +60,8 @@ export function startProgram(
 }
 
 /**
- * Waits until a process that startProgram() started has become the program: before, it handles no signal. (A pipe tells, not /proc: there,
- * a program with capabilities, or one that nobody may read, can't be seen.)
+ * Waits until a process that startProgram() started has become the program: before, it handles no signal. (A
+ * pipe tells, not /proc: there, a program with capabilities, or one that nobody may read, can't be seen.)
  *
  * @returns false when the program could not be executed, or was killed before.
  */
@@ -69,8 +70,9 @@ export function untilExecuted(child: Bun.Subprocess): Promise<boolean> {
 }
 
 /**
- * Starts a program in a process group of its own, as startProgram() does, without input and output. Bun does not know of it: the caller
- * waits for it by endedChild() and waitForExit(). Until then its pid, and that of the group, is nobody else's.
+ * Starts a program in a process group of its own, as startProgram() does, without input and output. Bun does
+ * not know of it: the caller waits for it by endedChild() and waitForExit(). Until then its pid, and that of
+ * the group, is nobody else's.
  *
  * @returns its pid.
  */
@@ -165,8 +167,8 @@ function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
 }
 
 /**
- * Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. Not on a thread of Bun's, which others may have
- * blocked. (And LimitFSIZE=0 allows no memfd.)
+ * Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. Not on a thread of
+ * Bun's, which others may have blocked. (And LimitFSIZE=0 allows no memfd.)
  */
 function sendEnvironment(writeEnd: number, bytes: Buffer): void {
   let rest = bytes;

@@ -1,6 +1,6 @@
 /**
- * What the service manager makes of a message: what it does, and what it ignores, why, and the line that cures it. Pure: who sent the
- * message and what the unit is like is said by whoever asks.
+ * What the service manager makes of a message: what it does, and what it ignores, why, and the line that
+ * cures it. Pure: who sent the message and what the unit is like is said by whoever asks.
  *
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
@@ -116,7 +116,9 @@ function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts
   }
   if (notifyAccess === "exec" && role === "member") {
     return {
-      why: `process ${pid} is started by the service, and NotifyAccess=exec takes messages from what the manager starts`,
+      why:
+        `process ${pid} is started by the service, and NotifyAccess=exec takes messages from what the ` +
+        `manager starts`,
       cure: "NotifyAccess=all",
     };
   }

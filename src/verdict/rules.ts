@@ -68,7 +68,8 @@ function ready(_: string, { values, unit }: Surroundings): Outcome {
   if (isStopping(unit)) return STOPPING_IS_FINAL;
   if (unit.type === "notify-reload" && isStarting(unit) && unit.handlesReload === false) {
     return ignored(
-      "the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails (systemd 262)",
+      "the main process has no handler for SIGHUP, by which Type=notify-reload reloads it: the start fails " +
+        "(systemd 262)",
       "Type=notify, or a handler",
     );
   }
@@ -109,7 +110,10 @@ function reloading(_: string, { values, unit }: Surroundings): Outcome {
   return { effect: "the unit is reloading, until READY=1", phase: "reloading" };
 }
 
-/** Why RELOADING=1 does not answer the signal that Type=notify-reload has sent; undefined if it does, or there was none. */
+/**
+ * Why RELOADING=1 does not answer the signal that Type=notify-reload has sent; undefined if it does, or there
+ * was none.
+ */
 function whyNoAnswer(values: ReadonlyMap<string, string>, unit: UnitFacts): Outcome | undefined {
   // Where nobody knows what the unit is at, one that would not do for an answer is worth a word.
   if (unit.type !== "notify-reload" || (unit.phase !== undefined && unit.reloadUsec === undefined)) return undefined;

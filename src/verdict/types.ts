@@ -1,6 +1,9 @@
 /** What a verdict is about, and what it says. */
 
-/** The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined decides nothing. */
+/**
+ * The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined
+ * decides nothing.
+ */
 export interface UnitFacts {
   /** Type= */
   type?: string | undefined;
@@ -29,8 +32,9 @@ export interface Sender {
   pid: number;
   uid: number;
   /**
-   * main: the main process. control: one of ExecStartPre=, ExecReload= and their likes. member: another process of the unit.
-   * stranger: a process of no unit, or of another. gone: it had exited when the manager looked.
+   * main: the main process. control: one of ExecStartPre=, ExecReload= and their likes. member: another
+   * process of the unit. stranger: a process of no unit, or of another. gone: it had exited when the manager
+   * looked.
    */
   role: "main" | "control" | "member" | "stranger" | "gone";
 }

@@ -1,6 +1,7 @@
 /**
- * Stops a server of each framework, as docs/servers.md shows it, with a request in flight and idle connections that would stay: `npm run
- * test:frameworks`. The frameworks have a package.json of their own, so that this package's own install stays small.
+ * Stops a server of each framework, as docs/servers.md shows it, with a request in flight and idle
+ * connections that would stay: `npm run test:frameworks`. The frameworks have a package.json of their own, so
+ * that this package's own install stays small.
  */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";

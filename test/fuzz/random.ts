@@ -1,6 +1,7 @@
 /**
- * A seeded generator of inputs: one seed, one input. It knows what parsers trip over. (fast-check makes such an input in 25 to 50 us, which
- * for a million of each target is longer than the code under test takes; this takes 1 or 2.)
+ * A seeded generator of inputs: one seed, one input. It knows what parsers trip over. (fast-check makes such
+ * an input in 25 to 50 us, which for a million of each target is longer than the code under test takes; this
+ * takes 1 or 2.)
  */
 
 /** Names that every JavaScript object has. */

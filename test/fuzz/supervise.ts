@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { temporaryDirectory } from "../support/command.ts";
 import type { Range } from "./fuzz.ts";
 
-/** Exit statuses of such a process: one input is not treated as documented; or all of them together are not, as with a leak. */
+/**
+ * Exit statuses of such a process: one input is not treated as documented; or all of them together are not,
+ * as with a leak.
+ */
 export const ONE_INPUT = 3;
 export const ALL_INPUTS = 4;
 

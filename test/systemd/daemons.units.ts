@@ -1,6 +1,7 @@
 /**
- * Real daemons of Debian: what the monitor makes of what they say is what PID 1 does, at the debug level. Each is started twice, by PID 1 and
- * under the monitor, reloaded, and stopped. (`npm run test:systemd -- daemons`: it downloads much, and so is none of the usual ones.)
+ * Real daemons of Debian: what the monitor makes of what they say is what PID 1 does, at the debug level.
+ * Each is started twice, by PID 1 and under the monitor, reloaded, and stopped. (`npm run test:systemd --
+ * daemons`: it downloads much, and so is none of the usual ones.)
  */
 
 import { expect, test } from "bun:test";

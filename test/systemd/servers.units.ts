@@ -15,7 +15,10 @@ interface Scenario {
   act(server: Server): Promise<void>;
 }
 
-/** Makes the servers of a program. /slow?ms=N tells that it was taken, and is answered after that time, or when SIGUSR2 comes. */
+/**
+ * Makes the servers of a program. /slow?ms=N tells that it was taken, and is answered after that time, or
+ * when SIGUSR2 comes.
+ */
 const PRELUDE = `
 import { createServer } from "node:http";
 let requests = 0, slow = 0;

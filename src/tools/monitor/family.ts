@@ -39,8 +39,8 @@ export class Family {
   }
 
   /**
-   * Resolves when a process has ended that is not the child, or nothing is left of the family and it is no longer waited for. (An
-   * event tells of the child's end only.)
+   * Resolves when a process has ended that is not the child, or nothing is left of the family and it is no
+   * longer waited for. (An event tells of the child's end only.)
    */
   async endOf(pid: number, isWaitedFor: () => boolean): Promise<End> {
     while (isWaitedFor() || this.pids().length > 0) {

@@ -1,6 +1,7 @@
 /**
- * The life of the unit that the monitor plays: what it is at, and what becomes of it by what happens. Pure: it knows no process and
- * no clock. The rules are those of systemd 262: systemd.service(5), and its src/core/service.c.
+ * The life of the unit that the monitor plays: what it is at, and what becomes of it by what happens. Pure:
+ * it knows no process and no clock. The rules are those of systemd 262: systemd.service(5), and its
+ * src/core/service.c.
  */
 
 import { EXIT_EXEC } from "../../protocol/systemd.ts";

@@ -1,4 +1,7 @@
-/** The socket of the unit: what comes is taken one by one, no faster than whoever reads what is told of it can follow. */
+/**
+ * The socket of the unit: what comes is taken one by one, no faster than whoever reads what is told of it can
+ * follow.
+ */
 
 import { ETIMEDOUT } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/errno.ts";
@@ -41,8 +44,8 @@ export class Mailbox {
   }
 
   /**
-   * Waits until all that was sent before is taken, but not for ever: somebody may be sending still. While `isPatient`, it is only
-   * whoever reads what is told that is slow.
+   * Waits until all that was sent before is taken, but not for ever: somebody may be sending still. While
+   * `isPatient`, it is only whoever reads what is told that is slow.
    */
   async settle(isPatient: () => boolean): Promise<void> {
     for (;;) {

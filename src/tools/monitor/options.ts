@@ -29,9 +29,11 @@ export const tool = {
     json: { type: "boolean", help: "Print an object for each event, on a line each" },
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
-  footer: `Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard error. Times are seconds, or a number with ms, s, min or h.
-
-Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, or ended badly; 4 the time was over; 5 something was ignored, with --strict.`,
+  footer:
+    "Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard " +
+    "error. Times are seconds, or a number with ms, s, min or h.\n\n" +
+    "Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, " +
+    "or ended badly; 4 the time was over; 5 something was ignored, with --strict.",
 } as const satisfies Tool;
 
 export interface MonitorOptions {

@@ -1,4 +1,7 @@
-/** Standard output, which may be a pipe that nobody reads: then it is another thread that waits, and not the monitor. */
+/**
+ * Standard output, which may be a pipe that nobody reads: then it is another thread that waits, and not the
+ * monitor.
+ */
 
 import { write } from "node:fs";
 import { printableLines } from "../../protocol/printable.ts";

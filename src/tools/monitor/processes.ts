@@ -23,8 +23,9 @@ export function processInfo(pid: number): ProcessInfo | undefined {
 }
 
 /**
- * Returns what a process is to a unit whose processes are the descendants of `root`, which has adopted those without a parent. (A
- * cgroup is what the service manager goes by; a descendant is in that of its ancestor, unless somebody moves it.)
+ * Returns what a process is to a unit whose processes are the descendants of `root`, which has adopted those
+ * without a parent. (A cgroup is what the service manager goes by; a descendant is in that of its ancestor,
+ * unless somebody moves it.)
  */
 export function roleOf(pid: number, mainPid: number | undefined, root: number): Sender["role"] {
   const info = pid > 0 ? processInfo(pid) : undefined;
@@ -50,8 +51,8 @@ export function descendants(root: number): ProcessInfo[] {
 }
 
 /**
- * Whether a process has a use for a signal: it catches it, blocks it (and may read it by signalfd(2) or sigwait(3)), or ignores it;
- * proc_pid_status(5). Undefined where that can't be read.
+ * Whether a process has a use for a signal: it catches it, blocks it (and may read it by signalfd(2) or
+ * sigwait(3)), or ignores it; proc_pid_status(5). Undefined where that can't be read.
  */
 export function handles(pid: number, signal: number): boolean | undefined {
   const status = readText(pid, "status");

@@ -124,7 +124,9 @@ function showSender({ pid, name, role }: Sender & { name: string }): Line {
 
 function showPing({ afterUsec, timeoutUsec, late }: Ping): Line {
   const margin = timeoutUsec - afterUsec;
-  const text = `${formatUsec(afterUsec)} after the last, ${margin >= 0 ? `${formatUsec(margin)} before the time is up` : `${formatUsec(-margin)} too late`}`;
+  const text =
+    `${formatUsec(afterUsec)} after the last, ` +
+    `${margin >= 0 ? `${formatUsec(margin)} before the time is up` : `${formatUsec(-margin)} too late`}`;
   return late ? styled("yellow", `late: ${text}; sd_watchdog_enabled(3): ping at half the time`) : line`${text}`;
 }
 
@@ -140,7 +142,8 @@ function showProblem({ what, why, cure }: Verdict["problems"][number]): Line[] {
 }
 
 function showSpan({ phase, startUsec, durationUsec }: Span): Line {
-  return line`${`${formatTime(startUsec)}  ${phase.padEnd(12)}  ${durationUsec === undefined ? "" : formatUsec(durationUsec)}`.trimEnd()}`;
+  const duration = durationUsec === undefined ? "" : formatUsec(durationUsec);
+  return line`${`${formatTime(startUsec)}  ${phase.padEnd(12)}  ${duration}`.trimEnd()}`;
 }
 
 function fdKind(fd: { kind: string; family?: string; type?: string; listening?: boolean }): string {

@@ -1,4 +1,7 @@
-/** What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens is an event. */
+/**
+ * What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that
+ * happens is an event.
+ */
 
 import { basename } from "node:path";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
@@ -76,7 +79,10 @@ export class Supervisor implements Disposable {
     return this.#mailbox.address;
   }
 
-  /** Starts the command. Resolves to how it ended, when nothing of it runs any more; then neither does it when this rejects. */
+  /**
+   * Starts the command. Resolves to how it ended, when nothing of it runs any more; then neither does it when
+   * this rejects.
+   */
   async run(): Promise<Outcome> {
     try {
       this.#timers.set("until", this.#options.timeoutMs, () => this.#happens({ what: "time up", timer: "until" }));
@@ -190,7 +196,8 @@ export class Supervisor implements Disposable {
     await this.#mailbox.settle(isWaitedFor);
     let end: End = { code: exitCode, signal: signalCode as string | null };
     this.#emit({ event: "exit", timeUsec: this.#now(), pid, ...end });
-    // MAINPID= may have made another process the main one; by root, one of somebody else's, which is not the monitor's to end.
+    // MAINPID= may have made another process the main one; by root, one of somebody else's, which is not the
+    // monitor's to end.
     const mainPid = this.#mainPid();
     if (mainPid !== undefined && mainPid !== pid) {
       end = await this.#family.endOf(mainPid, isWaitedFor);

@@ -150,7 +150,10 @@ class Life {
     return this.#program.exitCode !== null || this.#program.signalCode !== null;
   }
 
-  /** Without a handler, SIGHUP would end it; and systemd counts that as a clean exit, which Restart=on-failure does not cure. */
+  /**
+   * Without a handler, SIGHUP would end it; and systemd counts that as a clean exit, which Restart=on-failure
+   * does not cure.
+   */
   #whyNoReload(): string | undefined {
     const name = basename(this.#name);
     const handled = readSignals(this.#program.pid, ["SigCgt", "SigBlk", "SigIgn"]);

@@ -42,8 +42,9 @@ export function environmentFor(share: boolean): Record<string, string | undefine
 }
 
 /**
- * Whether the manager, which has just sent a signal, has sent it to the program too: KillMode=control-group, the default, does that
- * when a unit is stopped. Many programs take a second SIGTERM for an order to end at once.
+ * Whether the manager, which has just sent a signal, has sent it to the program too: KillMode=control-group,
+ * the default, does that when a unit is stopped. Many programs take a second SIGTERM for an order to end at
+ * once.
  */
 export async function hasSignalledAll(): Promise<boolean> {
   if (process.env.NOTIFY_SOCKET === undefined) return false;

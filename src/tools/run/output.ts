@@ -13,8 +13,8 @@ export interface Output {
   /** Begins to read, when the program has been started. */
   begin(): void;
   /**
-   * Resolves when all that was written so far was passed on, or after a second: a process that the program left behind may write more, and
-   * whoever reads may have stopped.
+   * Resolves when all that was written so far was passed on, or after a second: a process that the program
+   * left behind may write more, and whoever reads may have stopped.
    */
   drain(): Promise<void>;
   /** A line that matches, from now on. */
@@ -22,8 +22,9 @@ export interface Output {
 }
 
 /**
- * Makes the pipes for a program's output. Where standard output and standard error of this process are the same, as in a unit that
- * logs to the journal, they are one pipe, so that what the program writes stays in its order.
+ * Makes the pipes for a program's output. Where standard output and standard error of this process are the
+ * same, as in a unit that logs to the journal, they are one pipe, so that what the program writes stays in
+ * its order.
  */
 export function openOutput(): Output {
   const listeners = new Set<(line: string) => void>();
@@ -85,7 +86,10 @@ const DRAIN_MS = 1000;
 /** How long to wait at most before looking again whether somebody reads. */
 const MAX_WRITE_DELAY_MS = 20;
 
-/** A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and /dev/stdout no file.) */
+/**
+ * A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and
+ * /dev/stdout no file.)
+ */
 function openCopy(to: number, hear: (line: string) => void): Copy {
   const [readEnd, writeEnd] = sys.pipe();
   const lines = splitLines(hear);
@@ -145,7 +149,10 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<boolean> {
   return true;
 }
 
-/** Whether it may have no room until somebody reads. (A terminal too, but poll(2) does not say how much room that has.) */
+/**
+ * Whether it may have no room until somebody reads. (A terminal too, but poll(2) does not say how much room
+ * that has.)
+ */
 function isPipe(fd: number): boolean {
   try {
     const stat = node.fs.fstatSync(fd);

@@ -112,7 +112,10 @@ export function fileProbe(path: string): Probe {
   };
 }
 
-/** A command line for /bin/sh: it exits with 0. It and its process group are killed when it takes too long, or leaves others behind. */
+/**
+ * A command line for /bin/sh: it exits with 0. It and its process group are killed when it takes too long, or
+ * leaves others behind.
+ */
 export function execProbe(line: string): Probe {
   const env = childEnv();
   return {

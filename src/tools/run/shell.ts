@@ -12,8 +12,8 @@ import { own, type ProgramOptions, startGroup } from "../start-program.ts";
 export type ShellEnd = ({ code: number } | { signal: number }) & { line: string };
 
 /**
- * Runs a command line in /bin/sh, and ends it with its process group when it has ended, or the signal is aborted. Who has left the group is
- * left alone, and not waited for.
+ * Runs a command line in /bin/sh, and ends it with its process group when it has ended, or the signal is
+ * aborted. Who has left the group is left alone, and not waited for.
  *
  * @throws the signal's reason, when it is aborted.
  */

@@ -64,7 +64,8 @@ export async function passWithin(
   tell: (why: string) => void,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  // One failure may be a connection that was lost: there is time for another attempt, even if the first one got no answer.
+  // One failure may be a connection that was lost: there is time for another attempt, even if the first one
+  // got no answer.
   const attemptMs = Math.min(ATTEMPT_TIMEOUT_MS, timeoutMs * 0.4);
   const delayMs = Math.min(MAX_DELAY_MS, timeoutMs * 0.1);
   await Promise.all(

@@ -1,4 +1,7 @@
-/** The environment: $NOTIFY_SOCKET, $WATCHDOG_…, $LISTEN_…, $MANAGERPID and names for the fd store, as somebody hostile sets them. */
+/**
+ * The environment: $NOTIFY_SOCKET, $WATCHDOG_…, $LISTEN_…, $MANAGERPID and names for the fd store, as
+ * somebody hostile sets them.
+ */
 
 import { closeSync, openSync } from "node:fs";
 import { SystemError } from "../../../ffi/errors.ts";
@@ -111,7 +114,7 @@ function checkListenFds(fds: readonly number[], name: string): void {
     for (const fd of fds) assertEqual(isCloseOnExec(fd), fd <= last, `close-on-exec of fd ${fd}, passed up to ${last}`);
   }
   let state: Uint8Array | undefined;
-  errorOf(() => (state = loadState(name)), SyntaxError, SystemError);
+  errorOf(() => (state = loadState(name)), TypeError, SyntaxError, SystemError);
   assert(state === undefined, "there is no state", state);
 }
 

@@ -1,4 +1,7 @@
-/** getopt(), beside that of glibc, parseRequest() and addAssignments(): any arguments are a request or one line of complaint. */
+/**
+ * getopt(), beside that of glibc, parseRequest() and addAssignments(): any arguments are a request or one
+ * line of complaint.
+ */
 
 import { addAssignments } from "../../../src/cli/assignments.ts";
 import { getopt as read } from "../../../src/cli/getopt.ts";
