@@ -1,4 +1,4 @@
-/** The examples of docs/passed-fds.md, each in a process that was passed what it is about. In real units: test/systemd/passed-fds.units.ts. */
+/** The examples of docs/passed-fds.md. test/systemd/passed-fds.units.ts tries them in real units. */
 
 import { dlopen } from "bun:ffi";
 import { afterEach, describe, expect, test } from "bun:test";
