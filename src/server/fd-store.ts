@@ -16,11 +16,11 @@ export interface StoreOptions {
 }
 
 /**
- * Puts file descriptors into the fd store. The manager keeps them while the service restarts, and passes them to the next
- * start. They stay open here. The unit needs FileDescriptorStoreMax=.
+ * Puts file descriptors into the fd store. The manager keeps them while the service restarts, and passes them to the
+ * next start. They stay open here. The unit needs FileDescriptorStoreMax=.
  *
- * @returns true if they were sent. false if nothing keeps them: this process is not supervised, or the store is known to
- *   have no room for all of them. In that case none was sent.
+ * @returns true if they were sent. false if nothing keeps them: this process is not supervised, or the store is known
+ *   to have no room for all of them. In that case none was sent.
  * @throws TypeError or RangeError for a name or an fd that can't be; SyntaxError when $FDSTORE can't be read; else what
  *   notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTORE=1

@@ -44,7 +44,8 @@ export type ListenFd = { fd: number; name: string } & FdKind;
  * close-on-exec. Their names are those of the units or of the fd store: "stored" for one without, "connection" for
  * Accept=yes, "unknown" where no names were passed.
  *
- * Where libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are "other".
+ * Where libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are
+ * "other".
  *
  * @returns an empty array where none were passed, or they were passed to another process.
  * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
@@ -63,7 +64,7 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/** Finds the passed file descriptors, or those of a name, without a look at them. One by one: $LISTEN_FDS may be huge. */
+/** Finds the passed file descriptors, or those of a name, without a look at them. $LISTEN_FDS may be huge: one by one. */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;

@@ -9,9 +9,9 @@ import { dropStateMemfd, findStateMemfd, foreignMemfds, makeStateMemfd } from ".
 import { hasRoom } from "./store-room.ts";
 
 /**
- * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a memfd
- * into the fd store. Each later one rewrites that memfd and sends nothing. A process that is killed at any moment leaves
- * the old bytes or the new ones.
+ * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a
+ * memfd into the fd store. Each later one rewrites that memfd and sends nothing. A process that is killed at any moment
+ * leaves the old bytes or the new ones.
  *
  * @returns true if they are kept. false if nothing keeps them: this process is not supervised, or the store is known to
  *   have no room.
@@ -37,12 +37,12 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
 }
 
 /**
- * Returns the bytes that saveState() has kept by this name, before the restart or since. Of a memfd that another program has
- * stored by this name, it returns all bytes.
+ * Returns the bytes that saveState() has kept by this name, before the restart or since. Of a memfd that another
+ * program has stored by this name, it returns all bytes.
  *
  * @returns undefined if there are none.
- * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read; SystemError when the bytes
- *   can't be.
+ * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read; SystemError when the
+ *   bytes can't be.
  * @example
  * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
  */

@@ -1,10 +1,10 @@
 /**
- * A file that keeps a state and is rewritten in place. It has two halves, each with a header and the bytes of a state. The
- * half with the higher sequence number has the state. A save overwrites the other half, by one system call.
+ * A file that keeps a state and is rewritten in place. It has two halves, each with a header and the bytes of a state.
+ * The half with the higher sequence number has the state. A save overwrites the other half, by one system call.
  *
- * If the process is killed in the middle of that, the half has a wrong checksum, and the other one still has the old state.
- * There is no lock: a worker that is terminated runs no `finally`, so it would never release one. It needs none, because
- * the kernel runs one write(2) of a file at a time, so threads that save at once can't damage both halves.
+ * If the process is killed in the middle of that, the half has a wrong checksum, and the other one still has the old
+ * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. It needs none,
+ * because the kernel runs one write(2) of a file at a time, so threads that save at once can't damage both halves.
  *
  * Most of the file is a hole, which takes no memory.
  */

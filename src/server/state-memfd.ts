@@ -1,6 +1,6 @@
 /**
- * The memfds that states are in. There is one for each name and process. It stays open, and its link in /proc/self/fd has
- * the name, so that every thread finds it.
+ * The memfds that states are in. There is one for each name and process. It stays open, and its link in /proc/self/fd
+ * has the name, so that every thread finds it.
  */
 
 import { createMemfd } from "../../ffi/process.ts";
