@@ -64,7 +64,7 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/** Finds the passed file descriptors, or those of a name, without a look at them. $LISTEN_FDS may be huge: one by one. */
+/** Finds the passed fds, or those of a name, one by one, since $LISTEN_FDS may be huge. It does not look at them. */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
