@@ -9,9 +9,8 @@ export interface SocketFacts {
 }
 
 /**
- * Looks a socket up by the inode number of its fd, in the tables of this process' network namespace:
- * proc_pid_net(5). Returns undefined when it is of another namespace, or of a kind that has no table, such as
- * vsock.
+ * Looks a socket up by the inode number of its fd, in the tables of this process' network namespace: proc_pid_net(5).
+ * Returns undefined if it is of another namespace, or of a kind that has no table, such as vsock.
  */
 export function findSocket(inode: number): SocketFacts | undefined {
   for (const { name, column, facts } of TABLES) {

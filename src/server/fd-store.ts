@@ -16,15 +16,13 @@ export interface StoreOptions {
 }
 
 /**
- * Puts file descriptors into the fd store: the manager has them while the service restarts, and passes them
- * to the next start. They stay open here. The unit needs FileDescriptorStoreMax=, which systemd 254 and later
- * tell in $FDSTORE.
+ * Puts file descriptors into the fd store. The manager keeps them while the service restarts, and passes them to the
+ * next start. They stay open here. The unit needs FileDescriptorStoreMax=.
  *
- * @returns true when they were sent and are kept, as far as $FDSTORE tells; false when nothing keeps them:
- *   this process is not supervised, or
- *   the store has no room for all of them, and none was sent.
- * @throws TypeError or RangeError for a name or an fd that can't be; SyntaxError when $FDSTORE can't be read;
- *   else what notify() throws.
+ * @returns true if they were sent. false if nothing keeps them: this process is not supervised, or the store is known
+ *   to have no room for all of them. In that case none was sent.
+ * @throws TypeError or RangeError for a name or an fd that can't be; SyntaxError when $FDSTORE can't be read; else what
+ *   notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTORE=1
  * @example
  * storeFds([listener], { name: "http" });
@@ -47,10 +45,9 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
 }
 
 /**
- * Removes the file descriptors of a name from the fd store, and forgets the state that saveState() has kept
- * by it. What another thread has saved is for that to remove.
+ * Removes the file descriptors of a name from the fd store, and forgets the state that this thread has saved by it.
  *
- * @returns true when the message was sent, false when this process is not supervised.
+ * @returns true if the message was sent, false if this process is not supervised.
  * @throws TypeError for a name that can't be; else what notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTOREREMOVE=1
  * @example
@@ -63,7 +60,7 @@ export function removeFds(name: string): boolean {
   return true;
 }
 
-/** Sends that alone. */
+/** Sends the message of removeFds(), and forgets nothing here. */
 export function sendRemoval(name: string): boolean {
   const sent = notifyRaw(`FDSTOREREMOVE=1\n${formatAssignment("FDNAME", name)}`);
   if (sent) noteRemoved(name);

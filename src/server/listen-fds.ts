@@ -42,12 +42,12 @@ export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd
 export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
- * Returns the file descriptors that were passed to this process, or those of a name, in their order, each
- * close-on-exec. Their names are those of the units or of the fd store: "stored" for one without,
- * "connection" for Accept=yes, "unknown" where no names were passed.
+ * Returns the file descriptors that were passed to this process, or those of a name. They are in their order and
+ * close-on-exec. Their names are those of the units or of the fd store: "stored" for one without, "connection" for
+ * Accept=yes, "unknown" where no names were passed.
  *
- * Where libc can't be called, /proc tells what a socket is. One that is not in its tables has "other" as
- * family and type.
+ * Where libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are
+ * "other".
  *
  * @returns an empty array where none were passed, or they were passed to another process.
  * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
@@ -66,10 +66,7 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/**
- * Finds the passed file descriptors, or those of a name, one by one: $LISTEN_FDS may be huge. What they are
- * is not looked at.
- */
+/** Finds the passed fds, or those of a name, one by one, since $LISTEN_FDS may be huge. It does not look at them. */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
@@ -166,7 +163,7 @@ function socketKind(fd: number): FdKind {
   }
 }
 
-/** What a regular file is, for fstat(2) takes message queues and files in memory for such. */
+/** Tells regular files, message queues and memfds apart: to fstat(2) they are all regular files. */
 function fileKind(fd: number, links: number): "file" | "memfd" | "mqueue" {
   const path = `/proc/self/fd/${fd}`;
   try {

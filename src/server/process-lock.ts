@@ -6,8 +6,8 @@ import { fromNodeError } from "../bun/fs-errors.ts";
 import { node } from "../bun/node.ts";
 
 /**
- * Runs the action while no other thread of this process runs one. It waits for a second at most: a worker
- * that was terminated in the middle of its action never releases the lock.
+ * Runs the action while no other thread of this process runs one. It waits at most a second, because a worker that is
+ * terminated in the middle of its action never releases the lock.
  */
 export function withProcessLock<T>(action: () => T): T {
   const fd = openOwnDirectory();

@@ -1,4 +1,4 @@
-/** Bytes that outlive a restart: in the fd store, as files in memory that are rewritten in place. */
+/** Bytes that outlive a restart: in memfds of the fd store. */
 
 import { mustBe } from "../protocol/check.ts";
 import { checkFdName } from "../protocol/fd-name.ts";
@@ -9,16 +9,14 @@ import { dropStateMemfd, findStateMemfd, foreignMemfds, makeStateMemfd } from ".
 import { hasRoom } from "./store-room.ts";
 
 /**
- * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a
- * name puts a file in memory into the fd store; each later one rewrites that, and sends nothing. Killed at
- * any moment, the process leaves the old bytes or the new ones.
+ * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a
+ * memfd into the fd store. Each later one rewrites that memfd and sends nothing. A process that is killed at any moment
+ * leaves the old bytes or the new ones.
  *
- * The file has up to three times the size of the largest state. The name is to be of no other fd in the store.
- *
- * @returns true when they are kept, as far as $FDSTORE tells; false when this process is not supervised, or
- *   the store has no room.
- * @throws TypeError or RangeError for a name or bytes that can't be; SystemError when they can't be written;
- *   else what notify() throws.
+ * @returns true if they are kept. false if nothing keeps them: this process is not supervised, or the store is known to
+ *   have no room.
+ * @throws TypeError or RangeError for a name or bytes that can't be; SyntaxError when the environment can't be read;
+ *   SystemError when they can't be written; else what notify() throws.
  * @see memfd_create(2)
  * @example
  * saveState("sessions", JSON.stringify([...sessions]));
@@ -39,12 +37,12 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
 }
 
 /**
- * Returns the bytes that saveState() has kept by this name: before the restart, or since. A file in memory
- * that saveState() has not made is returned as it is.
+ * Returns the bytes that saveState() has kept by this name, before the restart or since. Of a memfd that another
+ * program has stored by this name, it returns all bytes.
  *
- * @returns undefined when there are none.
- * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read, SystemError
- *   when the bytes can't be.
+ * @returns undefined if there are none.
+ * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read; SystemError when the
+ *   bytes can't be.
  * @example
  * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
  */
@@ -58,18 +56,15 @@ export function loadState(name: string): Uint8Array | undefined {
 
 // --- internal ---
 
-/** Saves where a state is already: that file is in the store. */
+/** Saves where there is a state already. A memfd that has one is in the store. */
 function replace(name: string, bytes: Uint8Array): boolean {
   const memfd = findStateMemfd(name);
   return memfd !== undefined && replaceState(memfd, bytes);
 }
 
-/**
- * Puts a file into the store, and then the state into that: what is killed in between leaves no state, as
- * there was none before.
- */
+/** Puts a memfd into the store, and then the state into the memfd. Until that is done, there is no state, as before. */
 function store(name: string, bytes: Uint8Array): boolean {
-  // What is not ours is not written to. It may have the only place there is, so it goes first.
+  // Never write to what is not ours. But remove it first, because it may have the only place in the store.
   if (foreignMemfds(name).length > 0) sendRemoval(name);
   const found = findStateMemfd(name);
   const memfd = found ?? makeStateMemfd(name);

@@ -1,11 +1,11 @@
 /**
- * A file that keeps a state and is rewritten in place. It has two halves, each of them a header and the bytes
- * of a state. The state is that of the half with the higher sequence number; a save overwrites the other
- * half, by one system call.
+ * A file that keeps a state and is rewritten in place. It has two halves, each with a header and the bytes of a state.
+ * The half with the higher sequence number has the state. A save overwrites the other half, by one system call.
  *
- * A process that is killed in the middle of that leaves one half with a wrong checksum, and the other as it
- * was. There is no lock, because a worker that is terminated would never release it: `finally` does not run
- * then. The kernel writes one half after the other, so threads that save at the same time can't damage both.
+ * If the process is killed in the middle of that, the half has a wrong checksum, and the other one still has the old
+ * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. It needs none,
+ * because the kernel runs one write(2) of a file at a time, so threads that save at once can't damage both halves.
+ *
  * Most of the file is a hole, which takes no memory.
  */
 
@@ -54,8 +54,9 @@ export function readRaw(fd: number): Uint8Array {
 }
 
 /**
- * Replaces the state. Returns false if there is none yet. @throws SystemError when it can't be written; the
- * old state stays then.
+ * Replaces the state. Returns false, and does nothing, if there is none.
+ *
+ * @throws SystemError when it can't be written. The old state stays then.
  */
 export function replaceState(fd: number, bytes: Uint8Array): boolean {
   const headers = readHeaders(fd);
@@ -96,10 +97,7 @@ const HEADER_SIZE = 32;
 /** Room for the longest state, in whole pages. */
 const HALF_SIZE = 2 ** 31 + 4096;
 
-/**
- * How much longer than a quarter of the state before the new state has to be, or that one's memory is
- * released first.
- */
+/** Memory is released when a state is replaced that is longer than four times the new one and this. */
 const SPARE = 1 << 20;
 
 const MAX_ATTEMPTS = 100;
@@ -109,7 +107,7 @@ const LOAD = "load a state";
 
 const headerBytes = Buffer.alloc(HEADER_SIZE);
 
-/** What this thread has written last, by fd: its bytes need not be verified. */
+/** What this thread has written last, by fd. It needs no verification. */
 const written = new Map<number, Header>();
 
 /** Finds the newest state that is complete. */
@@ -199,7 +197,7 @@ function readAt(fd: number, place: number, length: number): Uint8Array {
   return bytes;
 }
 
-/** Writes all by one call, unless the kernel takes less: it takes 4 KiB less than 2 GiB at once. */
+/** Writes all of it, by one call unless the kernel takes less. (It takes at most 2 GiB - 4 KiB at once.) */
 function write(fd: number, parts: Uint8Array[], place: number): void {
   let left = parts;
   for (let done = 0; left.length > 0; ) {

@@ -1,6 +1,6 @@
 /**
- * Which file in memory has the state of a name. There is one for each name and process. It stays open, and
- * any thread finds it: what a worker has saved, another saves again in the same file.
+ * The memfds that states are in. There is one for each name and process. It stays open, and its link in /proc/self/fd
+ * has the name, so that every thread finds it.
  */
 
 import { createMemfd } from "../../ffi/process.ts";
@@ -10,7 +10,7 @@ import { passedFds } from "./listen-fds.ts";
 import { clearState, isStateFile, sequenceOf } from "./state-file.ts";
 import { identityOf, noteStored } from "./store-room.ts";
 
-/** Returns its fd: of one that was passed, or that saveState() has made; undefined when there is none. */
+/** Returns the memfd of a name: one that was passed, or that a thread has made. undefined if there is none. */
 export function findStateMemfd(name: string): number | undefined {
   const kept = known.get(name);
   if (kept && identityOf(kept.fd) === kept.identity) return kept.fd;
@@ -22,7 +22,7 @@ export function findStateMemfd(name: string): number | undefined {
   return fd;
 }
 
-/** Makes one that has no state yet. */
+/** Makes the memfd of a name, without a state. */
 export function makeStateMemfd(name: string): number {
   const fd = createMemfd(memfdName(name));
   try {
@@ -35,18 +35,18 @@ export function makeStateMemfd(name: string): number {
   return fd;
 }
 
-/** Closes the one that was made, where it is not in the store after all. */
+/** Closes one that was made but could not be stored. */
 export function dropStateMemfd(name: string, fd: number): void {
   known.delete(name);
   close(fd);
 }
 
-/** Returns those passed by this name that saveState() has not made: their bytes are another program's. */
+/** Returns the passed memfds of this name that another program has made. */
 export function foreignMemfds(name: string): number[] {
   return passedMemfds(name).filter((fd) => !isStateFile(fd));
 }
 
-/** Has the states of a name forgotten, in this process too. */
+/** Takes the state out of the memfds of a name. */
 export function clearStates(name: string): void {
   const fds = new Set(passedMemfds(name));
   const kept = known.get(name);
@@ -56,14 +56,14 @@ export function clearStates(name: string): void {
 
 // --- internal ---
 
-/** What this thread has found. The number of an fd may be another file's later, if other code closes it. */
+/** What this thread has found. If other code closes an fd, its number may be another file's later. */
 const known = new Map<string, { fd: number; identity: string | undefined }>();
 
 function remember(name: string, fd: number): void {
   known.set(name, { fd, identity: identityOf(fd) });
 }
 
-/** The one whose state was saved last, of those that saveState() has made. */
+/** The one whose state was saved last. Other programs' are left out. */
 function newest(fds: readonly number[]): number | undefined {
   const sequences = new Map(fds.filter(isStateFile).map((fd) => [fd, sequenceOf(fd)]));
   const [first] = [...sequences].sort(([, a], [, b]) => b - a);
@@ -83,10 +83,7 @@ function madeMemfd(name: string): number | undefined {
     .find((fd) => linkOf(fd) === link);
 }
 
-/**
- * The name of a file in memory: memfd_create(2) takes 249 bytes, where FDNAME= may have 255. No FDNAME= has a
- * colon.
- */
+/** The name of the memfd. memfd_create(2) takes 249 bytes, FDNAME= 255. The colons can't be part of a name. */
 function memfdName(name: string): string {
   if (name.length <= 200) return `sd-notify-state:${name}`;
   return `sd-notify-state:${name.slice(0, 100)}:${new Bun.CryptoHasher("sha256").update(name).digest("hex")}`;

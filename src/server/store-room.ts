@@ -7,16 +7,16 @@ import { readNumber } from "../linux/environment.ts";
 export function fdStoreMax(): number | undefined {
   const max = readNumber("FDSTORE", 0);
   if (max !== undefined) return max;
-  // systemd.exec(5): $FDSTORE is not set if it is 0. By these two, a systemd that would have set it has
-  // started this very process.
+  // systemd.exec(5): if it is 0, $FDSTORE is not set. $MEMORY_PRESSURE_WATCH came with it in systemd 254, and
+  // $SYSTEMD_EXEC_PID says that both would be meant for this very process.
   const { SYSTEMD_EXEC_PID, MEMORY_PRESSURE_WATCH } = process.env;
   return SYSTEMD_EXEC_PID === `${process.pid}` && MEMORY_PRESSURE_WATCH !== undefined ? 0 : undefined;
 }
 
 /**
- * Whether the fd store has room for all of these (undefined: one that is not open yet), as far as that is
- * known. What earlier processes of the service have put there is not, and neither is what has left the store
- * since because it was hung up; so what this process has closed is not counted.
+ * Whether the fd store has room for all of these, as far as that is known; undefined stands for one that is not open
+ * yet. Only what this process has stored and still has open is counted. PID 1 drops what is hung up, and what earlier
+ * starts of the service have stored is not known.
  */
 export function hasRoom(fds: readonly (number | undefined)[]): boolean {
   const max = fdStoreMax();
