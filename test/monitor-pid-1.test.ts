@@ -108,7 +108,8 @@ describe("an adopted process whose first thread has exited", () => {
       expect(code).toBe(0);
       expect(performance.now() - start).toBeLessThan(4000);
       const [term] = select(events, "signal");
-      expect(term?.pids.length).toBeGreaterThanOrEqual(3);
+      // The shell and the program; sleep(1) may not have been started yet.
+      expect(term?.pids.length).toBeGreaterThanOrEqual(2);
       for (const pid of term?.pids ?? []) expect(existsSync(`/proc/${pid}`)).toBe(false);
     },
     20_000,
