@@ -35,20 +35,20 @@ export function report(onError: OnError, error: unknown): void {
   }
 }
 
-/** The first line of what an error says, which may quote anything: fit for a status, and for whoever prints that. */
+/**
+ * The first line of what an error says, which may quote anything: fit for a status, which must not make the message too
+ * long, and for whoever prints that.
+ */
 export function errorLine(error: unknown): string {
-  return printable(firstLine(error));
+  return shorten(printable(firstLine(error)), MAX_LENGTH);
 }
 
-/**
- * The first line of a text, or of what an error says: fit for a status, where a longer one would make the
- * message too long, and a carriage return would end the line.
- */
+/** The first line of a text, or of what an error says. PID 1 ends a line at a carriage return too. */
 export function firstLine(value: unknown): string {
   const [line = ""] = textOf(value)
     .trim()
     .split(/[\n\r]/, 1);
-  return shorten(line.replaceAll("\0", "").toWellFormed(), MAX_LENGTH);
+  return line.replaceAll("\0", "").toWellFormed();
 }
 
 // --- internal ---
