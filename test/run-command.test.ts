@@ -469,9 +469,9 @@ describe("the watchdog", () => {
   test("is not pinged any more when the unit stops", async () => {
     using receiver = openReceiver();
     const child = start(receiver, shell("trap 'echo got' TERM; trap 'exit 0' INT"), { env });
-    await receiver.waitFor({ watchdog: true });
+    await receiver.waitFor({ watchdog: true }, { timeoutMs: 15_000 });
     child.kill("SIGTERM");
-    await receiver.waitFor({ stopping: true });
+    await receiver.waitFor({ stopping: true }, { timeoutMs: 15_000 });
     await expect(receiver.waitFor({ watchdog: true }, { timeoutMs: 500 })).rejects.toThrow("no message");
   });
 });
