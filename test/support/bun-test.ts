@@ -1,4 +1,4 @@
-/** Runs `bun test`, and counts its tests. */
+/** Runs `bun test`, and counts its tests. One that fails is tried once more, and named if it passes then. */
 
 export interface Count {
   passed: number;
@@ -10,10 +10,12 @@ export interface Tests {
   count: Count;
   /** Each test, with the titles of the groups it is in before its own. */
   results: { result: "pass" | "fail" | "skip" | "todo"; title: string }[];
+  /** What the last lines should say: the tests that failed, with their errors, and those that needed two attempts. */
+  remarks: string[];
 }
 
 export async function runTests(args: string[], env: Record<string, string> = {}): Promise<Tests> {
-  const child = Bun.spawn([process.execPath, "test", ...args], {
+  const child = Bun.spawn([process.execPath, "test", "--retry=1", ...args], {
     env: { ...process.env, ...env, FORCE_COLOR: "0" },
     stdin: "ignore",
     stdout: "inherit",
@@ -31,8 +33,30 @@ export async function runTests(args: string[], env: Record<string, string> = {})
   const count = { passed: number("pass"), failed: number("fail"), skipped: number("skip") + number("todo") };
   // A file that can't be loaded, or a test that ends the process, is a failure that bun test does not count.
   if (code !== 0 && count.failed === 0) count.failed = 1;
-  const results = [...output.matchAll(/^\((pass|fail|skip|todo)\) (.*?)(?: \[[\d.]+ms\])?$/gm)].map(
-    ([, result, title = ""]) => ({ result: result as Tests["results"][number]["result"], title }),
-  );
-  return { count, results };
+  const results = [...output.matchAll(RESULT)].map(([, result, title = ""]) => ({
+    result: result as Tests["results"][number]["result"],
+    title: title.replace(ATTEMPT, ""),
+  }));
+  return { count, results, remarks: remarks(output) };
+}
+
+// --- internal ---
+
+const RESULT = /^\((pass|fail|skip|todo)\) (.*?)(?: \[[\d.]+ms\])?$/gm;
+const ATTEMPT = / \(attempt \d+\)$/;
+/** Lines of an error that are repeated at the end. The whole of it stands above, where the test ran. */
+const LINES = 25;
+
+function remarks(output: string): string[] {
+  const remarks: string[] = [];
+  let end = 0;
+  for (const match of output.matchAll(RESULT)) {
+    const [line, result, title = ""] = match;
+    const error = output.slice(end, match.index).trimEnd().split("\n").slice(-LINES);
+    end = match.index + line.length;
+    if (result === "fail") remarks.push(...error, line);
+    else if (result === "pass" && ATTEMPT.test(title))
+      remarks.push(...error, `(passed at the second attempt) ${title}`);
+  }
+  return remarks;
 }

@@ -5,7 +5,7 @@ import { type Count, runTests, type Tests } from "../support/bun-test.ts";
 import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
 
 /** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,host. */
-export async function runUnits(args: string[]): Promise<Count> {
+export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "remarks">> {
   const start = performance.now();
   const wanted = args.flatMap((arg) => (arg.startsWith("--target=") ? arg.slice(9).split(",") : []));
   const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
@@ -21,11 +21,12 @@ export async function runUnits(args: string[]): Promise<Count> {
   ];
   if (unknown.length > 0) {
     console.error(`no ${unknown.join(", ")} here: there are ${files.join(", ")}, and --target=${TARGETS.join(",")}`);
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { count: { passed: 0, failed: 1, skipped: 0 }, remarks: [] };
   }
 
   // Those whose reason not to run is a fact of this machine are skipped; what should run and does not has failed.
   const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  const remarks: string[] = [];
   await using machines = new AsyncDisposableStack();
   const managers: Booted[] = [];
   const end = async () => {
@@ -45,11 +46,11 @@ export async function runUnits(args: string[]): Promise<Count> {
         managers.push(machines.use(await boot(target)).booted);
       } catch (error) {
         count.failed++;
-        console.log(`(fail) units on ${target}: ${error instanceof Error ? error.message : error}`);
+        remarks.push(`(fail) units on ${target}: ${error instanceof Error ? error.message : error}`);
       }
     }),
   );
-  if (managers.length === 0) return count;
+  if (managers.length === 0) return { count, remarks };
   managers.sort((a, b) => a.version - b.version);
 
   const tests = await runTests(
@@ -60,11 +61,8 @@ export async function runUnits(args: string[]): Promise<Count> {
   console.log(
     `Units: ${((performance.now() - start) / 1000).toFixed(0)} s, ${process.env.SD_NOTIFY ?? "dist/sd-notify"}`,
   );
-  return {
-    passed: tests.count.passed,
-    failed: tests.count.failed + count.failed,
-    skipped: tests.count.skipped + count.skipped,
-  };
+  for (const result of ["passed", "failed", "skipped"] as const) count[result] += tests.count[result];
+  return { count, remarks: [...remarks, ...tests.remarks] };
 }
 
 // --- internal ---
