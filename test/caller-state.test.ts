@@ -24,7 +24,7 @@ test("the source asks the manager of a unit for what Bun has changed", async () 
     MANAGERPID: `${process.pid}`,
   };
   const look = "ulimit -Sn; grep SigIgn /proc/$$/status";
-  const command = [BUN, join(ROOT, "src/cli/main.ts"), "--exec", "A=1", ";", "--", "sh", "-c", look];
+  const command = [BUN, join(ROOT, "src/cli/from-source.ts"), "--exec", "A=1", ";", "--", "sh", "-c", look];
   const { stdout } = await run(command, { env });
   if (inUnit) {
     expect(stdout).toBe("77\nSigIgn:\t0000000000000000\n");

@@ -191,7 +191,7 @@ describe.each(COMMANDS)("%s", (_, command) => {
             cpSync(join(import.meta.dir, "..", part), join(directory.path, part), { recursive: true });
         await using receiver = await openReceiver();
         const prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-        const source = args.length > 0 ? [join(directory.path, "src/cli/main.ts")] : [];
+        const source = args.length > 0 ? [join(directory.path, "src/cli/from-source.ts")] : [];
         const result = await run([...prefix, executable, ...source, "--pid=parent"], {
           env: { NOTIFY_SOCKET: receiver.address },
           cwd: directory.path,

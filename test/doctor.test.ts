@@ -17,7 +17,7 @@ import {
   titled,
 } from "./support/command.ts";
 
-const command = [BUN, `${ROOT}src/cli/main.ts`, "doctor"];
+const command = [BUN, `${ROOT}src/cli/from-source.ts`, "doctor"];
 
 interface Report {
   subject: string;

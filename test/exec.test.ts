@@ -336,5 +336,5 @@ test("called as systemd-notify, it says so", async () => {
   } finally {
     await run(["rm", "-r", link.replace(/\/[^/]+$/, "")]);
   }
-  expect((await run([BUN, `${ROOT}src/cli/main.ts`, "--bogus"])).stderr).toStartWith("sd-notify: ");
+  expect((await run([BUN, `${ROOT}src/cli/from-source.ts`, "--bogus"])).stderr).toStartWith("sd-notify: ");
 });

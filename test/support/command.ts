@@ -11,7 +11,7 @@ export const isRoot = process.getuid?.() === 0;
 /** The command in its two forms: the single file, and the source run by Bun. */
 export const COMMANDS: [name: string, command: string[]][] = [
   ["the binary", [`${ROOT}dist/sd-notify`]],
-  ["the source", [BUN, `${ROOT}src/cli/main.ts`]],
+  ["the source", [BUN, `${ROOT}src/cli/from-source.ts`]],
 ];
 
 export interface Result {

@@ -4,7 +4,7 @@ import { scripts } from "../../package.json";
 import { BUN, run } from "./command.ts";
 
 const ENTRIES = "src/cli/main.ts src/cli/command.ts src/tools/main.ts src/receiver/worker.ts";
-const ENTRY = "test/support/long-way-main.ts";
+const ENTRY = "src/cli/from-source.ts";
 
 /** Builds the standalone executable as package.json does, but from another first file. */
 export async function buildLongBinary(outfile: string): Promise<void> {
@@ -16,7 +16,7 @@ export async function buildLongBinary(outfile: string): Promise<void> {
 
 /** Builds the package's command, but in one file, that begins with the rest. */
 export async function buildLongScript(outfile: string): Promise<void> {
-  const options = ["--target=bun", "--format=cjs", "--minify", "--banner=#!/usr/bin/env bun", "--outfile", outfile];
+  const options = ["--target=bun", "--format=cjs", "--minify", "--outfile", outfile];
   await succeed([BUN, "build", ENTRY, ...options]);
   await succeed(["chmod", "755", outfile]);
 }

@@ -5,7 +5,7 @@ import type { Receiver } from "../../src/receiver/receiver.ts";
 import { BUN, ROOT } from "./command.ts";
 import { readLines, within } from "./receiver.ts";
 
-export const SOURCE = [BUN, `${ROOT}src/cli/main.ts`];
+export const SOURCE = [BUN, `${ROOT}src/cli/from-source.ts`];
 const children: Bun.Subprocess[] = [];
 /** To be called after each test. */
 export async function endAll(): Promise<void> {
