@@ -2,8 +2,8 @@
 
 import { adoptOrphans, exitOf } from "../../../ffi/process.ts";
 import { signalName } from "../../linux/signals.ts";
-import type { End } from "./lifecycle.ts";
-import { descendants, processInfo } from "./processes.ts";
+import type { End } from "../unit/lifecycle.ts";
+import { descendants, processInfo } from "../unit/processes.ts";
 
 type Signal = "SIGHUP" | "SIGTERM" | "SIGKILL";
 

@@ -1,6 +1,6 @@
 /** Processes whose parents have left them to this one: those of a container, where this is PID 1. */
 
-import { endedChild, waitForExit } from "../../../ffi/process.ts";
+import { endedChild, waitForExit } from "../../ffi/process.ts";
 
 /** Waits for each child that ends and is nobody's. Returns a function that ends that. */
 export function reapOrphans(own: ReadonlySet<number>): () => void {

@@ -1,9 +1,9 @@
 /** The signals of this process: which are the program's too, and how to end by one. */
 
-import { SIGKILL } from "../../../ffi/constants.ts";
-import { dumpNoCore, setIgnored } from "../../../ffi/process.ts";
-import { node } from "../../bun/node.ts";
-import { readStat } from "../../linux/proc.ts";
+import { SIGKILL } from "../../ffi/constants.ts";
+import { dumpNoCore, setIgnored } from "../../ffi/process.ts";
+import { node } from "../bun/node.ts";
+import { readStat } from "../linux/proc.ts";
 
 /** What is done with a signal. */
 export type OnSignal = (signal: NodeJS.Signals) => void;
