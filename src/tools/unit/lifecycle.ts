@@ -51,6 +51,8 @@ export type Happening =
   | { what: "stop"; why: string }
   /** It is to end because of what it did, or did not in time: `failure`. */
   | { what: "finish"; outcome: Outcome; failure?: string }
+  /** It has to end at once, with a core dump: the watchdog's time is over. */
+  | { what: "abort"; why: string }
   /** "phase": what it is at has taken too long. "until": what is waited for has. */
   | { what: "time up"; timer: TimerName }
   /** Nothing of it runs any more. */
@@ -63,7 +65,7 @@ export type TimerName = "phase" | "until";
 /** What is to be done about it. */
 export type Action =
   | { act: "start" }
-  | { act: "signal"; signal: "SIGHUP" | "SIGTERM" | "SIGKILL"; to: "main" | "all"; why: string }
+  | { act: "signal"; signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"; to: "main" | "all"; why: string }
   /** In place of the one that runs. */
   | { act: "set timer"; ms: number }
   /** The one that runs, and the watchdog's, end no sooner than that. */
@@ -136,6 +138,8 @@ export function transition(life: Life, happening: Happening, settings: Settings)
       return stopBy(life, happening.why, settings);
     case "finish":
       return finish(life, happening, settings);
+    case "abort":
+      return isUp(life) ? abort(life, happening.why, settings) : stay(life);
     case "time up":
       return happening.timer === "until" ? untilIsOver(settings, life) : timeUp(life, settings);
     case "ended":
@@ -236,14 +240,28 @@ function finish(life: Life, { outcome, failure }: Extract<Happening, { what: "fi
     : stay(life);
 }
 
-function stop({ mainPid }: Up, why: string, next: Next, { timeoutStopMs }: Settings, failure?: string): Step {
+function stop(
+  { mainPid }: Up,
+  why: string,
+  next: Next,
+  { timeoutStopMs }: Settings,
+  failure?: string,
+  signal: "SIGTERM" | "SIGABRT" = "SIGTERM",
+): Step {
   return stay(
     { phase: "deactivating", mainPid, by: "manager", isKilled: false, next, ...(failure !== undefined && { failure }) },
     { act: "watch", on: false },
     setTimer(timeoutStopMs),
     // systemd.kill(5): KillMode=control-group.
-    { act: "signal", signal: "SIGTERM", to: "all", why },
+    { act: "signal", signal, to: "all", why },
   );
+}
+
+/** systemd.service(5), WatchdogSec=: TimeoutAbortSec=, which is TimeoutStopSec=, then SIGKILL. */
+function abort(life: Up, why: string, settings: Settings): Step {
+  if (life.phase === "deactivating" && life.by === "manager") return stay(life);
+  const next: Next = settings.restart ? "start" : { status: ENDED_BEFORE, why };
+  return stop(life, why, next, settings, why, "SIGABRT");
 }
 
 function kill(life: Extract<Life, { phase: "deactivating" }>, why: string): Step {
