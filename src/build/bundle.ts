@@ -11,12 +11,13 @@ import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const DIST = join(ROOT, "dist");
-const BINARY = "sd-notify";
+/** What else is made there, and never packed. */
+const OTHERS = ["sd-notify", "release"];
 
 async function bundle(): Promise<void> {
   mkdirSync(DIST, { recursive: true });
   // What an older build has left would be packed.
-  for (const name of readdirSync(DIST)) if (name !== BINARY) rmSync(join(DIST, name), { recursive: true });
+  for (const name of readdirSync(DIST)) if (!OTHERS.includes(name)) rmSync(join(DIST, name), { recursive: true });
 
   const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
   const library = await Bun.build({

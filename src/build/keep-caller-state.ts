@@ -12,8 +12,19 @@
  *     bun src/build/keep-caller-state.ts EXECUTABLE
  */
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
+import {
+  findSection,
+  importedSymbols,
+  readElf,
+  readSections,
+  SHT_DYNSYM,
+  SHT_GNU_VERSYM,
+  SYMBOL_SIZE,
+  st_name,
+  viewOf,
+} from "./elf.ts";
 
 const REPLACEMENTS = { setrlimit: "getrlimit", signal: "getpid" };
 
@@ -29,51 +40,59 @@ export interface Patch {
  * @throws Error when it is no such file, or does not import one of them.
  */
 export function replaceImports(file: Uint8Array, replacements: Record<string, string>): Patch[] {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.getUint32(0) !== ELF_MAGIC || file[4] !== ELFCLASS64 || file[5] !== ELFDATA2LSB) {
-    throw new Error("Cannot replace imports: this is no 64-bit little-endian ELF file");
+  try {
+    return findPatches(file, replacements);
+  } catch (error) {
+    throw new Error(`Cannot replace imports: ${(error as Error).message}`, { cause: error });
   }
-  const sections = readSections(view);
-  const symbols = find(sections, SHT_DYNSYM);
-  const versions = sections.find(({ type }) => type === SHT_GNU_VERSYM);
-  const names = sections[symbols.link];
-  if (!names) throw new Error("Cannot replace imports: the dynamic symbols have no names");
-  const places = new Map<string, number>();
-  for (let i = 0; i < symbols.size / SYMBOL_SIZE; i++) {
-    const symbol = symbols.offset + i * SYMBOL_SIZE;
-    const imported = view.getUint16(symbol + st_shndx, true) === SHN_UNDEF;
-    if (imported) places.set(readName(file, names.offset + view.getUint32(symbol + st_name, true)), i);
-  }
-  const patches: Patch[] = [];
-  for (const [from, to] of Object.entries(replacements)) {
-    const [old, other] = [places.get(from), places.get(to)];
-    if (old === undefined || other === undefined) {
-      throw new Error(`Cannot replace imports: ${old === undefined ? from : to}() is not imported`);
-    }
-    const copy = (start: number, entrySize: number, size: number) => {
-      const source = start + other * entrySize;
-      patches.push({ offset: start + old * entrySize, bytes: file.slice(source, source + size) });
-    };
-    copy(symbols.offset + st_name, SYMBOL_SIZE, 4);
-    // Both may be of different versions of libc's: elf(5), .gnu.version.
-    if (versions) copy(versions.offset, 2, 2);
-  }
-  return patches;
 }
 
 /**
- * Has the executable start a program, and looks at what that has.
+ * Makes the executable keep its caller's state, and reads it again to see that it has. It may be of another
+ * processor: what runs here is checkCallerState()'s to try.
+ *
+ * @throws Error when that can't be done.
+ */
+export function keepCallerState(executable: string): void {
+  // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out
+  // worse in the page cache.
+  const fd = openSync(executable, "r+");
+  try {
+    for (const { offset, bytes } of replaceImports(readFileSync(executable), REPLACEMENTS)) {
+      writeSync(fd, bytes, 0, bytes.length, offset);
+    }
+  } finally {
+    closeSync(fd);
+  }
+  const left = readElf(readFileSync(executable)).imports.filter((name) => name in REPLACEMENTS);
+  if (left.length > 0) throw new Error(`Cannot replace imports: ${executable} still imports ${left.join(", ")}`);
+}
+
+/**
+ * The functions by which an executable could change limits or signals. Executables with the same ones, made of
+ * the same version of Bun, treat their caller's state alike: that is how one of another processor is judged.
+ */
+export function callerStateImports(executable: string): string[] {
+  return readElf(readFileSync(executable)).imports.filter((name) => /rlimit|^sig|signal/.test(name));
+}
+
+/**
+ * Has the executable start a program, and looks at what that has. `emulator` is the command that runs
+ * executables of another processor, by its absolute path.
  *
  * @throws Error unless it is what the caller had.
  */
-export function checkCallerState(executable: string): void {
+export function checkCallerState(executable: string, emulator: readonly string[] = []): void {
   for (const ignored of [[], ["PIPE"], ["XFSZ"], ["PIPE", "XFSZ"]]) {
     // In reach of no systemd-notify, which would keep it all.
-    const { stderr } = Bun.spawnSync(["/bin/sh", "-c", CALL, resolve(executable), LOOK, ...ignored], {
-      env: { PATH: "/nowhere" },
-      stdin: "ignore",
-      stdout: "ignore",
-    });
+    const { stderr } = Bun.spawnSync(
+      ["/bin/sh", "-c", CALL, LOOK, ignored.join(" "), ...emulator, resolve(executable)],
+      {
+        env: { PATH: "/nowhere" },
+        stdin: "ignore",
+        stdout: "ignore",
+      },
+    );
     const [, mask, limit] = /^([0-9a-f]{16})\n(\d+)\n$/.exec(stderr.toString()) ?? [];
     if (mask === undefined) throw new Error(`Cannot tell what ${executable} hands on: ${stderr.toString().trim()}`);
     const found = Object.entries(SIGNALS).filter(([, bit]) => (BigInt(`0x${mask}`) & bit) !== 0n);
@@ -98,9 +117,9 @@ export function checkCallerState(executable: string): void {
 /** A soft limit that nobody has by chance. */
 const SOFT_LIMIT = "123";
 
-/** Calls the executable, $0, with some signals ignored. */
-const CALL = `look=$1; shift; for signal; do trap '' $signal; done
-  ulimit -Sn ${SOFT_LIMIT}; exec "$0" --fork -q -- /bin/sh -c "$look"`;
+/** Calls the executable with some signals, $1, ignored: it starts a shell that looks, $0. */
+const CALL = `for signal in $1; do trap '' $signal; done; shift
+  ulimit -Sn ${SOFT_LIMIT}; exec "$@" --fork -q -- /bin/sh -c "$0"`;
 
 /** Without cat(1) and its likes: there is no $PATH. */
 const LOOK = `while read -r name value; do [ $name = SigIgn: ] && echo $value >&2; done </proc/self/status
@@ -114,55 +133,27 @@ function describe(ignored: string[], limit: string): string {
   return `${signals} ignored, ${limit} open files`;
 }
 
-// <elf.h>
-const ELF_MAGIC = 0x7f454c46;
-const ELFCLASS64 = 2;
-const ELFDATA2LSB = 1;
-const SHN_UNDEF = 0;
-const SHT_DYNSYM = 11;
-const SHT_GNU_VERSYM = 0x6fffffff;
-// Elf64_Ehdr
-const e_shoff = 40;
-const e_shnum = 60;
-// Elf64_Shdr
-const SECTION_SIZE = 64;
-const sh_type = 4;
-const sh_offset = 24;
-const sh_size = 32;
-const sh_link = 40;
-// Elf64_Sym
-const SYMBOL_SIZE = 24;
-const st_name = 0;
-const st_shndx = 6;
-
-interface Section {
-  type: number;
-  offset: number;
-  size: number;
-  link: number;
-}
-
-function readSections(view: DataView): Section[] {
-  const start = Number(view.getBigUint64(e_shoff, true));
-  return Array.from({ length: view.getUint16(e_shnum, true) }, (_, i) => {
-    const section = start + i * SECTION_SIZE;
-    return {
-      type: view.getUint32(section + sh_type, true),
-      offset: Number(view.getBigUint64(section + sh_offset, true)),
-      size: Number(view.getBigUint64(section + sh_size, true)),
-      link: view.getUint32(section + sh_link, true),
+function findPatches(file: Uint8Array, replacements: Record<string, string>): Patch[] {
+  const view = viewOf(file);
+  const sections = readSections(view);
+  const places = importedSymbols(view, sections);
+  const symbols = findSection(sections, SHT_DYNSYM);
+  const versions = sections.find(({ type }) => type === SHT_GNU_VERSYM);
+  const patches: Patch[] = [];
+  for (const [from, to] of Object.entries(replacements)) {
+    const [old, other] = [places.get(from), places.get(to)];
+    if (old === undefined || other === undefined) {
+      throw new Error(`${old === undefined ? from : to}() is not imported`);
+    }
+    const copy = (start: number, entrySize: number, size: number) => {
+      const source = start + other * entrySize;
+      patches.push({ offset: start + old * entrySize, bytes: file.slice(source, source + size) });
     };
-  });
-}
-
-function find(sections: Section[], type: number): Section {
-  const section = sections.find((section) => section.type === type);
-  if (!section) throw new Error("Cannot replace imports: the file has no dynamic symbols");
-  return section;
-}
-
-function readName(file: Uint8Array, start: number): string {
-  return Buffer.from(file.subarray(start, file.indexOf(0, start))).toString("latin1");
+    copy(symbols.offset + st_name, SYMBOL_SIZE, 4);
+    // Both may be of different versions of libc's: elf(5), .gnu.version.
+    if (versions) copy(versions.offset, 2, 2);
+  }
+  return patches;
 }
 
 // --- main ---
@@ -170,12 +161,7 @@ function readName(file: Uint8Array, start: number): string {
 if (import.meta.main) {
   const [, , path = ""] = process.argv;
   try {
-    const patches = replaceImports(await Bun.file(path).bytes(), REPLACEMENTS);
-    // In place: a file that is written as a whole takes a millisecond longer to start, for it is laid out
-    // worse in the page cache.
-    const fd = openSync(path, "r+");
-    for (const { offset, bytes } of patches) writeSync(fd, bytes, 0, bytes.length, offset);
-    closeSync(fd);
+    keepCallerState(path);
     checkCallerState(path);
   } catch (error) {
     console.error((error as Error).message);
