@@ -29,6 +29,8 @@ export class Folder {
 
   /** Takes an event; a ping is held back until the run ends. */
   emit(event: MonitorEvent): void {
+    // systemd-notify(1) sends one after each ping.
+    if (isAnswered(event) && event.sender.pid === this.#run?.sender.pid) return;
     if (!isQuietPing(event)) {
       this.flush();
       this.#emit(event);
@@ -62,6 +64,11 @@ export class Folder {
 /** Whether a message is one of show()'s lines of one ping, in time. */
 export function isQuietPing(event: MonitorEvent): event is Message & { ping: NonNullable<Message["ping"]> } {
   return event.event === "message" && event.ping?.late === false && isPingOnly(event);
+}
+
+/** Whether an event is a barrier of which there is nothing to say. */
+function isAnswered(event: MonitorEvent): event is Extract<MonitorEvent, { event: "barrier" }> {
+  return event.event === "barrier" && event.verdict.problems.length === 0;
 }
 
 /** Whether it says nothing else. */

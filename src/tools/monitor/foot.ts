@@ -8,20 +8,20 @@ import type { Summary } from "./summary.ts";
 export interface FootOptions {
   columns: number;
   colour: boolean;
-  /** Now, on the events' clock. */
-  timeUsec: number;
+  /** Since when the unit is at what it is at. */
+  since: Date;
   /** Whether there are keys to press. */
   keys: boolean;
 }
 
 /** Returns the lines, each of which fits. Of one width, there are as many each time. */
-export function foot(summary: Summary, { columns, colour, timeUsec, keys }: FootOptions): string[] {
+export function foot(summary: Summary, { columns, colour, since, keys }: FootOptions): string[] {
   const fit = (text: string, width: number) => Bun.sliceAnsi(text, 0, Math.max(1, width), "…");
-  const left = state(summary, timeUsec).render(colour);
+  const left = state(summary, since).render(colour);
   const room = columns - Bun.stringWidth(left) - 8;
   const counted = [counts(summary, true), counts(summary, false)].map((line) => line.render(colour));
   const right = counted.find((text) => Bun.stringWidth(text) <= room) ?? fit(counted[1] ?? "", room);
-  const rule = "─".repeat(Math.max(1, room - Bun.stringWidth(right) + 2));
+  const rule = "─".repeat(Math.max(1, room - Bun.stringWidth(right) + 1));
   const dim = (text: string) => styled("dim", text).render(colour);
   const head = fit(`${dim("──")} ${left} ${dim(rule)} ${right} ${dim("─")}`, columns);
   const status = line`${summary.status === "" ? styled("dim", "no status yet") : summary.status}`.render(colour);
@@ -56,11 +56,10 @@ function key(letter: string, word: string, rest?: Line): Line {
   return rest === undefined ? one : line`${one}   ${rest}`;
 }
 
-function state({ phase, sinceUsec }: Summary, timeUsec: number): Line {
+function state({ phase }: Summary, since: Date): Line {
   const name = styled(["bold", FORMATS[phase] ?? "cyan"] as Format, phase);
-  // Whole seconds, which are what it changes at.
-  const seconds = Math.max(0, Math.floor((timeUsec - sinceUsec) / 1e6));
-  return line`${name} for ${seconds === 0 ? "0 s" : formatUsec(seconds * 1e6)}`;
+  // A time that does not go on: the foot changes when something happens.
+  return line`${name} since ${since.toTimeString().slice(0, 8)}`;
 }
 
 function counts({ pings, missed, smallestMarginUsec, ignored }: Summary, isLong: boolean): Line {

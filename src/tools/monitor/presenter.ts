@@ -43,6 +43,8 @@ class TerminalPresenter implements Presenter {
   readonly #limiter = new Limiter((event) => this.#folder.emit(event));
   /** The start of the events' clock. */
   #startUsec = monotonicUsec();
+  /** When the last phase began. */
+  #since = new Date();
 
   constructor(printer: Printer) {
     this.#printer = printer;
@@ -51,6 +53,7 @@ class TerminalPresenter implements Presenter {
   tell(event: MonitorEvent): void {
     this.#startUsec = Math.min(this.#startUsec, monotonicUsec() - event.timeUsec);
     this.#summary.add(event);
+    if (event.event === "phase") this.#since = new Date();
     this.#limiter.emit(event);
     this.#screen.refresh();
   }
@@ -71,7 +74,7 @@ class TerminalPresenter implements Presenter {
   get #screen(): Screen {
     const keys = process.stdin.isTTY === true;
     this.#opened ??= new Screen(this.#printer, (columns) =>
-      foot(this.#summary, { columns, colour: this.#colour, timeUsec: this.#now(), keys }),
+      foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys }),
     );
     return this.#opened;
   }

@@ -12,7 +12,6 @@ export class Screen implements Disposable {
   #reserved: { rows: number; height: number } | undefined;
   #drawn = "";
   #isOver = false;
-  readonly #timer = setInterval(() => this.refresh(), REFRESH_MS);
   readonly #onResize = () => this.#resize();
   /** The process may end at any time, by process.exit() too. */
   readonly #onExit = () => {
@@ -23,8 +22,7 @@ export class Screen implements Disposable {
   constructor(printer: Printer, foot: (columns: number) => string[]) {
     this.#printer = printer;
     this.#foot = foot;
-    this.#timer.unref();
-    process.on("SIGWINCH", this.#onResize);
+    process.stdout.on("resize", this.#onResize);
     // Somebody may have stopped it, and the shell has used the terminal meanwhile.
     process.on("SIGCONT", this.#onResize);
     process.once("exit", this.#onExit);
@@ -65,8 +63,7 @@ export class Screen implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearInterval(this.#timer);
-    process.off("SIGWINCH", this.#onResize);
+    process.stdout.off("resize", this.#onResize);
     process.off("SIGCONT", this.#onResize);
     process.off("exit", this.#onExit);
     this.#release();
@@ -87,9 +84,6 @@ export class Screen implements Disposable {
 }
 
 // --- internal ---
-
-/** How often the time in the foot is looked at. */
-const REFRESH_MS = 250;
 
 /** The rows that are left for what scrolls; with fewer there is no foot. */
 const MIN_ROWS = 5;
