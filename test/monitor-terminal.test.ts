@@ -1,15 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
+import { openTmux } from "./support/terminal.ts";
 
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
-const socket = `${directory.path}/tmux`;
-const tmux = async (...args: string[]) =>
-  // The user's own shell may be one that lets nobody in.
-  (await run(["tmux", "-S", socket, "-f", "/dev/null", ...args], { env: { SHELL: "/bin/sh" } })).stdout;
+const { open, close } = openTmux(directory.path);
 
 afterAll(async () => {
-  await tmux("kill-server");
+  await close();
   directory[Symbol.dispose]();
 });
 
@@ -25,31 +23,10 @@ let windows = 0;
 
 /** The monitor in a terminal of its own. */
 async function openTerminal(options: string, columns = 100, environment = "", program = PROGRAM) {
-  const name = `w${++windows}`;
-  const script = `${directory.path}/${name}.sh`;
+  const script = `${directory.path}/w${++windows}.sh`;
   await Bun.write(script, `N=${ROOT}dist/sd-notify\n${program}\n`);
   const command = `stty -a > ${script}.before; ${environment} ${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${script}; echo "status $?"; stty -a > ${script}.after; echo restored; cat`;
-  await tmux("new-session", "-d", "-s", name, "-x", `${columns}`, "-y", "50", command);
-  return { ...reach(name), script };
-}
-
-function reach(name: string) {
-  /** The screen, colours included when asked for. */
-  const screen = (colours = false) => tmux("capture-pane", "-p", "-t", name, ...(colours ? ["-e"] : []));
-  return {
-    /** Returns the screen in which the text stands. */
-    async until(text: string | RegExp, colours = false): Promise<string> {
-      for (const deadline = performance.now() + 10_000; performance.now() < deadline; await Bun.sleep(20)) {
-        const shown = await screen(colours);
-        if (typeof text === "string" ? shown.includes(text) : text.test(shown)) return shown;
-      }
-      throw new Error(`no ${text} on the screen:\n${await screen()}`);
-    },
-    press: (...keys: string[]) => tmux("send-keys", "-t", name, ...keys),
-    resize: (columns: number, rows: number) => tmux("resize-window", "-t", name, "-x", `${columns}`, "-y", `${rows}`),
-    /** The first and the last row that scroll. */
-    region: () => tmux("display", "-p", "-t", name, "#{scroll_region_upper} #{scroll_region_lower} #{pane_height}"),
-  };
+  return { ...(await open(command, columns)), script };
 }
 
 describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => {
@@ -112,29 +89,6 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
     expect(screen).toContain(" 0 ignored ");
     await terminal.press("q");
     await terminal.until("status 0");
-  }, 30_000);
-
-  test("npm start shows the example server, until q", async () => {
-    const { scripts } = await Bun.file(`${ROOT}package.json`).json();
-    const name = `w${++windows}`;
-    const path = `PATH=${ROOT}node_modules/.bin:$PATH`;
-    await tmux(
-      "new-session",
-      "-d",
-      "-s",
-      name,
-      "-x",
-      "100",
-      "-y",
-      "50",
-      `${path} ${scripts.start}; echo "status $?"; cat`,
-    );
-    const terminal = reach(name);
-    await terminal.until("STATUS=Listening on http://localhost:");
-    await terminal.press("r");
-    await terminal.until("reloading → active");
-    await terminal.press("q");
-    expect(await terminal.until("status 0")).toContain("STOPPING=1");
   }, 30_000);
 
   test("in 60 columns no line is cut or broken by the terminal", async () => {
