@@ -25,8 +25,8 @@ async function tour(): Promise<void> {
   command("cat", "tour/unheard.sh");
   say(await Bun.file(`${ROOT}/tour/unheard.sh`).text());
   await expectStatus(4, monitor(site, ["--until=ready", "--timeout=2", "--", "tour/unheard.sh"]));
-  note("Reason: the shell is the main process, and by default systemd listens to nobody else.");
-  note('Cure:   NotifyAccess=all in the unit, as the monitor says. Or "exec bun …" in the script.\n');
+  await note("Reason: the shell is the main process, and by default systemd listens to nobody else.");
+  await note('Cure:   NotifyAccess=all in the unit, as the monitor says. Or "exec bun …" in the script.\n');
 
   heading("3. With the cure, the script's server is heard");
   await expectStatus(0, monitor(site, ["--notify-access=all", "--until=ready", "--", "tour/unheard.sh"]));
@@ -44,6 +44,9 @@ interface Site extends Disposable {
   configuration: string;
   env: Record<string, string | undefined>;
 }
+
+/** What the monitor takes to tell of something. */
+const SETTLE_MS = 100;
 
 /** The monitors that run. */
 const running = new Set<Bun.Subprocess>();
@@ -71,19 +74,19 @@ async function wholeLife(site: Site): Promise<void> {
   await greet(site, "Hello");
   const child = monitor(site, ["--type=notify-reload", "--watchdog=2", "--", "bun", "examples/server.ts"]);
   await until("the server answers", async () => (await ask(site)) === "Hello");
-  note(`curl ${site.url} says "Hello"`);
+  await note(`curl ${site.url} says "Hello"`);
   // The watchdog's time is 2 s, and the server pings at half of it.
   await Bun.sleep(2500);
   await greet(site, "Hello again");
-  note('its configuration has changed to "Hello again"; SIGHUP has it reload');
+  await note('its configuration has changed to "Hello again"; SIGHUP has it reload');
   for (const { pid, name } of descendants(child.pid)) if (name === "bun") process.kill(pid, "SIGHUP");
   await until("the server has reloaded", async () => (await ask(site)) === "Hello again");
-  note(`curl ${site.url} says "Hello again"`);
-  note("a request that takes a second is under way, and SIGTERM comes");
+  await note(`curl ${site.url} says "Hello again"`);
+  await note("a request that takes a second is under way, and SIGTERM comes");
   const slow = ask(site, "?ms=1000");
   await Bun.sleep(200);
   child.kill("SIGTERM");
-  note(`the request was answered: "${await slow}"`);
+  await note(`the request was answered: "${await slow}"`);
   await expectStatus(0, child);
   say();
 }
@@ -92,9 +95,9 @@ async function stay(site: Site): Promise<void> {
   await greet(site, "Hello");
   heading("4. Your turn: the server runs until you press q");
   say("In another terminal:");
-  say(`  curl ${site.url}             a request; the status counts it`);
-  say(`  curl '${site.url}?ms=5000'   a slow one: press q meanwhile, and it is answered first`);
-  say(`  edit ${site.configuration}, then press r: the server reads it again\n`);
+  say(`  curl ${site.url}\n    a request: the status counts it`);
+  say(`  curl '${site.url}?ms=5000'\n    a slow one: press q meanwhile, and it is answered first`);
+  say(`  edit ${site.configuration}\n    the greeting: press r, and the server reads it again\n`);
   const options = ["--type=notify-reload", "--watchdog=10"];
   await monitor(site, [...options, "--", "bun", "examples/server.ts"], "inherit").exited;
 }
@@ -144,13 +147,16 @@ function command(...words: string[]): void {
   say(styleText("dim", `$ ${words.join(" ")}`));
 }
 
-/** What the tour itself does meanwhile. */
-function note(text: string): void {
+/** What the tour itself does meanwhile, or has seen. */
+async function note(text: string): Promise<void> {
+  // What the monitor has to say about it comes first.
+  await Bun.sleep(SETTLE_MS);
   say(styleText("magenta", `▸ ${text}`));
 }
 
 function say(text = ""): void {
-  process.stdout.write(`${text}\n`);
+  const { isTTY, columns } = process.stdout;
+  process.stdout.write(`${isTTY ? Bun.wrapAnsi(text, columns, { trim: false }) : text}\n`);
 }
 
 /** Ends at once, and leaves no server behind. */
