@@ -8,6 +8,8 @@ let requests = 0;
 
 const server = Bun.serve({
   port: Number(process.env.PORT ?? 0),
+  // For the watchdog's question: it is no traffic.
+  routes: { "/healthz": () => new Response("ok\n") },
   async fetch(request) {
     requests++;
     await Bun.sleep(Number(new URL(request.url).searchParams.get("ms")));
@@ -16,9 +18,9 @@ const server = Bun.serve({
 });
 
 manageServer(server, {
-  status: () => `${requests} requests`,
+  status: () => `${requests} ${requests === 1 ? "request" : "requests"}`,
   async reload() {
     ({ greeting } = await Bun.file(configuration).json());
   },
-  healthy: async () => (await fetch(server.url)).ok,
+  healthy: async () => (await fetch(new URL("/healthz", server.url))).ok,
 });

@@ -1,15 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
+import { openTmux } from "./support/terminal.ts";
 
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
-const socket = `${directory.path}/tmux`;
-const tmux = async (...args: string[]) =>
-  // The user's own shell may be one that lets nobody in.
-  (await run(["tmux", "-S", socket, "-f", "/dev/null", ...args], { env: { SHELL: "/bin/sh" } })).stdout;
+const { open, close } = openTmux(directory.path);
 
 afterAll(async () => {
-  await tmux("kill-server");
+  await close();
   directory[Symbol.dispose]();
 });
 
@@ -25,28 +23,10 @@ let windows = 0;
 
 /** The monitor in a terminal of its own. */
 async function openTerminal(options: string, columns = 100, environment = "", program = PROGRAM) {
-  const name = `w${++windows}`;
-  const script = `${directory.path}/${name}.sh`;
+  const script = `${directory.path}/w${++windows}.sh`;
   await Bun.write(script, `N=${ROOT}dist/sd-notify\n${program}\n`);
   const command = `stty -a > ${script}.before; ${environment} ${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${script}; echo "status $?"; stty -a > ${script}.after; echo restored; cat`;
-  await tmux("new-session", "-d", "-s", name, "-x", `${columns}`, "-y", "50", command);
-  return { ...reach(name), script };
-}
-
-function reach(name: string) {
-  /** The screen, colours included when asked for. */
-  const screen = (colours = false) => tmux("capture-pane", "-p", "-t", name, ...(colours ? ["-e"] : []));
-  return {
-    /** Returns the screen in which the text stands. */
-    async until(text: string | RegExp, colours = false): Promise<string> {
-      for (const deadline = performance.now() + 10_000; performance.now() < deadline; await Bun.sleep(20)) {
-        const shown = await screen(colours);
-        if (typeof text === "string" ? shown.includes(text) : text.test(shown)) return shown;
-      }
-      throw new Error(`no ${text} on the screen:\n${await screen()}`);
-    },
-    press: (...keys: string[]) => tmux("send-keys", "-t", name, ...keys),
-  };
+  return { ...(await open(command, columns)), script };
 }
 
 describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => {
@@ -106,32 +86,9 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
     await terminal.until("activating → active");
     await terminal.press("r");
     const screen = await terminal.until("reloading → active");
-    expect(screen).not.toContain("ignored");
+    expect(screen).toContain(" 0 ignored ");
     await terminal.press("q");
     await terminal.until("status 0");
-  }, 30_000);
-
-  test("npm start shows the example server, until q", async () => {
-    const { scripts } = await Bun.file(`${ROOT}package.json`).json();
-    const name = `w${++windows}`;
-    const path = `PATH=${ROOT}node_modules/.bin:$PATH`;
-    await tmux(
-      "new-session",
-      "-d",
-      "-s",
-      name,
-      "-x",
-      "100",
-      "-y",
-      "50",
-      `${path} ${scripts.start}; echo "status $?"; cat`,
-    );
-    const terminal = reach(name);
-    await terminal.until("STATUS=Listening on http://localhost:");
-    await terminal.press("r");
-    await terminal.until("reloading → active");
-    await terminal.press("q");
-    expect(await terminal.until("status 0")).toContain("STOPPING=1");
   }, 30_000);
 
   test("in 60 columns no line is cut or broken by the terminal", async () => {
@@ -140,11 +97,7 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
     const lines = screen.split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
     // A line that the terminal itself broke would begin at its first column.
-    expect(lines.filter((line) => /^\S/.test(line))).toEqual([
-      expect.stringMatching(/^Keys: /),
-      "status 0",
-      "restored",
-    ]);
+    expect(lines.filter((line) => /^\S/.test(line))).toEqual(["status 0", "restored"]);
   }, 30_000);
 
   test("is in colour, and not with NO_COLOR", async () => {
@@ -154,6 +107,143 @@ describe.skipIf(Boolean(noTmux))(titled("monitor on a terminal", noTmux), () => 
     expect(await plain.until("status 0", true)).not.toContain("\x1b[3");
   }, 30_000);
 });
+
+/** Pings three times, twice with something ignored before, and does not stop pinging by itself. */
+const PINGING = `
+trap '$N --stopping; exit 0' TERM
+$N --ready --status="serving"
+$N WATCHDOG=1; $N WATCHDOG=1; $N WATCHDOG=1
+$N REDY=1
+echo "what it prints" >&2
+$N --status="served 7" WATCHDOG=1
+while :; do sleep 1000 & wait $!; done`;
+
+/** Two lines at 100 columns. */
+const footOf = (screen: string) => screen.trimEnd().split("\n").slice(-2).join("\n");
+
+describe.skipIf(Boolean(noTmux))(titled("the foot of the monitor's terminal", noTmux), () => {
+  test("tells what the unit is at, its pings, what was ignored, the status and the keys", async () => {
+    const terminal = await openTerminal("--watchdog=60", 100, "", PINGING);
+    const screen = await terminal.until(/served 7 +r reload/);
+    expect(footOf(screen)).toMatch(
+      /^── active since \d\d:\d\d:\d\d ─+ 4 pings, smallest margin (59\.\d|60) s · 1 ignored ─\nserved 7 +r reload {3}R restart {3}t stop {3}q quit {3}\? keys$/,
+    );
+    await terminal.press("q");
+    expect(await terminal.until("status 0")).not.toContain("r reload");
+  }, 30_000);
+
+  test("stays where it is, below what the command prints, in every size", async () => {
+    const terminal = await openTerminal("--watchdog=60", 100, "", PINGING);
+    await terminal.until(/served 7 +r reload/);
+    for (const [columns, rows] of [
+      [60, 30],
+      [200, 50],
+      [100, 24],
+      [60, 12],
+    ] as const) {
+      await terminal.resize(columns, rows);
+      const height = columns < 100 ? 3 : 2;
+      for (const expected = `0 ${rows - height - 1} ${rows}`; ; await Bun.sleep(20)) {
+        if ((await terminal.region()).trim() === expected) break;
+      }
+      await terminal.press("?");
+      const screen = await terminal.until(/show this[\s\S]*── active/);
+      expect(screen.match(/── active since/g)).toHaveLength(1);
+      expect(screen.match(/r reload {3}R restart {3}t stop {3}q quit {3}\? keys/g)).toHaveLength(1);
+      // The terminal's last rows.
+      expect(screen.split("\n").findIndex((line) => line.startsWith("── active"))).toBe(rows - height);
+    }
+    await terminal.press("q");
+    await terminal.until("restored");
+    expect((await terminal.region()).trim()).toBe("0 11 12");
+  }, 30_000);
+
+  test("is not there where the terminal has few rows, or knows no sequences", async () => {
+    const low = await openTerminal("--until=ready", 100, "stty rows 6; ");
+    expect(await low.until("restored")).toContain("activating → active");
+    const dumb = await openTerminal("", 100, "TERM=dumb");
+    expect(await dumb.until("activating → active")).not.toContain("──");
+    await dumb.press("q");
+    await dumb.until("restored");
+  }, 30_000);
+
+  test("shows a hostile status as text", async () => {
+    const status = "$(printf 'a\\033[2J\\033]0;t\\007\\342\\200\\256b')";
+    const terminal = await openTerminal("", 100, "", `$N --ready --status="${status}"; exec sleep 1000`);
+    const screen = await terminal.until(/r reload/);
+    expect(footOf(await terminal.until(/202eb +r reload/))).toContain("a\\x1b[2J\\x1b]0;t\\x07\\u202eb ");
+    expect(screen).toContain("inactive → activating");
+    await terminal.press("q");
+    await terminal.until("restored");
+  }, 30_000);
+
+  test("goes when the monitor is told to end", async () => {
+    const terminal = await openTerminal("", 100, "", "$N --ready; exec sleep 1000");
+    await terminal.until(/active since[\s\S]*q quit/);
+    const { stdout } = await run(["pgrep", "-f", `monitor --notify-access=all .*-- sh ${terminal.script}$`]);
+    process.kill(Number(stdout.split("\n")[0]), "SIGTERM");
+    expect(await terminal.until("restored")).not.toContain("q quit");
+    expect((await terminal.region()).trim()).toBe("0 49 50");
+  }, 30_000);
+});
+
+describe.skipIf(Boolean(noTmux))(titled("on a terminal the monitor", noTmux), () => {
+  test("tells a status once, and makes one line of a run of pings", async () => {
+    const terminal = await openTerminal("--watchdog=60", 100, "", PINGING);
+    const screen = await terminal.until(/served 7 +r reload/);
+    expect(screen.match(/served 7/g)).toHaveLength(2);
+    expect(screen).not.toContain("the status is");
+    expect(screen).toMatch(/WATCHDOG=1 × 3, every [\d.]+ ms, smallest margin (59\.\d|60) s\n/);
+    expect(screen.match(/WATCHDOG=1/g)).toHaveLength(2);
+    await terminal.press("q");
+    await terminal.until("restored");
+  }, 30_000);
+
+  test.each([60, 100, 200])(
+    "draws the timeline at the end, in %d columns",
+    async (columns) => {
+      const program = `${PROGRAM.replace("while", "$N WATCHDOG=1 REDY=1; while")}`;
+      const terminal = await openTerminal("--type=notify-reload --watchdog=0.3", columns, "", program);
+      await terminal.until(/no ping for 300/);
+      await terminal.press("r");
+      await terminal.until("reloading → active");
+      await terminal.press("q");
+      const screen = await terminal.until("restored");
+      const picture = screen.slice(screen.indexOf("timeline, "));
+      expect(picture).toMatch(/^timeline, [\d.]+ (ms|s)\n/);
+      const bars = ["activating", "active", "reloading", "deactivating"];
+      for (const phase of bars) expect(picture).toMatch(new RegExp(`^ {13}${phase} +█+ .* (s|ms|us)$`, "m"));
+      expect(picture).toMatch(/^ {13}pings +· +1$/m);
+      expect(picture).toMatch(/^ {13}missed pings +✗[ ✗]* +\d+$/m);
+      expect(picture).toMatch(/^ {13}reloads +▲ +1$/m);
+      expect(picture).toMatch(/^ {13}ignored +! +1$/m);
+      const width = Math.max(...screen.split("\n").map((line) => line.length));
+      expect(width).toBeLessThanOrEqual(columns);
+      expect(width).toBeGreaterThan(columns * 0.8);
+    },
+    30_000,
+  );
+});
+
+const noStrace = noTmux ?? missing("strace");
+test.skipIf(Boolean(noStrace))(
+  titled("each update of the terminal is one write, which leaves the cursor where text goes on", noStrace),
+  async () => {
+    const trace = `${directory.path}/trace`;
+    const terminal = await openTerminal("--watchdog=60", 100, `strace -f -s 9999 -e trace=write -o ${trace}`, PINGING);
+    await terminal.until(/served 7 +r reload/);
+    await terminal.press("q");
+    await terminal.until("restored");
+    const writes = (await Bun.file(trace).text())
+      .split("\n")
+      .filter((line) => / write\(1, /.test(line) && line.includes(" since "));
+    expect(writes.length).toBeGreaterThan(2);
+    const count = (text: string, part: string) => text.split(part).length - 1;
+    // ESC 7 keeps the cursor, ESC 8 takes it back: strace(1) writes them in octal.
+    for (const write of writes) expect(count(write, "\\0337")).toBe(count(write, "\\338"));
+  },
+  60_000,
+);
 
 test("in a pipe there is neither colour nor width", async () => {
   const { stdout, code } = await run([

@@ -32,6 +32,15 @@ export function complain(message: string): void {
   }
 }
 
+/** Writes a sequence of src/console/terminal.ts to standard output. */
+export function writeControl(sequence: string): void {
+  try {
+    writeAll(1, sequence);
+  } catch {
+    // The terminal has gone.
+  }
+}
+
 /** Whether standard output is to be in colour: a terminal, and no NO_COLOR (no-color.org). */
 export function inColour(): boolean {
   return isTerminal() && !process.env.NO_COLOR;

@@ -1,23 +1,17 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
-import { complain, inColour, isTerminal } from "../../console/output.ts";
-import { printableJson } from "../../protocol/printable.ts";
+import { complain } from "../../console/output.ts";
 import { complainOf } from "../options.ts";
-import type { MonitorEvent } from "./events.ts";
 import { readKeys } from "./keys.ts";
-import { Limiter } from "./limiter.ts";
 import { parseOptions, tool } from "./options.ts";
+import { createPresenter } from "./presenter.ts";
 import { Printer } from "./printer.ts";
-import { show } from "./show.ts";
 import { Supervisor } from "./supervisor.ts";
 
 export { tool };
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
-  const terminal = isTerminal();
-  const colour = inColour();
-  const text = (event: MonitorEvent) => show(event, { columns: terminal ? process.stdout.columns : undefined, colour });
   let failure: unknown;
   const stopping = Promise.withResolvers<void>();
   const stop = (why: string) => {
@@ -29,18 +23,19 @@ export async function main(args: readonly string[]): Promise<number> {
     failure = error;
     stop("what the monitor prints can't be written");
   });
-  const limiter = new Limiter((event) => printer.print(text(event)));
-  const tell = (event: MonitorEvent) => {
-    if (options.json) printer.print(`${printableJson(event)}\n`);
-    else limiter.emit(event);
-  };
-  using supervisor = new Supervisor(options, tell, () => printer.room());
+  using presenter = createPresenter(printer, options);
+  using supervisor = new Supervisor(
+    options,
+    (event) => presenter.tell(event),
+    () => printer.room(),
+  );
   const keys: Record<string, () => void> = {
     r: () => supervisor.reload(),
     t: () => stop("key t"),
     q: () => stop("key q"),
     "\x03": () => stop("Ctrl-C"),
     R: () => supervisor.restart(),
+    "?": () => presenter.help(),
   };
   using _handlers = listen({
     // The standalone executable does not ignore it from the start.
@@ -54,7 +49,6 @@ export async function main(args: readonly string[]): Promise<number> {
   if (supervisor.address.startsWith("@")) {
     complain("monitor: no directory for a socket was found, so every user of this machine can send to it");
   }
-  if (terminal && process.stdin.isTTY && !options.json) printer.print("Keys: r reload, t stop, R restart, q quit\n");
   using _keys = readKeys((key) => keys[key]?.());
   let status = 1;
   try {
@@ -63,6 +57,7 @@ export async function main(args: readonly string[]): Promise<number> {
     failure ??= error;
     stopping.resolve();
   }
+  presenter[Symbol.dispose]();
   // Whoever reads may take the time, but not that of somebody who wants this to stop.
   const timeUp = stopping.promise.then(() => pass(READER_MS)).then(() => true);
   const isTimeUp = await Promise.race([printer.end(), timeUp]);

@@ -19,11 +19,17 @@ export class Printer {
   }
 
   print(text: string): void {
-    if (this.#hasFailed) return;
-    const printable = printableLines(text);
-    this.#text.push(printable);
-    this.#size += printable.length;
-    this.#writing ??= this.#write();
+    this.#add(printableLines(text));
+  }
+
+  /** Writes a sequence that does something to the terminal: one of src/console/terminal.ts. */
+  control(sequence: string): void {
+    this.#add(sequence);
+  }
+
+  /** Whether something waits to be written. */
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
   }
 
   /** Resolves when all that was printed is written; undefined where there is not too much that waits for it. */
@@ -38,8 +44,17 @@ export class Printer {
 
   // --- internal ---
 
+  #add(text: string): void {
+    if (this.#hasFailed) return;
+    this.#text.push(text);
+    this.#size += text.length;
+    this.#writing ??= this.#write();
+  }
+
   async #write(): Promise<void> {
     try {
+      // What is printed in one go is one write: a terminal never shows half of it.
+      await undefined;
       while (this.#size > 0) {
         const bytes = Buffer.from(this.#text.join(""));
         this.#text = [];

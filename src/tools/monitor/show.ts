@@ -6,26 +6,40 @@ import { shorten } from "../../protocol/shorten.ts";
 import type { Sender, Verdict } from "../../verdict/types.ts";
 import type { Ping } from "../unit/watchdog.ts";
 import { decodeLine } from "./decode.ts";
-import type { MonitorEvent, Span } from "./events.ts";
+import type { Span } from "./events.ts";
+import { isPingOnly, type Shown } from "./fold.ts";
+import { isStatusEffect } from "./summary.ts";
 
 export interface Look {
-  /** undefined: lines are as long as they are. */
+  /** Those of the terminal; undefined: it is none, and lines are as long as they are. */
   columns: number | undefined;
   colour: boolean;
 }
 
 /** Returns the lines that tell of an event, each with its newline. */
-export function show(event: MonitorEvent, look: Look): string {
-  const [first = line``, ...others] = describe(event);
-  const time = `${styled("dim", formatTime(event.timeUsec)).render(look.colour)}  `;
+export function show(event: Shown, look: Look): string {
+  return showLines(event.timeUsec, describe(event, look.columns !== undefined), look);
+}
+
+/** Returns lines of a time, each with its newline. */
+export function showLines(timeUsec: number, [first = line``, ...others]: Line[], look: Look): string {
+  const time = `${styled("dim", formatTime(timeUsec)).render(look.colour)}  `;
   const rows = [first, ...others].flatMap((line) => wrap(line.render(look.colour), look.columns));
   return rows.map((row, i) => `${i === 0 ? time : " ".repeat(INDENT)}${row}\n`).join("");
 }
 
-// --- internal ---
+/** Returns what there was, and why it is over. */
+export function showEnd(event: Extract<Shown, { event: "end" }>): Line {
+  const messages = `${event.messages} ${event.messages === 1 ? "message" : "messages"}`;
+  const { refused: count = 0 } = event;
+  const refused = count === 0 ? "" : `, ${count} ${count === 1 ? "signal" : "signals"} not permitted`;
+  return line`${messages}, ${event.ignored} ignored in part or whole${refused}; ${event.why}`;
+}
 
 /** The columns of the time, and two blanks. */
-const INDENT = 11;
+export const INDENT = 11;
+
+// --- internal ---
 
 /** A message of more lines is garbage most often. */
 const MAX_LINES = 12;
@@ -33,7 +47,8 @@ const MAX_LINES = 12;
 /** How much of a line is shown. */
 const MAX_LINE_LENGTH = 400;
 
-function describe(event: MonitorEvent): Line[] {
+/** `isBrief`: what a line of the message says already is not said again. */
+function describe(event: Shown, isBrief: boolean): Line[] {
   switch (event.event) {
     case "started": {
       const fds = event.fds.length > 0 ? `, with the stored fds ${event.fds.join(", ")}` : "";
@@ -43,7 +58,7 @@ function describe(event: MonitorEvent): Line[] {
       ];
     }
     case "message": {
-      if (event.ping && event.text === "WATCHDOG=1" && event.verdict.problems.length === 0) {
+      if (event.ping && isPingOnly(event)) {
         return [line`${showSender(event.sender)}  ${styled("bold", "WATCHDOG=1")} ${showPing(event.ping)}`];
       }
       const lines = event.text.split("\n").map((text) => {
@@ -55,7 +70,14 @@ function describe(event: MonitorEvent): Line[] {
       if (lines.length > MAX_LINES) shown.push(line`… and ${lines.length - MAX_LINES} lines more`);
       const fds = event.fds.map((fd) => line`fd: ${fd.name === "" ? "" : `${fd.name}, `}${fdKind(fd)}`);
       const counted = fds.length > 4 ? [...fds.slice(0, 3), line`… and ${fds.length - 3} fds more`] : fds;
-      return [showSender(event.sender), ...shown, ...counted, ...showVerdict(event.verdict)];
+      const { effects, problems } = event.verdict;
+      const told = isBrief ? effects.filter((effect) => !isStatusEffect(effect)) : effects;
+      return [showSender(event.sender), ...shown, ...counted, ...showVerdict({ effects: told, problems })];
+    }
+    case "pings": {
+      const every = formatUsec(Math.round((event.endUsec - event.timeUsec) / (event.count - 1)));
+      const what = `× ${event.count}, every ${every}, smallest margin ${formatUsec(event.smallestMarginUsec)}`;
+      return [line`${showSender(event.sender)}  ${styled("bold", "WATCHDOG=1")} ${what}`];
     }
     case "barrier": {
       const { answeredUsec } = event;
@@ -94,16 +116,8 @@ function describe(event: MonitorEvent): Line[] {
       const ignored = `${event.ignored} of them ignored in part or whole`;
       return [styled("dim", `… and ${event.messages} messages more in this second, ${ignored}`)];
     }
-    case "end": {
-      const messages = `${event.messages} ${event.messages === 1 ? "message" : "messages"}`;
-      const { refused: count = 0 } = event;
-      const refused = count === 0 ? "" : `, ${count} ${count === 1 ? "signal" : "signals"} not permitted`;
-      return [
-        styled("bold", "timeline"),
-        ...event.timeline.map(showSpan),
-        line`${messages}, ${event.ignored} ignored in part or whole${refused}; ${event.why}`,
-      ];
-    }
+    case "end":
+      return [styled("bold", "timeline"), ...event.timeline.map(showSpan), showEnd(event)];
   }
 }
 

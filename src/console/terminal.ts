@@ -1,0 +1,27 @@
+/**
+ * Lines that stay at the foot of a terminal while others scroll above them: control sequences of ECMA-48 and
+ * the VT100, which every terminal knows. The upper rows are the scrolling region, and the cursor stays in it,
+ * so what other programs print scrolls there too.
+ */
+
+/** Reserves the last `height` of so many rows, below the cursor. What stands there is erased. */
+export function reserveFoot(rows: number, height: number): string {
+  // Newlines make room if the cursor is at the end. Setting the region moves the cursor.
+  return `${RELEASE}${"\n".repeat(height)}\x1b[${height}A${SAVE}\x1b[1;${rows - height}r${RESTORE}`;
+}
+
+/** Writes the lines of the foot. */
+export function drawFoot(rows: number, lines: readonly string[]): string {
+  // Erased first: at the last column the cursor would stand on what was written.
+  const drawn = lines.map((text, i) => `\x1b[${rows - lines.length + 1 + i};1H\x1b[0m\x1b[K${text}`);
+  return `${SAVE}${drawn.join("")}${RESTORE}`;
+}
+
+// --- internal ---
+
+/** The cursor's place, and its colours. */
+const SAVE = "\x1b7";
+const RESTORE = "\x1b8";
+
+/** Gives all rows back, and erases what is below the cursor. */
+export const RELEASE = `${SAVE}\x1b[r${RESTORE}\x1b[J`;

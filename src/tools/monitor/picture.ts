@@ -1,0 +1,98 @@
+/** The timeline as a picture: a row for each phase, whose bars are to scale, and one for each kind of mark. Pure. */
+
+import { type Format, type Line, line, styled } from "../../console/line.ts";
+import { formatUsec } from "../../protocol/durations.ts";
+import type { Span, UnitPhase } from "./events.ts";
+import type { MarkKind, Summary } from "./summary.ts";
+
+/** Returns its lines, none wider than so many columns. */
+export function drawTimeline(timeline: readonly Span[], summary: Summary, columns: number): Line[] {
+  const startUsec = timeline[0]?.startUsec ?? 0;
+  const last = timeline.at(-1);
+  const endUsec = last === undefined ? 0 : last.startUsec + (last.durationUsec ?? 0);
+  const scale = new Scale(startUsec, endUsec, Math.max(MIN_BAR, columns - LABEL - SUM));
+  const phases = PHASES.flatMap(([phase, format]) => {
+    const spans = timeline.filter((span) => span.phase === phase);
+    if (spans.length === 0 || (phase === "inactive" && spans.every(({ durationUsec }) => !durationUsec))) return [];
+    const cells = scale.cells();
+    for (const { startUsec, durationUsec = 0 } of spans) cells.fill("█", ...scale.range(startUsec, durationUsec));
+    const usec = spans.reduce((sum, { durationUsec = 0 }) => sum + durationUsec, 0);
+    return [row(phase, styled(format, cells.join("")), usec === 0 ? "" : formatUsec(usec))];
+  });
+  const marks = MARKS.flatMap(([kind, label, sign, format]) => {
+    if (summary.count(kind) === 0) return [];
+    const cells = scale.cells();
+    for (const { timeUsec } of summary.marks(kind)) cells[scale.column(timeUsec)] = sign;
+    return [row(label, styled(format, cells.join("")), `${summary.count(kind)}`)];
+  });
+  return [line`${styled("bold", "timeline")}, ${formatUsec(endUsec - startUsec)}`, ...phases, ...marks, scale.axis()];
+}
+
+// --- internal ---
+
+/** Columns: of the label with its blanks, of what stands behind the bar, and of a bar at least. */
+const LABEL = 16;
+const SUM = 14;
+const MIN_BAR = 10;
+
+const PHASES: readonly [UnitPhase, Format][] = [
+  ["activating", "cyan"],
+  ["active", "green"],
+  ["reloading", "yellow"],
+  ["deactivating", "blue"],
+  ["inactive", "dim"],
+  ["failed", "red"],
+];
+
+const MARKS: readonly [MarkKind, label: string, sign: string, Format][] = [
+  ["ping", "pings", "·", "green"],
+  ["missed", "missed pings", "✗", "red"],
+  ["reload", "reloads", "▲", "yellow"],
+  ["ignored", "ignored", "!", "red"],
+];
+
+class Scale {
+  constructor(
+    private readonly startUsec: number,
+    private readonly endUsec: number,
+    private readonly width: number,
+  ) {}
+
+  cells(): string[] {
+    return Array<string>(this.width).fill(" ");
+  }
+
+  column(usec: number): number {
+    const part = (usec - this.startUsec) / Math.max(1, this.endUsec - this.startUsec);
+    return Math.min(this.width - 1, Math.max(0, Math.floor(part * this.width)));
+  }
+
+  /** The first column of a span, and the one after its last: one at least. */
+  range(startUsec: number, durationUsec: number): [number, number] {
+    const first = this.column(startUsec);
+    return [
+      first,
+      Math.max(first + 1, this.column(startUsec + durationUsec) + (this.isEnd(startUsec + durationUsec) ? 1 : 0)),
+    ];
+  }
+
+  /** The times at its ends, as the lines above have them. */
+  axis(): Line {
+    const from = seconds(this.startUsec);
+    const to = seconds(this.endUsec);
+    const gap = " ".repeat(Math.max(1, this.width - from.length - to.length));
+    return styled("dim", `${" ".repeat(LABEL)}${from}${gap}${to}`);
+  }
+
+  private isEnd(usec: number): boolean {
+    return usec >= this.endUsec;
+  }
+}
+
+function row(label: string, bar: Line, sum: string): Line {
+  return line`  ${label.padEnd(LABEL - 2)}${bar}  ${sum}`;
+}
+
+function seconds(usec: number): string {
+  return `${(usec / 1e6).toFixed(2)} s`;
+}
