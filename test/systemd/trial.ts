@@ -131,7 +131,9 @@ export function dropIn(lines: readonly string[]): string {
 export function fromWords({ cause, text }: Said): Cure {
   const words = (cause?.cure ?? "").split(/, or |; or |, where /)[0] ?? "";
   const parts = words.split(/ and (?=[A-Z][A-Za-z]+=|systemctl )|, then /);
-  const lines = parts.filter((part) => /^[A-Z][A-Za-z]+=/.test(part));
+  const lines = parts
+    .filter((part) => /^[A-Z][A-Za-z]+=/.test(part))
+    .map((part) => part.replace(/^(\w+=) without .*/, "$1"));
   const commands = parts.filter((part) => /^(systemctl|chmod|mkdir|useradd) /.test(part));
   if (lines.length + commands.length === 0)
     throw new Error(`no cure can be read from ${JSON.stringify(cause)}\n${text}`);
