@@ -3,6 +3,7 @@ import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
+import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
 import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
@@ -85,6 +86,7 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     user: "",
     group: "",
     workingDirectory: "",
+    configuration: NO_CONFIGURATION,
     execStart: ["/usr/bin/bun server.ts"],
     processes: { value: processes },
     journal: { value: [] },
@@ -611,7 +613,7 @@ describe("reads", () => {
   test("settings of unit files, with drop-ins and lines that go on", () => {
     const text =
       "# /x\n[Unit]\nExecStart=no\n[Service]\nExecStart=a\n# /y\n[Service]\nExecStart=\nExecStart=b \\\n  c\n";
-    expect(parseSetting(text, "ExecStart")).toEqual(["b  c"]);
+    expect(parseSetting(text, "ExecStart")).toEqual(["b    c"]);
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { afterAll, describe } from "bun:test";
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 import { type Result, run } from "../support/command.ts";
 import { type Booted, beside } from "./boot.ts";
 
@@ -38,6 +39,8 @@ export class Machine {
   readonly #booted: Booted;
   readonly #root: string;
   readonly #units = new Set<string>();
+  /** Directories. */
+  readonly #dropIns = new Set<string>();
   #journal: Journal | undefined;
 
   constructor(booted: Booted) {
@@ -72,9 +75,14 @@ export class Machine {
     writeFileSync(this.outside(path), text);
   }
 
+  /** A name for a unit, without its suffix, that no other test has. */
+  newName(): string {
+    return `sdnotifytest-${process.pid}-${booted.indexOf(this.#booted)}-${++names}`;
+  }
+
   /** A unit that executes a program; `section` is its [Service]. */
   service(section: Section, other: Record<string, Section> = {}): Unit {
-    const name = `sdnotifytest-${process.pid}-${booted.indexOf(this.#booted)}-${++names}.service`;
+    const name = `${this.newName()}.service`;
     this.install({ [name]: unitText({ Service: { Slice: "sdnotifytest.slice", ...section }, ...other }) });
     return new Unit(this, name);
   }
@@ -98,12 +106,15 @@ export class Machine {
   }
 
   /**
-   * Writes unit files. The manager loads a new one when it is used: daemon-reload would begin the time-outs
-   * of other tests anew.
+   * Writes unit files and drop-ins, "x.service.d/y.conf". The manager loads a new one when it is used:
+   * daemon-reload would begin the time-outs of other tests anew.
    */
   install(units: Record<string, string>): void {
     for (const [name, text] of Object.entries(units)) {
-      this.#units.add(name);
+      const [unit = name, file] = name.split("/");
+      if (file === undefined) this.#units.add(name);
+      else this.#dropIns.add(unit);
+      mkdirSync(dirname(this.outside(`/run/systemd/system/${name}`)), { recursive: true });
       this.write(`/run/systemd/system/${name}`, text);
     }
   }
@@ -131,7 +142,9 @@ export class Machine {
     await this.systemctl("kill", "--signal=KILL", ...this.#units);
     await this.systemctl("stop", ...this.#units);
     await this.systemctl("reset-failed", ...this.#units);
-    for (const name of this.#units) rmSync(this.outside(`/run/systemd/system/${name}`), { force: true });
+    for (const name of [...this.#units, ...this.#dropIns]) {
+      rmSync(this.outside(`/run/systemd/system/${name}`), { recursive: true, force: true });
+    }
     await this.systemctl("daemon-reload");
   }
 }

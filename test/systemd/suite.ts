@@ -1,8 +1,11 @@
 /** Boots the service managers that this machine can, runs the tests of units on each, and prints who passed what. */
 
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Count, runTests, type Tests } from "../support/bun-test.ts";
 import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
+import { formatScores, SCORES } from "./scores.ts";
 
 /** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,host. */
 export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "remarks">> {
@@ -53,11 +56,16 @@ export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "r
   if (managers.length === 0) return { count, remarks };
   managers.sort((a, b) => a.version - b.version);
 
+  const directory = mkdtempSync(join(tmpdir(), "sd-notify-scores-"));
+  using _ = { [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
+  const scores = join(directory, "scores");
   const tests = await runTests(
     ["--concurrent", "--max-concurrency=6", "--timeout=60000", ...chosen.map((file) => `./test/systemd/${file}`)],
-    { SD_NOTIFY_TEST_MANAGERS: JSON.stringify(managers) },
+    { SD_NOTIFY_TEST_MANAGERS: JSON.stringify(managers), [SCORES]: scores },
   );
   console.log(table(tests, managers));
+  const told = formatScores(scores);
+  if (told !== undefined) console.log(`\n${told}\n`);
   console.log(
     `Units: ${((performance.now() - start) / 1000).toFixed(0)} s, ${process.env.SD_NOTIFY ?? "dist/sd-notify"}`,
   );

@@ -1,5 +1,7 @@
 /** THE table of checks: what the doctor looks at, in the order in which it tells it. Pure: from facts to lines. */
 
+import { checkComments, checkComplaints, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
+import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
@@ -26,8 +28,8 @@ export function checkAll({ subject, self, process, unit }: Facts): Check[] {
   const named = process && "value" in process ? process.value : undefined;
   if (named) checks.push(...checkProcess(named, known, self));
   if (unit && "unknown" in unit) checks.push({ name: "unit", result: "unknown", what: "the unit", why: unit.unknown });
-  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : [notLoaded(unit.value)]));
-  return checks;
+  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : checkFiles(unit.value)));
+  return known ? nameDropIns(checks, known) : checks;
 }
 
 // --- internal ---
@@ -49,7 +51,15 @@ const UNIT_CHECKS = [
   checkSystemCalls,
   checkMemory,
   checkJournal,
+  checkReloadNeeded,
+  checkComplaints,
+  checkComments,
+  checkUnsetEnvironment,
+  checkEnvironmentFiles,
 ];
+
+/** Of a unit that systemd has not loaded. */
+const FILE_CHECKS = [checkReloadNeeded, checkComplaints, checkComments];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
   return PROCESS_CHECKS.flatMap((check) => check(process, unit, self));
@@ -60,6 +70,10 @@ function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
   const processes = likelySenders(unit).filter(({ pid }) => pid !== seen?.pid);
   const [start, ...rest] = UNIT_CHECKS.map((check) => check(unit));
   return [...(start ?? []), ...processes.flatMap((process) => checkProcess(process, unit)), ...rest.flat()];
+}
+
+function checkFiles(unit: Unit): Check[] {
+  return [notLoaded(unit), ...FILE_CHECKS.flatMap((check) => check(unit))];
 }
 
 function notLoaded({ id, loadState, manager }: Unit): Check {

@@ -1,5 +1,7 @@
 /** What the doctor knows: facts that were found, or why they can't be. The checks are made of these alone. */
 
+import type { Configuration } from "./configuration-facts.ts";
+
 /** A fact may be hidden: by missing rights, a missing program, a process that has gone. */
 export type Fact<T> = { value: T } | { unknown: string };
 
@@ -103,6 +105,8 @@ export interface Unit {
   workingDirectory: string;
   /** ExecStart=, as it stands in the unit file; undefined where that can't be read. */
   execStart?: readonly string[] | undefined;
+  /** What its files say, and what systemd has made of them. */
+  configuration: Configuration;
   processes: Fact<Process[]>;
   /** What the manager wrote to the journal of messages since the unit was started. */
   journal: Fact<JournalLine[]>;

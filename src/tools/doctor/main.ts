@@ -4,6 +4,7 @@ import { inColour, print, printJson } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
 import { unitOfCgroup } from "../../linux/cgroup.ts";
 import { parse, parseCount, type Tool } from "../options.ts";
+import type { Manager } from "./ask.ts";
 import { checkAll } from "./checks.ts";
 import type { Fact, Facts, Process, Unit } from "./facts.ts";
 import { minimalUnit } from "./minimal-unit.ts";
@@ -12,7 +13,7 @@ import { exitStatus, formatReport } from "./print.ts";
 import { gatherProcess } from "./process.ts";
 import { gatherSelf } from "./self.ts";
 import { shellWord } from "./shell-word.ts";
-import { gatherUnit, type Manager } from "./systemctl.ts";
+import { gatherUnit } from "./systemctl.ts";
 
 export const tool = {
   name: "doctor",
