@@ -2,12 +2,11 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
-import { findProgram } from "../../linux/find-program.ts";
+import { ask, askJournal, type Manager, runProgram } from "./ask.ts";
 import type { Fact, JournalLine, Process, Unit } from "./facts.ts";
-import { parseSetting, parseShow, parseSpan } from "./parse.ts";
+import { gatherLife, LIFE_PROPERTIES } from "./life.ts";
+import { parseObject, parseSetting, parseShow, parseSpan } from "./parse.ts";
 import { gatherProcess } from "./process.ts";
-
-export type Manager = Unit["manager"];
 
 /** Looks at a unit, by the name that systemctl takes: without a suffix, it is a service. */
 export async function gatherUnit(name: string, manager: Manager): Promise<Fact<Unit>> {
@@ -18,6 +17,7 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
   const show = { ...NOTHING, ...parseShow(shown.value, PROPERTIES) };
   const file = await ask(manager, "systemctl", "cat", "--", show.Id || name);
   const startingUsec = Number(show.InactiveExitTimestampMonotonic) || undefined;
+  const journal = await gatherJournal(manager, show, startingUsec);
   return {
     value: {
       id: show.Id || name,
@@ -50,8 +50,9 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
       workingDirectory: show.WorkingDirectory,
       execStart: "value" in file ? parseSetting(file.value, "ExecStart") : undefined,
       processes: gatherProcesses(show),
-      journal: await gatherJournal(manager, show, startingUsec),
+      journal,
       logLevel: LogLevel,
+      life: await gatherLife(manager, show, nowUsec(), "value" in file ? file.value : ""),
     },
   };
 }
@@ -87,6 +88,7 @@ const PROPERTIES = [
   "User",
   "Group",
   "WorkingDirectory",
+  ...LIFE_PROPERTIES,
 ] as const;
 type Shown = Record<(typeof PROPERTIES)[number], string>;
 
@@ -96,34 +98,6 @@ const NOTHING: Shown = {
   RestrictAddressFamilies: "~",
   SystemCallFilter: "~",
 };
-
-/** Runs a program of systemd's. What keeps it from answering is the reason why the facts are not known. */
-async function ask(manager: Manager, program: string, ...args: string[]): Promise<Fact<string>> {
-  const options = [...(manager === "user" ? ["--user"] : []), "--no-pager"];
-  const { code, stdout, stderr } = await runProgram(program, ...options, ...args);
-  if (code === 0) return { value: stdout };
-  const [line = ""] = stderr.trim().split("\n");
-  return { unknown: `${program} ${code === undefined ? "is not here" : `says: ${line || `exit status ${code}`}`}` };
-}
-
-async function runProgram(name: string, ...args: string[]): Promise<{ code?: number; stdout: string; stderr: string }> {
-  const path = findProgram(name);
-  if (path === undefined) return { stdout: "", stderr: "" };
-  let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  try {
-    child = Bun.spawn([path, ...args], {
-      env: { ...process.env, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0" },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: 20_000,
-    });
-  } catch (error) {
-    return { stdout: "", stderr: String(error) };
-  }
-  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code, stdout, stderr };
-}
 
 /** The processes in the unit's cgroup; where that can't be read, those that the manager names. */
 function gatherProcesses({ ControlGroup, MainPID, ControlPID }: Shown): Fact<Process[]> {
@@ -159,20 +133,13 @@ async function gatherJournal(manager: Manager, show: Shown, startingUsec?: numbe
   // Else what was said a moment ago may not be there yet.
   if (process.getuid?.() === 0) await runProgram("journalctl", "--sync");
   const since = startingUsec === undefined ? [] : [`--since=@${sinceEpoch(startingUsec)}`];
-  const { code, stdout, stderr } = await runProgram(
-    "journalctl",
-    ...["--no-pager", "--boot", "--output=json", `--lines=${MAX_LINES}`, ...since],
+  const lines = await askJournal(
+    ...[`--lines=${MAX_LINES}`, ...since],
     "--output-fields=MESSAGE,UNIT,USER_UNIT,INVOCATION_ID,USER_INVOCATION_ID",
     ...(manager === "user" ? ["_COMM=systemd", `_UID=${process.getuid?.()}`] : ["_PID=1"]),
   );
-  if (code === undefined) return { unknown: "journalctl is not here" };
-  if (/insufficient permissions|not seeing messages/.test(stderr)) {
-    return { unknown: "no right to read the journal: run this as root, or as a member of the group systemd-journal" };
-  }
-  if (code !== 0 || /No journal files/.test(stderr)) {
-    return { unknown: `journalctl says: ${stderr.trim().split("\n")[0] || `exit status ${code}`}` };
-  }
-  return { value: stdout.split("\n").flatMap((line) => readJournalLine(line, show)) };
+  if ("unknown" in lines) return lines;
+  return { value: lines.value.split("\n").flatMap((line) => readJournalLine(line, show)) };
 }
 
 const MAX_LINES = 20_000;
@@ -191,15 +158,6 @@ export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, 
   const { MESSAGE: message } = entry;
   const text = Array.isArray(message) ? Buffer.from(message).toString() : String(message ?? "");
   return [{ text, ours: unit !== undefined }];
-}
-
-function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A second before, because clocks are read one after the other. */
