@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
-import type { Check, Environment, Facts, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
+import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
 import { parseSetting, parseShow, parseSpan, parseStatus, parseUnixSockets } from "../src/tools/doctor/parse.ts";
@@ -19,15 +19,16 @@ import {
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "../src/tools/doctor/self-checks.ts";
 import { checkAccess, checkWatchdog, launcherName } from "../src/tools/doctor/sender-checks.ts";
 import { walk } from "../src/tools/doctor/socket.ts";
+import { checkStart } from "../src/tools/doctor/state-checks.ts";
+import { summarize } from "../src/tools/doctor/summary.ts";
 import { readJournalLine } from "../src/tools/doctor/systemctl.ts";
+import { checkType } from "../src/tools/doctor/type-checks.ts";
 import {
   checkFamilies,
   checkFdStore,
   checkMemory,
   checkReload,
-  checkStart,
   checkSystemCalls,
-  checkType,
 } from "../src/tools/doctor/unit-checks.ts";
 import { temporaryDirectory } from "./support/command.ts";
 import { nastyWord, STRANGE } from "./support/nasty.ts";
@@ -91,6 +92,43 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     processes: { value: processes },
     journal: { value: [] },
     logLevel: "debug",
+    life: aLife(),
+    ...facts,
+  };
+}
+
+/** One that waits for its READY=1. */
+function aWaiting(facts: Partial<Unit> = {}, processes?: Process[]): Unit {
+  return aUnit({ activeState: "activating", subState: "start", ...facts }, processes);
+}
+
+function aLife(facts: Partial<Life> = {}): Life {
+  return {
+    loadError: "",
+    commands: [],
+    settings: {},
+    execMain: { pid: 10, code: "", status: 0 },
+    busName: "",
+    pidFile: "",
+    remainAfterExit: false,
+    restart: "no",
+    restarts: 0,
+    startLimit: { burst: 5, intervalUsec: 10e6 },
+    stopTimeoutUsec: 90e6,
+    killSignal: 15,
+    killMode: "control-group",
+    reloadResult: "success",
+    frozen: false,
+    memoryMax: "infinity",
+    triggeredBy: [],
+    triggers: [],
+    stateForUsec: 5e6,
+    wasActive: true,
+    unitFileState: "enabled",
+    conditions: [],
+    needs: [],
+    said: { value: [] },
+    output: { value: [] },
     ...facts,
   };
 }
@@ -111,7 +149,7 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     checkStart,
     aUnit({ activeState: "activating" }),
     "failed",
-    "it waits for 5 s for a READY=1 that it takes; TimeoutStartSec= is 1 min 30 s",
+    "it waits for 5 s for a READY=1 that it takes, from its main process (NotifyAccess=main); TimeoutStartSec= is 1 min 30 s",
     /notify\(\{ ready: true \}\)/,
   ],
   ["in ExecStartPre=", checkStart, aUnit({ activeState: "activating", mainPid: 0 }), "failed", /ExecStartPre=/],
@@ -120,9 +158,14 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
   [
     "started again and again",
     checkStart,
-    aUnit({ activeState: "activating", subState: "auto-restart", result: "exit-code" }),
+    aUnit({
+      activeState: "activating",
+      subState: "auto-restart",
+      result: "exit-code",
+      life: aLife({ restart: "always", restartUsec: 1e5, restarts: 2 }),
+    }),
     "failed",
-    "its result is exit-code; it is being started again",
+    "its result is exit-code; Restart=always starts it again after 100 ms (RestartSec=), as 2 times before",
   ],
   [
     "no WATCHDOG=1",
@@ -134,7 +177,28 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
   ],
   ["inactive", checkStart, aUnit({ activeState: "inactive" }), "note", /only its settings/],
   ["notify", checkType, aUnit(), "passed"],
-  ["simple", checkType, aUnit({ type: "simple", notifyAccess: "none" }), "failed", /no \$NOTIFY_SOCKET/, "Type=notify"],
+  [
+    "simple",
+    checkType,
+    aUnit({ type: "simple", notifyAccess: "none" }),
+    "note",
+    /no \$NOTIFY_SOCKET/,
+    /^Type=notify, if/,
+  ],
+  [
+    "simple, and its program asks for a socket",
+    checkType,
+    aUnit({
+      type: "simple",
+      notifyAccess: "none",
+      life: aLife({
+        output: { value: [{ text: "$NOTIFY_SOCKET is not set", pid: 10, invocation: "", ofSystemd: false }] },
+      }),
+    }),
+    "failed",
+    /it has written "\$NOTIFY_SOCKET is not set"/,
+    "Type=notify",
+  ],
   [
     "simple, heard",
     checkType,
@@ -220,48 +284,48 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
   ],
   ["no process", checkReload, aUnit({ type: "notify-reload" }, []), "unknown"],
   ["another signal", checkReload, aUnit({ type: "notify-reload", reloadSignal: 10 }), "failed", /SIGUSR1/],
-  ["all families", checkFamilies, aUnit(), ""],
-  ["AF_UNIX", checkFamilies, aUnit({ restrictAddressFamilies: "AF_INET AF_UNIX" }), "passed"],
+  ["all families", checkFamilies, aWaiting(), ""],
+  ["AF_UNIX", checkFamilies, aWaiting({ restrictAddressFamilies: "AF_INET AF_UNIX" }), "passed"],
   [
     "AF_INET",
     checkFamilies,
-    aUnit({ restrictAddressFamilies: "AF_INET" }),
+    aWaiting({ restrictAddressFamilies: "AF_INET" }),
     "failed",
     /can't send/,
     "RestrictAddressFamilies=AF_UNIX AF_INET",
   ],
-  ["none", checkFamilies, aUnit({ restrictAddressFamilies: "" }), "failed", /./, "RestrictAddressFamilies=AF_UNIX"],
+  ["none", checkFamilies, aWaiting({ restrictAddressFamilies: "" }), "failed", /./, "RestrictAddressFamilies=AF_UNIX"],
   [
     "~AF_UNIX",
     checkFamilies,
-    aUnit({ restrictAddressFamilies: "~AF_INET AF_UNIX" }),
+    aWaiting({ restrictAddressFamilies: "~AF_INET AF_UNIX" }),
     "failed",
     /./,
     "RestrictAddressFamilies=~AF_INET",
   ],
-  ["only ~AF_UNIX", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_UNIX" }), "failed", /./, /Families=$/],
-  ["~AF_INET", checkFamilies, aUnit({ restrictAddressFamilies: "~AF_INET" }), "passed"],
+  ["only ~AF_UNIX", checkFamilies, aWaiting({ restrictAddressFamilies: "~AF_UNIX" }), "failed", /./, /Families=$/],
+  ["~AF_INET", checkFamilies, aWaiting({ restrictAddressFamilies: "~AF_INET" }), "passed"],
   ["all calls", checkSystemCalls, aUnit(), ""],
-  ["some", checkSystemCalls, aUnit({ systemCallFilter: "connect sendmsg sendto socket:EPERM" }), "passed"],
-  ["too few", checkSystemCalls, aUnit({ systemCallFilter: "connect socket" }), "failed", /^sendto, sendmsg/],
+  ["some", checkSystemCalls, aWaiting({ systemCallFilter: "connect sendmsg sendto socket:EPERM" }), "passed"],
+  ["too few", checkSystemCalls, aWaiting({ systemCallFilter: "connect socket" }), "failed", /^sendto, sendmsg/],
   [
     "one forbidden",
     checkSystemCalls,
-    aUnit({ systemCallFilter: "~connect:EPERM" }),
+    aWaiting({ systemCallFilter: "~connect:EPERM" }),
     "failed",
     /^connect/,
     "SystemCallFilter=connect",
   ],
   ["no MemoryDenyWriteExecute=", checkMemory, aUnit(), ""],
-  ["Bun", checkMemory, aUnit({ memoryDenyWriteExecute: true }), "failed", /bun:ffi/, /^MemoryDenyWriteExecute=no/],
-  ["OpenFile=", checkMemory, aUnit({ memoryDenyWriteExecute: true, passesSocket: true }), "note"],
+  ["Bun", checkMemory, aWaiting({ memoryDenyWriteExecute: true }), "failed", /bun:ffi/, /^MemoryDenyWriteExecute=no/],
+  ["OpenFile=", checkMemory, aWaiting({ memoryDenyWriteExecute: true, passesSocket: true }), "note"],
   [
     "another program",
     checkMemory,
-    aUnit({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, [aProcess({ isBun: false })]),
+    aWaiting({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, [aProcess({ isBun: false })]),
     "note",
   ],
-  ["nobody", checkMemory, aUnit({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, []), "unknown"],
+  ["nobody", checkMemory, aWaiting({ memoryDenyWriteExecute: true, execStart: ["/bin/x"] }, []), "unknown"],
   ["debug", checkJournal, aUnit(), "passed"],
   [
     "level info",
@@ -448,18 +512,21 @@ describe("the checklist", () => {
     const of = (unit: Facts["unit"]) => summary(checkAll({ subject: "x", ...(unit && { unit }) }));
     expect(of({ value: aUnit({ loadState: "not-found" }) })[1]).toBe("there is no such unit");
     expect(of({ value: aUnit({ loadState: "masked" }) })[2]).toBe("systemctl unmask x.service");
-    expect(of({ unknown: "systemctl is not here" })).toEqual(["unknown", "systemctl is not here", undefined]);
+    expect(of({ unknown: "systemctl is not here" })).toEqual(["failed", "systemctl is not here", undefined]);
   });
 
   test("is in colours only where it is asked for, and tells a cure below its failure", () => {
     const report = {
       subject: "x",
-      checks: checkAll({ subject: "x", unit: { value: aUnit({ type: "exec", notifyAccess: "none" }) } }),
+      summary: "x: it is broken",
+      checks: checkAll({ subject: "x", unit: { value: aWaiting({ restrictAddressFamilies: "AF_INET" }) } }),
       unit: "[Unit]\n",
     };
     const text = formatReport(report, false);
-    const why = "systemd gives it no $NOTIFY_SOCKET, and takes no messages of it";
-    expect(text).toContain(`\nFAILED  Type=exec, NotifyAccess=none: ${why}\n        cure: Type=notify\n`);
+    const why = "its processes can open no AF_UNIX socket, so they can't send";
+    expect(text).toStartWith("x: it is broken\n\nFAILED  ");
+    const cure = "RestrictAddressFamilies=AF_UNIX AF_INET";
+    expect(text).toContain(`\nFAILED  RestrictAddressFamilies=AF_INET: ${why}\n        cure: ${cure}\n`);
     expect(text).not.toContain("\x1b");
     expect(formatReport(report, true)).toContain("\x1b[");
     expect(Bun.stripANSI(formatReport(report, true))).toBe(text);
@@ -700,7 +767,7 @@ Type=notify
 
 test("names of other processes do nothing to a terminal", () => {
   const checks: Check[] = [{ name: "socket", result: "failed", what: "a\x1b[31m", why: "b\x07", cure: "c\r" }];
-  const text = formatReport({ subject: "web\x9b.service", checks, unit: "" }, false);
+  const text = formatReport({ subject: "web\x9b.service", summary: "web\x9b.service", checks, unit: "" }, false);
   expect(text.split("\n").slice(0, 4)).toEqual([
     "web\\x9b.service",
     "",
@@ -727,7 +794,10 @@ describe("whatever a process, a unit or the journal has in it", () => {
     const journal = {
       value: [{ text: `Got notification message from PID 9${text}, but reception is disabled`, ours: true }],
     };
-    const unit = aUnit({ id: text, ...settings, ...states, systemCallFilter: text, journal }, [main, worker]);
+    const unit = aUnit({ id: `${text}.service`, ...settings, ...states, systemCallFilter: text, journal }, [
+      main,
+      worker,
+    ]);
     const self = {
       pid: 5,
       parent: 4,
@@ -748,12 +818,80 @@ describe("whatever a process, a unit or the journal has in it", () => {
       },
     };
   };
-  const report = (facts: Facts, colours: boolean) =>
-    formatReport({ subject: facts.subject, checks: checkAll(facts), unit: minimalUnit(facts) }, colours);
+  /** A unit that does not run, in each way, with the text in all that is told of it. */
+  const endedWith = (text: string): Facts[] => {
+    const need = {
+      id: text,
+      by: text,
+      loadState: "loaded",
+      activeState: "failed",
+      subState: text,
+      type: text,
+      result: text,
+    };
+    const said = (line: string) => ({ text: line, invocation: "i", usec: 1 });
+    const command = { path: text, line: text, ignored: false, pid: 9, ended: "exited" as const, status: 200 };
+    const life = aLife({
+      loadError: text,
+      commands: [{ ...command, setting: "ExecStart" }],
+      settings: { WorkingDirectory: [text], EnvironmentFile: [text] },
+      busName: text,
+      pidFile: text,
+      restart: text,
+      restarts: 3,
+      conditions: [text],
+      job: { type: text, state: "waiting", waitsFor: [need] },
+      needs: [need],
+      said: { value: [said(text), said(`x: Failed to y ${text}`), said(`Can't open PID file ${text}`)] },
+      output: {
+        value: [true, false].map((ofSystemd) => ({ text, pid: 9, invocation: "i", ofSystemd })),
+      },
+      program: {
+        path: text,
+        found: "file",
+        executable: true,
+        format: "script",
+        interpreter: text,
+        interpreterFound: false,
+      },
+    });
+    const events = [
+      "Dependency failed for x",
+      `x skipped, unmet condition check C=${text}`,
+      "x: Deactivated successfully.",
+    ];
+    const ways: Partial<Unit>[] = [
+      ...["timeout", "protocol", "start-limit-hit", "resources", text].flatMap((result) =>
+        ["notify", "forking", "dbus", text].map((type) => ({ activeState: "failed", result, type })),
+      ),
+      { activeState: "inactive", life },
+      ...events.map((event) => ({
+        activeState: "inactive",
+        life: { ...life, job: undefined, said: { value: [said(event)] } },
+      })),
+      ...["activating", "deactivating", "reloading", "active"].flatMap((activeState) =>
+        ["start", "start-pre", "reload", "stop", text].map((subState) => ({ activeState, subState })),
+      ),
+    ];
+    const main = aProcess({ name: text, command: [text] });
+    return ways.map((way) => ({
+      subject: `${text}.service`,
+      unit: { value: aUnit({ id: `${text}.service`, life, controlPid: 10, ...way }, [main]) },
+    }));
+  };
+  const report = (facts: Facts, colours: boolean) => {
+    const checks = checkAll(facts);
+    const { subject } = facts;
+    return formatReport({ subject, summary: summarize(facts, checks), checks, unit: minimalUnit(facts) }, colours);
+  };
 
   test("the report has its own lines and colours, and else what is printable", () => {
     for (let i = 0; i < 300; i++) {
-      for (const facts of [factsWith(nastyWord(i)), behind(nastyWord(i))]) {
+      for (const facts of [
+        factsWith(nastyWord(i)),
+        behind(nastyWord(i)),
+        ...(i % 10 === 0 ? endedWith(nastyWord(i)) : []),
+      ]) {
         const text = report(facts, false);
         expect(Bun.stripANSI(report(facts, true))).toBe(text);
         for (const line of text.split("\n")) expect(line).not.toMatch(STRANGE);

@@ -129,6 +129,16 @@ test("checks are pure: what gathers facts is imported by main.ts alone", async (
   for (const file of [
     "checks",
     "unit-checks",
+    "unit-state",
+    "type-checks",
+    "state-checks",
+    "result-checks",
+    "inactive-checks",
+    "exit-status-checks",
+    "exit-statuses",
+    "commands",
+    "load-checks",
+    "summary",
     "sender-checks",
     "process-checks",
     "self-checks",
@@ -138,7 +148,7 @@ test("checks are pure: what gathers facts is imported by main.ts alone", async (
     const text = await Bun.file(join(ROOT, `src/tools/doctor/${file}.ts`)).text();
     expect({
       file,
-      impure: text.match(/from "(node:fs|.*\/ffi\/.*|\.\/(process|socket|systemctl|self)\.ts)"/g),
+      impure: text.match(/from "(node:fs|.*\/ffi\/.*|\.\/(process|socket|systemctl|self|life|ask)\.ts)"/g),
     }).toEqual({ file, impure: null });
   }
 });
@@ -167,7 +177,7 @@ describe("the command line", () => {
     sleep.kill();
     expect({ code, stdout }).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining(`process ${sleep.pid} (sleep)\n`),
+      stdout: expect.stringContaining(`process ${sleep.pid} (sleep): nothing is wrong that can be seen\n`),
     });
     expect(stdout).not.toContain("s3cr3t");
     expect(stdout).not.toContain("\x1b");
@@ -177,11 +187,11 @@ describe("the command line", () => {
     expect(none.stdout).toContain("there is no process 2147483647");
   });
 
-  test("without systemctl, what it would tell is not known", async () => {
+  test("without systemctl, a unit that was named can't be looked at, which is an error", async () => {
     const { code, stdout } = await run([...command, "x"], { env: { PATH: "/nowhere" } });
     expect({ code, stdout }).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining("unknown the unit: systemctl is not here\n"),
+      code: 1,
+      stdout: expect.stringMatching(/^x: systemctl is not here\n\nFAILED {2}x: systemctl is not here\n/),
     });
   });
 

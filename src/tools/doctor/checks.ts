@@ -2,33 +2,30 @@
 
 import { checkComments, checkComplaints, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
 import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
+import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
+import { checkUnknown, isService, notLoaded } from "./load-checks.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
-import { shellWord } from "./shell-word.ts";
-import {
-  checkFamilies,
-  checkFdStore,
-  checkMemory,
-  checkReload,
-  checkStart,
-  checkSystemCalls,
-  checkType,
-} from "./unit-checks.ts";
+import { checkStart, checkStopped } from "./state-checks.ts";
+import { checkType } from "./type-checks.ts";
+import { checkFamilies, checkFdStore, checkMemory, checkReload, checkSystemCalls } from "./unit-checks.ts";
+import { hasSpoken } from "./unit-state.ts";
 
 /** Returns the checklist. */
 export function checkAll({ subject, self, process, unit }: Facts): Check[] {
   const checks: Check[] = [];
-  const known = unit && "value" in unit && unit.value.loadState === "loaded" ? unit.value : undefined;
+  const known = unit && "value" in unit && isService(unit.value) ? unit.value : undefined;
   if (self) checks.push(...SELF_CHECKS.flatMap((check) => check(self, known)));
   if (process && "unknown" in process)
     checks.push({ name: "process", result: "failed", what: subject, why: process.unknown });
   const named = process && "value" in process ? process.value : undefined;
   if (named) checks.push(...checkProcess(named, known, self));
-  if (unit && "unknown" in unit) checks.push({ name: "unit", result: "unknown", what: "the unit", why: unit.unknown });
-  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : checkFiles(unit.value)));
+  const isNamed = !process && !self;
+  if (unit && "unknown" in unit) checks.push(checkUnknown(subject, unit.unknown, isNamed));
+  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : checkFiles(unit.value, isNamed)));
   return known ? nameDropIns(checks, known) : checks;
 }
 
@@ -39,9 +36,11 @@ const SELF_CHECKS = [checkFfi, checkCaller, checkConnection, checkOwnMessages];
 /** Of one process: it may be of no unit. */
 const PROCESS_CHECKS = [checkContainer, checkSocket, checkFilter, checkWatchdogVariables, checkPassedFds];
 
-/** Of the unit's settings and state, and of what its processes are to it. */
+/** What the unit is at, and why. */
+const STATE_CHECKS = [checkStart, checkExitStatus, checkStopped];
+
+/** Of the unit's settings, and of what its processes are to it. */
 const UNIT_CHECKS = [
-  checkStart,
   checkType,
   checkAccess,
   checkWatchdog,
@@ -62,29 +61,27 @@ const UNIT_CHECKS = [
 const FILE_CHECKS = [checkReloadNeeded, checkComplaints, checkComments];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
-  return PROCESS_CHECKS.flatMap((check) => check(process, unit, self));
+  const checks = PROCESS_CHECKS.flatMap((check) => check(process, unit, self));
+  return unit && !self && hasSpoken(unit) ? checks.map(withoutAlarm) : checks;
+}
+
+/** What a program shows of its environment need not be what it began with: setproctitle(3) writes over it. */
+function withoutAlarm(check: Check): Check {
+  if (check.result !== "failed") return check;
+  const { name, what, why } = check;
+  return { name, result: "unknown", what, why: `${why}; but READY=1 has arrived: it began with another environment` };
 }
 
 /** The processes that are likely to send are looked at too, but for one that has been already. */
 function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
   const processes = likelySenders(unit).filter(({ pid }) => pid !== seen?.pid);
-  const [start, ...rest] = UNIT_CHECKS.map((check) => check(unit));
-  return [...(start ?? []), ...processes.flatMap((process) => checkProcess(process, unit)), ...rest.flat()];
+  return [
+    ...STATE_CHECKS.flatMap((check) => check(unit)),
+    ...processes.flatMap((process) => checkProcess(process, unit)),
+    ...UNIT_CHECKS.flatMap((check) => check(unit)),
+  ];
 }
 
-function checkFiles(unit: Unit): Check[] {
-  return [notLoaded(unit), ...FILE_CHECKS.flatMap((check) => check(unit))];
-}
-
-function notLoaded({ id, loadState, manager }: Unit): Check {
-  const other = manager === "system" ? " --user" : "";
-  const word = shellWord(id);
-  const cures: Record<string, string> = {
-    "not-found": `systemctl daemon-reload, where its file is new; sd-notify doctor${other} ${word}, where it is of ${
-      manager === "system" ? "the user's manager" : "the system's"
-    }; systemctl list-units "*NAME*" finds names`,
-    masked: `systemctl unmask ${word}`,
-  };
-  const why = loadState === "not-found" ? "there is no such unit" : `its LoadState is ${loadState}`;
-  return { name: "unit", result: "failed", what: id, why, cure: cures[loadState] ?? `systemctl status ${word}` };
+function checkFiles(unit: Unit, isNamed: boolean): Check[] {
+  return [notLoaded(unit, isNamed), ...FILE_CHECKS.flatMap((check) => check(unit))];
 }

@@ -48,6 +48,12 @@ export interface Process {
   filtered: boolean;
   /** The signals that it handles, or blocks to read them from a signalfd: bit 0 is signal 1. */
   caught: bigint;
+  /** The signals that it ignores. */
+  ignored?: bigint;
+  /** A letter of proc_pid_stat(5): "T" is stopped by a signal. */
+  state?: string | undefined;
+  /** Its environment has been written over, as by setproctitle(3): what is missing there may have been there. */
+  overwritten?: boolean;
   /** Its open file descriptors; undefined where they are hidden. */
   openFds?: readonly number[] | undefined;
   /** Its working directory; undefined where that is hidden. */
@@ -112,12 +118,132 @@ export interface Unit {
   journal: Fact<JournalLine[]>;
   /** LogLevel= of the manager. */
   logLevel: string;
+  /** How it came to be what it is. */
+  life: Life;
 }
 
 export interface JournalLine {
   text: string;
   /** Whether the line is about this unit; false: about none that is known. */
   ours: boolean;
+}
+
+/** What became of a unit and its commands. */
+export interface Life {
+  /** Why it was not loaded, in the manager's words. */
+  loadError: string;
+  /** Those of Exec*=, in the order in which they run. */
+  commands: readonly Command[];
+  /** Its settings that have to do with how it starts and ends: every value, as it stands in the files. */
+  settings: Readonly<Record<string, readonly string[]>>;
+  /** The main process, or the one that it was last; 0: there was none. */
+  execMain: { pid: number; code: Ending; status: number; ranForUsec?: number | undefined };
+  busName: string;
+  pidFile: string;
+  remainAfterExit: boolean;
+  restart: string;
+  restartUsec?: number | undefined;
+  /** How often it was started again, since somebody did so last. */
+  restarts: number;
+  startLimit: { burst: number; intervalUsec?: number | undefined };
+  /** undefined: none. */
+  stopTimeoutUsec?: number | undefined;
+  runtimeMaxUsec?: number | undefined;
+  killSignal: number;
+  killMode: string;
+  reloadResult: string;
+  frozen: boolean;
+  memoryMax: string;
+  /** Units that start it: timers, sockets, paths. */
+  triggeredBy: readonly string[];
+  triggers: readonly string[];
+  /** For how long it has been in its state. */
+  stateForUsec?: number | undefined;
+  /** Whether it has been active since it was started last. */
+  wasActive: boolean;
+  /** A job that is under way, and what that waits for. */
+  job?: Job | undefined;
+  /** The units without which it does not start. */
+  needs: readonly Need[];
+  /** "enabled", "disabled", "static" */
+  unitFileState: string;
+  /** Its Condition…= and Assert…= lines. */
+  conditions: readonly string[];
+  /** What the manager said of it, oldest first. */
+  said: Fact<readonly SaidLine[]>;
+  /** What its processes wrote, oldest first. */
+  output: Fact<readonly OutputLine[]>;
+  /** The program of the command that failed, or would be started; undefined where it can't be looked at. */
+  program?: ProgramFile | undefined;
+}
+
+/** As in `systemctl show`. */
+export type Ending = "" | "exited" | "killed" | "dumped";
+
+export interface Command {
+  /** "ExecStartPre" */
+  setting: string;
+  path: string;
+  /** Its arguments, as systemctl shows them: joined by blanks. */
+  line: string;
+  /** With "-": how it ends does not count. */
+  ignored: boolean;
+  /** 0: it has not been run. */
+  pid: number;
+  ended: Ending;
+  /** An exit status, or a signal. */
+  status: number;
+}
+
+export interface Job {
+  /** "start" */
+  type: string;
+  state: "waiting" | "running";
+  /** The units whose jobs have to end first, and that do not wait themselves. */
+  waitsFor: readonly Need[];
+}
+
+/** Another unit, as this one needs it. */
+export interface Need {
+  id: string;
+  /** "Requires"; or "After", for a job that is waited for. */
+  by: string;
+  loadState: string;
+  activeState: string;
+  subState: string;
+  type: string;
+  result: string;
+}
+
+export interface SaidLine {
+  text: string;
+  /** Which start of the unit it is about. */
+  invocation: string;
+  /** When, by CLOCK_MONOTONIC. */
+  usec: number;
+}
+
+export interface OutputLine {
+  text: string;
+  pid: number;
+  invocation: string;
+  /** Of a process of systemd's that was about to execute a command. */
+  ofSystemd: boolean;
+}
+
+/** A file that a command executes. */
+export interface ProgramFile {
+  path: string;
+  found: "file" | "directory" | "other" | "nothing";
+  /** Some may execute it. */
+  executable: boolean;
+  /** It begins with "#!" or is a binary. */
+  format?: "script" | "binary" | "text" | undefined;
+  /** After "#!". */
+  interpreter?: string | undefined;
+  interpreterFound?: boolean | undefined;
+  /** A program of the same name in $PATH. */
+  namesake?: string | undefined;
 }
 
 export interface Self {

@@ -3,6 +3,7 @@
 import { MAX_MESSAGE_LENGTH } from "../../protocol/wire.ts";
 import type { Check, Unit } from "./facts.ts";
 import { problemOf } from "./unit-checks.ts";
+import { listens } from "./unit-state.ts";
 
 export interface Refusal {
   why: string;
@@ -40,6 +41,7 @@ export function checkJournal(unit: Unit): Check[] {
       ? found
       : [{ name, result: "passed", what: "the journal tells of no message that was refused" }];
   }
+  if (!listens(unit)) return found;
   const systemctl = manager === "user" ? "systemctl --user" : "systemctl";
   const why = `the manager logs at level ${logLevel}, and most refusals at level debug`;
   const cure = `${systemctl} log-level debug, start it again, then ${systemctl} log-level ${logLevel}`;

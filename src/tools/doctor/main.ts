@@ -13,6 +13,7 @@ import { exitStatus, formatReport } from "./print.ts";
 import { gatherProcess } from "./process.ts";
 import { gatherSelf } from "./self.ts";
 import { shellWord } from "./shell-word.ts";
+import { summarize } from "./summary.ts";
 import { gatherUnit } from "./systemctl.ts";
 
 export const tool = {
@@ -22,7 +23,7 @@ export const tool = {
   options: {
     user: { type: "boolean", help: "The unit is of the user's service manager" },
     pid: { type: "string", hint: "PID", help: "Look at this process, and at the unit it is of" },
-    json: { type: "boolean", help: "Print one JSON object: subject, checks, unit" },
+    json: { type: "boolean", help: "Print one JSON object: subject, summary, checks, unit" },
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
   footer: `Without UNIT and --pid it looks at its own surroundings: call it where the
@@ -46,7 +47,8 @@ export async function main(args: readonly string[]): Promise<number> {
       : pid !== undefined
         ? await factsOfProcess(pid)
         : await factsOfSelf();
-  const report = { subject: facts.subject, checks: checkAll(facts), unit: minimalUnit(facts) };
+  const checks = checkAll(facts);
+  const report = { subject: facts.subject, summary: summarize(facts, checks), checks, unit: minimalUnit(facts) };
   if (values.json) printJson(report);
   else print(formatReport(report, inColour()));
   return exitStatus(report.checks);

@@ -2,15 +2,20 @@
 
 import { parseUnitFile } from "./unit-file.ts";
 
-/** Reads `systemctl show`: a value may have several lines, so only what was asked for begins a new one. */
+/**
+ * Reads `systemctl show`: a value may have several lines, so only what was asked for begins a new one. What is
+ * shown more than once, as a list of commands is, becomes one value.
+ */
 export function parseShow<Name extends string>(text: string, names: readonly Name[]): Partial<Record<Name, string>> {
   const values: Partial<Record<Name, string>> = {};
   let last: Name | undefined;
   for (const line of text.replace(/\n$/, "").split("\n")) {
     const equals = line.indexOf("=");
     const name = equals === -1 ? undefined : names.find((name) => name === line.slice(0, equals));
-    if (name !== undefined) values[name] = line.slice(equals + 1);
-    else if (last !== undefined) values[last] += `\n${line}`;
+    if (name !== undefined) {
+      const value = line.slice(equals + 1);
+      values[name] = values[name] === undefined ? value : `${values[name]}\n${value}`;
+    } else if (last !== undefined) values[last] += `\n${line}`;
     last = name ?? last;
   }
   return values;
@@ -64,6 +69,40 @@ export function parseSetting(text: string, name: string): string[] {
     else values.push(assignment.value);
   }
   return values;
+}
+
+/** Reads `systemctl list-jobs --before`: jobs, each followed by those that it waits for. */
+export function parseJobs(text: string): ListedJob[] {
+  const jobs: ListedJob[] = [];
+  for (const line of text.split("\n")) {
+    const [, unit, type = "", state] = /^\s*\d+\s+(\S+)\s+(\S+)\s+(waiting|running)\s*$/.exec(line) ?? [];
+    if (unit !== undefined) jobs.push({ unit, type, state: state === "running" ? "running" : "waiting", waitsFor: [] });
+    const [, before] = /waiting for job \d+ \((.+)\/[\w-]+\)/.exec(line) ?? [];
+    if (before !== undefined) jobs.at(-1)?.waitsFor.push(before);
+  }
+  return jobs;
+}
+
+export interface ListedJob {
+  unit: string;
+  type: string;
+  state: "waiting" | "running";
+  waitsFor: string[];
+}
+
+/** Reads a line of JSON; undefined where it is no object. */
+export function parseObject(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The lines of a unit's files that say when it is not started: Condition…= and Assert…=. */
+export function parseConditions(text: string): string[] {
+  return text.split("\n").flatMap((line) => (/^\s*(?:Condition|Assert)\w+\s*=/.test(line) ? [line.trim()] : []));
 }
 
 // --- internal ---

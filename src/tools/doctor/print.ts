@@ -5,15 +5,17 @@ import type { Check } from "./facts.ts";
 
 export interface Report {
   subject: string;
+  /** The most likely cause. */
+  summary: string;
   checks: readonly Check[];
   /** The text of a minimal unit file. */
   unit: string;
 }
 
 /** Returns the report as lines; in colours where it is for a terminal. */
-export function formatReport({ subject, checks, unit }: Report, colours: boolean): string {
+export function formatReport({ summary, checks, unit }: Report, colours: boolean): string {
   const lines = [
-    line`${subject}`,
+    styled("bold", summary),
     line``,
     ...checks.flatMap(formatCheck),
     line``,

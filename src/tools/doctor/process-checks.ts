@@ -4,6 +4,7 @@ import { parseAddress } from "../../protocol/address.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Check, Process, Self, SocketFacts, Unit } from "./facts.ts";
 import { titleOf } from "./sender-checks.ts";
+import { isNotify } from "./unit-state.ts";
 import { bindPath, setting } from "./unit-syntax.ts";
 
 /** Where the socket is, whether it is one, and whether the process can reach it. */
@@ -145,13 +146,19 @@ function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   // The container, or Type= and NotifyAccess=, are the reason.
   if (process.container !== undefined || unit?.notifyAccess === "none") return [];
   const what = `$NOTIFY_SOCKET of ${titleOf(process)} is not set`;
+  if (process.overwritten) {
+    const why = "its environment has been written over by a title, as setproctitle(3) does";
+    return [{ name: "socket", result: "unknown", what: `$NOTIFY_SOCKET of ${titleOf(process)}`, why }];
+  }
   const [why, cure] = unit
     ? [
         "something between systemd and it has removed the variable",
         "not through sudo, su or env -i; or the unit is newer than the process: systemctl restart",
       ]
     : ["only a service that systemd started has it", "Type=notify, or NotifyAccess=all, in its unit"];
-  return [{ name: "socket", result: "failed", what, why, cure }];
+  // A program that need not send may well do without.
+  const result = unit && !isNotify(unit) ? "note" : "failed";
+  return [{ name: "socket", result, what, why, cure }];
 }
 
 function socketProblem(

@@ -17,7 +17,7 @@ export function gatherProcess(pid: number): Fact<Process> {
   const gid = Number(status.Gid?.split(/\s+/)[1] ?? 0);
   const groups = [gid, ...(status.Groups?.split(/\s+/).filter(Boolean).map(Number) ?? [])];
   const cgroup = parseCgroup(readText(pid, "cgroup") ?? "");
-  const environment = gatherEnvironment(pid, uid);
+  const { environment, overwritten } = gatherEnvironment(pid, uid);
   const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
   const rights = { pid, uid, groups, capabilities: BigInt(`0x${status.CapEff ?? "0"}`) };
   const program = linkOf(pid, "exe")?.replace(/ \(deleted\)$/, "");
@@ -35,6 +35,9 @@ export function gatherProcess(pid: number): Fact<Process> {
       container: containerOf(pid, cgroup, environment),
       filtered: status.Seccomp === "2",
       caught: BigInt(`0x${status.SigCgt ?? "0"}`) | BigInt(`0x${status.SigBlk ?? "0"}`),
+      ignored: BigInt(`0x${status.SigIgn ?? "0"}`),
+      state: status.State?.[0],
+      overwritten,
       openFds: openFdsOf(pid),
       directory: directoryOf(pid),
       cgroup,
@@ -52,16 +55,16 @@ function openFdsOf(pid: number): number[] | undefined {
   }
 }
 
-function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
+function gatherEnvironment(pid: number, uid: number): { environment: Fact<Environment>; overwritten: boolean } {
   let text: string;
   try {
     // What this process was started with may be less than it has: Bun reads .env.
     text = readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ESRCH") return { unknown: `process ${pid} has ended` };
+    if (code === "ENOENT" || code === "ESRCH") return unreadable(`process ${pid} has ended`);
     const who = uid === 0 ? "root" : `root, or as user ${uid}`;
-    return { unknown: `no right to read the environment of process ${pid}: run this as ${who}` };
+    return unreadable(`no right to read the environment of process ${pid}: run this as ${who}`);
   }
   const all = parseEnvironment(text);
   const environment: Environment = {};
@@ -69,7 +72,20 @@ function gatherEnvironment(pid: number, uid: number): Fact<Environment> {
     const value = all.get(name);
     if (value !== undefined) environment[name] = value;
   }
-  return { value: environment };
+  return { environment: { value: environment }, overwritten: isOverwritten(text) };
+}
+
+function unreadable(why: string) {
+  return { environment: { unknown: why }, overwritten: false };
+}
+
+/** What is left of an environment that a title was written over is no list of assignments any more. */
+function isOverwritten(text: string): boolean {
+  if (text === "") return false;
+  return text
+    .replace(/\0$/, "")
+    .split("\0")
+    .some((assignment) => !/^[^=]+=/.test(assignment));
 }
 
 /** By the name of the program; or by threads that every Bun has, also a compiled program. */

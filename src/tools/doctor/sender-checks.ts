@@ -5,7 +5,8 @@ import { formatUsec } from "../../protocol/durations.ts";
 import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { shellWord } from "./shell-word.ts";
-import { isNotify, problemOf } from "./unit-checks.ts";
+import { problemOf } from "./unit-checks.ts";
+import { isWaiting } from "./unit-state.ts";
 
 /** Who is who among the processes of a unit. */
 export interface Cast {
@@ -68,8 +69,7 @@ export function checkAccess(unit: Unit): Check[] {
   }
   return refused.map(({ worker, problem }): Check => {
     // A shell may itself send what a program of its wants to say, and an active unit has had its READY=1.
-    const certain =
-      worker.isBun !== false ? unit.activeState !== "active" || !isNotify(unit) : unit.activeState === "activating";
+    const certain = isWaiting(unit) && (worker.isBun !== false || unit.activeState === "activating");
     return {
       name: "access",
       result: certain ? "failed" : "note",
@@ -85,6 +85,14 @@ export function checkWatchdog(unit: Unit): Check[] {
   const { main, launcher, workers } = cast(unit);
   const what = `WatchdogSec= is ${formatUsec(unit.watchdogUsec)}`;
   if (!main) return [];
+  const { activeState, life } = unit;
+  if (activeState === "active" && life.stateForUsec !== undefined && life.stateForUsec > 2 * unit.watchdogUsec) {
+    return [{ name: "watchdog", result: "passed", what: `${what}, and WATCHDOG=1 arrives in time` }];
+  }
+  if (main.overwritten && "value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
+    const why = `the environment of ${titleOf(main)} has been written over by a title`;
+    return [{ name: "watchdog", result: "unknown", what, why }];
+  }
   if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
     const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: the setting is newer than that`;
     return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${shellWord(unit.id)}` }];

@@ -5,7 +5,8 @@ import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { ask, askJournal, type Manager, runProgram } from "./ask.ts";
 import { gatherConfiguration } from "./configuration.ts";
 import type { Fact, JournalLine, Process, Unit } from "./facts.ts";
-import { parseSetting, parseShow, parseSpan } from "./parse.ts";
+import { gatherLife, LIFE_PROPERTIES } from "./life.ts";
+import { parseObject, parseSetting, parseShow, parseSpan } from "./parse.ts";
 import { gatherProcess } from "./process.ts";
 
 /** Looks at a unit, by the name that systemctl takes: without a suffix, it is a service. */
@@ -17,6 +18,7 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
   const show = { ...NOTHING, ...parseShow(shown.value, PROPERTIES) };
   const file = await ask(manager, "systemctl", "cat", "--", show.Id || name);
   const startingUsec = Number(show.InactiveExitTimestampMonotonic) || undefined;
+  const journal = await gatherJournal(manager, show, startingUsec);
   return {
     value: {
       id: show.Id || name,
@@ -50,8 +52,9 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
       execStart: "value" in file ? parseSetting(file.value, "ExecStart") : undefined,
       configuration: await gatherConfiguration(manager, show.Id || name),
       processes: gatherProcesses(show),
-      journal: await gatherJournal(manager, show, startingUsec),
+      journal,
       logLevel: LogLevel,
+      life: await gatherLife(manager, show, nowUsec(), "value" in file ? file.value : ""),
     },
   };
 }
@@ -87,6 +90,7 @@ const PROPERTIES = [
   "User",
   "Group",
   "WorkingDirectory",
+  ...LIFE_PROPERTIES,
 ] as const;
 type Shown = Record<(typeof PROPERTIES)[number], string>;
 
@@ -156,15 +160,6 @@ export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, 
   const { MESSAGE: message } = entry;
   const text = Array.isArray(message) ? Buffer.from(message).toString() : String(message ?? "");
   return [{ text, ours: unit !== undefined }];
-}
-
-function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A second before, because clocks are read one after the other. */

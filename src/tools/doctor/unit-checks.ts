@@ -1,10 +1,10 @@
 /** Checks of a unit's settings and of its state. */
 
 import { signalName } from "../../linux/signals.ts";
-import { formatUsec } from "../../protocol/durations.ts";
 import { judge } from "../../verdict/judge.ts";
 import type { Sender } from "../../verdict/types.ts";
 import type { Check, Unit } from "./facts.ts";
+import { hasSpoken, listens } from "./unit-state.ts";
 
 const encoder = new TextEncoder();
 
@@ -17,46 +17,6 @@ export function problemOf(text: string, unit: Partial<Unit>, message: { fdCount?
     { type, notifyAccess: notifyAccess as "main" | undefined, fdStoreMax, fdStored },
   );
   return verdict.problems[0];
-}
-
-export function isNotify({ type }: Unit): boolean {
-  return type.startsWith("notify");
-}
-
-export function checkStart(unit: Unit): Check[] {
-  const { id, activeState, subState, result, startedForUsec, startTimeoutUsec } = unit;
-  const what = `${id} is ${activeState}`;
-  const failed = (why: string, cure?: string): Check[] => [
-    { name: "start", result: "failed", what, why, ...(cure !== undefined && { cure }) },
-  ];
-  const ready = "notify({ ready: true }), or sd-notify --ready, when it can serve";
-  if (activeState === "failed" || subState === "auto-restart") return failed(...endedBy(unit, ready));
-  if (activeState === "activating" && isNotify(unit)) {
-    if (unit.mainPid === 0)
-      return failed("its main process has not been started: see ExecStartPre= and ExecCondition=");
-    const since = startedForUsec === undefined ? "" : ` for ${formatUsec(startedForUsec)}`;
-    const end =
-      startTimeoutUsec === undefined
-        ? "TimeoutStartSec=infinity"
-        : `TimeoutStartSec= is ${formatUsec(startTimeoutUsec)}`;
-    return failed(`it waits${since} for a READY=1 that it takes; ${end}`, ready);
-  }
-  if (activeState === "active" || activeState === "reloading") return [{ name: "start", result: "passed", what }];
-  const why = `${result === "success" ? "" : `its last result is ${result}; `}only its settings can be looked at`;
-  return [{ name: "start", result: "note", what, ...(activeState === "inactive" && { why }) }];
-}
-
-export function checkType(unit: Unit): Check[] {
-  const { type, notifyAccess } = unit;
-  const what = `Type=${type}, NotifyAccess=${notifyAccess}`;
-  if (isNotify(unit)) return [{ name: "type", result: "passed", what }];
-  const problem = problemOf("READY=1", { type });
-  if (notifyAccess === "none") {
-    const why = "systemd gives it no $NOTIFY_SOCKET, and takes no messages of it";
-    return [{ name: "type", result: "failed", what, why, cure: problem?.cure ?? "Type=notify" }];
-  }
-  const why = `STATUS= and WATCHDOG=1 are taken, but ${problem?.why}`;
-  return [{ name: "type", result: "note", what, why, cure: problem?.cure ?? "Type=notify" }];
 }
 
 export function checkReload(unit: Unit): Check[] {
@@ -72,8 +32,10 @@ export function checkReload(unit: Unit): Check[] {
   const main = "value" in unit.processes ? unit.processes.value.find(({ pid }) => pid === mainPid) : undefined;
   if (!main)
     return [{ name: "reload", result: "unknown", what, why: "there is no main process whose handlers could be seen" }];
-  if ((main.caught >> BigInt(reloadSignal - 1)) & 1n) {
-    return [{ name: "reload", result: "passed", what: `process ${main.pid} (${main.name}) handles ${signal}` }];
+  const treats = (signals: bigint) => (signals >> BigInt(reloadSignal - 1)) & 1n;
+  if (treats(main.caught) || treats(main.ignored ?? 0n)) {
+    const how = treats(main.caught) ? "handles" : "ignores";
+    return [{ name: "reload", result: "passed", what: `process ${main.pid} (${main.name}) ${how} ${signal}` }];
   }
   const effect = version >= 257 ? "READY=1 makes the start fail" : "a reload ends it";
   const why = `process ${main.pid} (${main.name}), the main one, has no handler for ${signal}: ${effect}`;
@@ -82,7 +44,9 @@ export function checkReload(unit: Unit): Check[] {
   return [{ name: "reload", result: "failed", what, why, cure }];
 }
 
-export function checkFdStore({ fdStoreMax, fdStored }: Unit): Check[] {
+export function checkFdStore(unit: Unit): Check[] {
+  const { fdStoreMax, fdStored } = unit;
+  if (!listens(unit)) return [];
   const what = `FileDescriptorStoreMax=${fdStoreMax}`;
   if (fdStoreMax === 0) {
     const why = "what FDSTORE=1 sends is closed: storeFds(), saveState() and --fd= keep nothing";
@@ -96,7 +60,9 @@ export function checkFdStore({ fdStoreMax, fdStored }: Unit): Check[] {
   return [{ name: "fd-store", result: "passed", what: `the fd store holds ${fdStored} of ${fdStoreMax}` }];
 }
 
-export function checkFamilies({ restrictAddressFamilies }: Unit): Check[] {
+export function checkFamilies(unit: Unit): Check[] {
+  const { restrictAddressFamilies } = unit;
+  if (!listens(unit)) return [];
   // "~" is a list of what is forbidden; "~" alone, of nothing.
   const forbids = restrictAddressFamilies.startsWith("~");
   const families = restrictAddressFamilies.replace("~", "").split(" ").filter(Boolean);
@@ -106,18 +72,13 @@ export function checkFamilies({ restrictAddressFamilies }: Unit): Check[] {
   const others = families.filter((name) => name !== "AF_UNIX");
   const list = forbids ? others.join(" ").replace(/^(?=.)/, "~") : ["AF_UNIX", ...others].join(" ");
   const cure = `RestrictAddressFamilies=${list}`;
-  return [
-    {
-      name: "families",
-      result: "failed",
-      what,
-      why: "its processes can open no AF_UNIX socket, so they can't send",
-      cure,
-    },
-  ];
+  const why = "its processes can open no AF_UNIX socket, so they can't send";
+  return [{ name: "families", result: faultOf(unit), what, why, cure }];
 }
 
-export function checkSystemCalls({ systemCallFilter }: Unit): Check[] {
+export function checkSystemCalls(unit: Unit): Check[] {
+  const { systemCallFilter } = unit;
+  if (!listens(unit)) return [];
   const forbids = systemCallFilter.startsWith("~");
   // "name:EPERM" says what a call returns instead.
   const names = systemCallFilter
@@ -130,11 +91,12 @@ export function checkSystemCalls({ systemCallFilter }: Unit): Check[] {
   const what = `SystemCallFilter= ${forbids ? "forbids" : "allows"} ${names.length} system calls`;
   if (missing.length === 0) return [{ name: "system-calls", result: "passed", what }];
   const why = `${missing.join(", ")} can't be called, and sending takes ${missing.length === 1 ? "it" : "them"}`;
-  return [{ name: "system-calls", result: "failed", what, why, cure: `SystemCallFilter=${missing.join(" ")}` }];
+  return [{ name: "system-calls", result: faultOf(unit), what, why, cure: `SystemCallFilter=${missing.join(" ")}` }];
 }
 
-export function checkMemory({ memoryDenyWriteExecute, passesSocket, processes, execStart }: Unit): Check[] {
-  if (!memoryDenyWriteExecute) return [];
+export function checkMemory(unit: Unit): Check[] {
+  const { memoryDenyWriteExecute, passesSocket, processes, execStart } = unit;
+  if (!memoryDenyWriteExecute || !listens(unit)) return [];
   const what = "MemoryDenyWriteExecute=yes";
   const known = "value" in processes ? processes.value : [];
   const seen = known.some(({ isBun }) => isBun) || /\b(bunx?|sd-notify)\b/.test(execStart?.join(" ") ?? "");
@@ -146,7 +108,7 @@ export function checkMemory({ memoryDenyWriteExecute, passesSocket, processes, e
   if (seen) {
     const why = "bun:ffi needs memory that is writable and executable, and without it the library can't send";
     const cure = "MemoryDenyWriteExecute=no, or OpenFile=/run/systemd/notify:notify (systemd 253)";
-    return [{ name: "memory", result: "failed", what, why, cure }];
+    return [{ name: "memory", result: faultOf(unit), what, why, cure }];
   }
   if (known.length > 0 && known.every(({ isBun }) => isBun === false)) {
     return [
@@ -167,22 +129,7 @@ export function checkMemory({ memoryDenyWriteExecute, passesSocket, processes, e
 /** What one message takes: glibc's send(3) is sendto(2). */
 const NEEDED_CALLS = ["socket", "connect", "sendto", "sendmsg"];
 
-function endedBy(
-  { type, result, startTimeoutUsec, watchdogUsec, activeState }: Unit,
-  ready: string,
-): [string, string?] {
-  const isNotify = type.startsWith("notify");
-  const again = activeState === "activating" ? "; it is being started again" : "";
-  if (result === "timeout" && isNotify) {
-    return [
-      `no READY=1 was taken within ${formatUsec(startTimeoutUsec ?? 0)}, or it did not stop in time${again}`,
-      ready,
-    ];
-  }
-  if (result === "protocol" && isNotify) return [`it ended before READY=1, or broke the protocol${again}`, ready];
-  if (result === "watchdog") {
-    const cure = "startWatchdog(), or a longer WatchdogSec=";
-    return [`no WATCHDOG=1 came within ${formatUsec(watchdogUsec)}${again}`, cure];
-  }
-  return [`its result is ${result}${again}`, "journalctl --unit= shows what it wrote"];
+/** What keeps a message back has not done so where READY=1 has arrived: the setting is newer, or it got round it. */
+function faultOf(unit: Unit): Check["result"] {
+  return hasSpoken(unit) ? "note" : "failed";
 }

@@ -1,0 +1,35 @@
+/** The commands of a unit, as `systemctl show` tells of them. Pure. */
+
+import type { Command, Ending } from "./facts.ts";
+
+/** Reads what is shown of one setting: `{ path=/bin/x ; argv[]=/bin/x -y ; … ; status=1 }` for each command. */
+export function parseCommands(setting: string, text: string): Command[] {
+  // A command line may have newlines, and braces.
+  return text.split(/\n(?=\{ path=)/).flatMap((shown) => {
+    const [, path = "", line = "", flags = "", pid = "0", code = "", status = "0"] = COMMAND.exec(shown) ?? [];
+    if (path === "") return [];
+    const ended: Ending = code === "exited" || code === "killed" || code === "dumped" ? code : "";
+    const ignored = flags === "ignore_errors=yes";
+    return [{ setting, path, line, ignored, pid: Number(pid), ended, status: Number(status) }];
+  });
+}
+
+/** The first that ended in a way that counts. What stops it afterwards, and its result, is another matter. */
+export function failedCommand(commands: readonly Command[]): Command | undefined {
+  const failed = commands.filter(({ ended, status, ignored }) => !ignored && ended !== "" && !isClean(ended, status));
+  return failed.find(({ setting }) => setting !== "ExecReload" && !setting.startsWith("ExecStop")) ?? failed[0];
+}
+
+/** systemd.service(5), SuccessExitStatus=: also what stops a daemon as it should. */
+export function isClean(ended: Ending, status: number): boolean {
+  if (ended === "exited") return status === 0;
+  return ended === "killed" && CLEAN_SIGNALS.has(status);
+}
+
+// --- internal ---
+
+const COMMAND =
+  /^\{ path=(.*?) ; argv\[\]=([\s\S]*) ; ((?:ignore_errors|flags)=.*?) ; start_time=\[.*?\] ; stop_time=\[.*?\] ; pid=(\d+) ; code=(\S+) ; status=(\d+)(?:\/\S*)? \}$/;
+
+/** SIGHUP, SIGINT, SIGTERM, SIGPIPE. */
+const CLEAN_SIGNALS = new Set([1, 2, 15, 13]);

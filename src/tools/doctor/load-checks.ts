@@ -1,0 +1,65 @@
+/** Units that can't be looked at: there is none of the name, or it is no service, or its file is not taken. */
+
+import { quote } from "./exit-status-checks.ts";
+import type { Check, Unit } from "./facts.ts";
+import { saidOfLast } from "./result-checks.ts";
+import { shellWord } from "./shell-word.ts";
+
+/** Whether there is a service of the name, whose settings count. */
+export function isService({ id, loadState }: Unit): boolean {
+  return loadState === "loaded" && id.endsWith(".service");
+}
+
+/** A unit that somebody named is an error if nothing can be said of it; one around a process is not. */
+export function checkUnknown(subject: string, why: string, isNamed: boolean): Check {
+  const name = "unit";
+  if (!isNamed) return { name, result: "unknown", what: "the unit", why };
+  const [, template] = /^([^@]+)@(?:\.service)?$/.exec(subject) ?? [];
+  if (template === undefined) return { name, result: "failed", what: subject, why };
+  const cure = `${shellWord(`${template}@INSTANCE`)}, with one of systemctl list-units --all ${shellWord(`${template}@*`)}`;
+  return { name, result: "failed", what: subject, why: "it is a template: a unit has a name after the @", cure };
+}
+
+/** Why a unit is none that can be looked at. */
+export function notLoaded(unit: Unit, isNamed = true): Check {
+  const { id, loadState, manager, life } = unit;
+  const name = "unit";
+  const user = manager === "user" ? " --user" : "";
+  const word = shellWord(id);
+  if (loadState === "loaded") {
+    const [service] = life.triggers.filter((unit) => unit.endsWith(".service"));
+    const cure =
+      service === undefined ? {} : { cure: `sd-notify doctor${user} ${shellWord(service)}, which it starts` };
+    const why = "it is no service, and only services send messages";
+    return { name, result: isNamed ? "failed" : "note", what: id, why, ...cure };
+  }
+  const other = manager === "system" ? " --user" : "";
+  const cures: Record<string, string> = {
+    "not-found": `systemctl${user} daemon-reload, where its file is new; sd-notify doctor${other} ${word}, where it is of ${
+      manager === "system" ? "the user's manager" : "the system's"
+    }; systemctl${user} list-units "*NAME*" finds names`,
+    masked: `systemctl${user} unmask ${word}`,
+    "bad-setting": `the line that systemd names, then systemctl${user} daemon-reload`,
+  };
+  return {
+    name,
+    result: "failed",
+    what: id,
+    why: whyNot(unit),
+    cure: cures[loadState] ?? `systemctl${user} status ${word}`,
+  };
+}
+
+// --- internal ---
+
+function whyNot({ loadState, life }: Unit): string {
+  if (loadState === "not-found") return "there is no such unit";
+  const why = `its LoadState is ${loadState}`;
+  if (loadState === "masked") return `${why}: its file is a link to /dev/null, so it can't be started`;
+  const said = saidOfLast(life).findLast(
+    ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !/configuration:/.test(text),
+  );
+  if (said !== undefined) return `${why}: systemd says ${quote(said.text.replace(/^\S+: /, ""))}`;
+  const [, told] = /"(.*)"/.exec(life.loadError) ?? [];
+  return told === undefined ? why : `${why}: systemd says ${quote(told)}`;
+}
