@@ -13,9 +13,9 @@ export interface TestListener extends Disposable {
   unix?: string;
 }
 
-/** Listens on any port of a loopback address. */
-export function tcpListener(hostname = "127.0.0.1"): TestListener {
-  const listener = Bun.listen({ port: 0, hostname, socket: { data() {} } });
+/** Listens on any port of a loopback address, or on one. */
+export function tcpListener(hostname = "127.0.0.1", port = 0): TestListener {
+  const listener = Bun.listen({ port, hostname, socket: { data() {} } });
   const fd = sys.duplicate((listener as unknown as { fd: number }).fd);
   // Not a turn of the event loop has passed, so it has accepted nothing.
   listener.stop();
