@@ -36,6 +36,11 @@ function register(): void {
       if (word === "watchdog") watchdog?.stop();
     },
   );
+  // What keeps it from being read is an error of the first server.
+  attempt(
+    () => {},
+    () => opener.hideStored(),
+  );
   const managed = manage({ made: [fleet] }, { onError, drainTimeoutMs: settings.drainTimeoutMs }, program);
   let hasSteppedBack = false;
   const add = (server: BunServer) => {

@@ -19,7 +19,7 @@ import { servedPlaces } from "../server/served-places.ts";
 import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
 import { keyOf, type Place, placeOf } from "./place.ts";
 import type { Settings } from "./settings.ts";
-import { choose, inTheWay, isStored, type Passed, storedName } from "./sockets.ts";
+import { choose, inTheWay, isAt, isStored, type Passed, STORED, storedName } from "./sockets.ts";
 
 export class Opener {
   /** Set when the process is about to end: what it has stored is for its next start. */
@@ -31,6 +31,21 @@ export class Opener {
   constructor(sockets: Settings["sockets"], tell: (why: string) => void) {
     this.#sockets = sockets;
     this.#tell = tell;
+  }
+
+  /**
+   * Hides from the program what register has stored: some, such as SvelteKit's server, take $LISTEN_FDS for
+   * their own, and listen nowhere else. The manager passes what was stored after the sockets of units.
+   */
+  hideStored(): void {
+    const { LISTEN_FDS, LISTEN_FDNAMES } = process.env;
+    const names = LISTEN_FDNAMES?.split(":") ?? [];
+    if (LISTEN_FDS === undefined || !names.at(-1)?.startsWith(STORED)) return;
+    this.#all();
+    while (names.at(-1)?.startsWith(STORED)) names.pop();
+    if (names.length > 0)
+      Object.assign(process.env, { LISTEN_FDS: `${names.length}`, LISTEN_FDNAMES: names.join(":") });
+    else for (const name of ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID"]) delete process.env[name];
   }
 
   /**
@@ -46,7 +61,10 @@ export class Opener {
     const earlier = isHot() ? servedPlaces().get(key) : undefined;
     if (earlier) return earlier.server.reload(options) as BunServer;
     const free = this.#free();
-    const { fds, notice } = choose(place, free, this.#all().length > 0, this.#sockets);
+    const all = this.#all().filter((passed) => !isStored(passed));
+    // fastify asks for each address of localhost in turn, and the first of its servers has been given all.
+    const isServed = all.some((passed) => isAt(passed, place) && !free.includes(passed));
+    const { fds, notice } = choose(place, free, all.length > 0 && !isServed, this.#sockets);
     if (notice !== undefined) this.#tell(notice);
     if (fds.length === 0) return this.#openOwn(options, place);
     const server = serveSockets(fds, options, unchanged);

@@ -18,7 +18,7 @@ export interface Choice {
 }
 
 /** Begins the names of those that register has put into the fd store itself. */
-const STORED = "register-";
+export const STORED = "register-";
 
 /**
  * The name by which a server's own socket is stored: that of the place that was asked for. So a socket is never
@@ -66,6 +66,13 @@ export function choose(
   return notice === undefined ? choice : { ...choice, notice };
 }
 
+/** Whether it has the port, or the path. */
+export function isAt({ address }: Passed, place: Place): boolean {
+  if (address === undefined) return false;
+  if ("path" in place) return address.family === "unix" && Buffer.from(address.path).toString() === place.path;
+  return "port" in address && place.port !== 0 && address.port === place.port;
+}
+
 // --- internal ---
 
 function chooseUnnamed(
@@ -93,12 +100,6 @@ function chooseUnnamed(
   const cure = `Environment=SD_NOTIFY_SOCKETS=${keyOf(place)}=${names[0]}`;
   if ("port" in place && place.port === 0) return { fds: [], notice: `A server takes any port: ${why}: see ${cure}` };
   throw new SyntaxError(`Cannot serve on ${describe(place)}: ${why}: set ${cure} in the unit`);
-}
-
-function isAt({ address }: Passed, place: Place): boolean {
-  if (address === undefined) return false;
-  if ("path" in place) return address.family === "unix" && Buffer.from(address.path).toString() === place.path;
-  return "port" in address && place.port !== 0 && address.port === place.port;
 }
 
 function fdsOf(passed: readonly Passed[]): number[] {

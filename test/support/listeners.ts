@@ -23,6 +23,12 @@ export function tcpListener(hostname = "127.0.0.1", port = 0): TestListener {
   return { fd, url: `http://${host}:${listener.port}/`, [Symbol.dispose]: () => sys.close(fd) };
 }
 
+/** A port that nobody listens on, just now. */
+export function freePort(): number {
+  using socket = tcpListener();
+  return Number(new URL(socket.url).port);
+}
+
 /** Listens on a path: blocking, as systemd's are by default. */
 export function unixListener(path: string, backlog = 4096): TestListener {
   const fd = sys.socket(AF_UNIX, SOCK_STREAM, path);
