@@ -1,3 +1,4 @@
+import { registered } from "./bun/registered.ts";
 import { mustBe } from "./protocol/check.ts";
 import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
 import { send } from "./transport/send.ts";
@@ -20,5 +21,6 @@ export function notifyRaw(message: string | Uint8Array, options?: SendOptions): 
   const address = managerAddress(checked);
   if (address === undefined) return false;
   send(message, address, checked);
+  if (checked === undefined) registered.current?.hear(message);
   return true;
 }

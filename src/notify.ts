@@ -2,6 +2,7 @@
 
 import { FFIUnavailableError } from "../ffi/errors.ts";
 import { monotonicUsec } from "../ffi/syscalls.ts";
+import { registered } from "./bun/registered.ts";
 import { pidfdInodeOf } from "./linux/pidfd.ts";
 import { encode } from "./protocol/encode.ts";
 import type { Facts } from "./protocol/fields.ts";
@@ -28,6 +29,7 @@ export function notify(state: State, options?: SendOptions): boolean {
   const message = encode(state, address === undefined ? noFacts : systemFacts);
   if (address === undefined) return false;
   send(message, address, checked);
+  if (checked === undefined) registered.current?.hear(message);
   return true;
 }
 

@@ -78,6 +78,11 @@ export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefin
   return running.current;
 }
 
+/** Whether one runs, of whatever copy of this package. */
+export function hasWatchdog(): boolean {
+  return running.current !== undefined;
+}
+
 // --- internal ---
 
 const running = singleton<Watchdog>("sd-notify.watchdog");

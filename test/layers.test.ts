@@ -13,7 +13,7 @@ const LAYERS: readonly (readonly string[])[] = [
   // The functions of the library: notify.ts, barrier.ts, watchdog.ts, …
   ["src"],
   ["server", "receiver"],
-  ["cli", "tools"],
+  ["cli", "tools", "register"],
   // What the package exports.
   ["entries"],
   ["build"],
@@ -43,7 +43,7 @@ const imports = new Map(
 function roomOf(file: string): string {
   const [top = "", room = ""] = file.split("/");
   if (top === "ffi") return "ffi";
-  if (file === "src/index.ts" || file === "src/testing.ts") return "entries";
+  if (["src/index.ts", "src/testing.ts", "src/register.ts"].includes(file)) return "entries";
   return room.endsWith(".ts") ? "src" : room;
 }
 
@@ -147,7 +147,8 @@ test("what a Bun that is too old has to read has no `using`, which it can't", ()
     read.add(file);
     for (const target of imports.get(file) ?? []) if (imports.has(target)) visit(target);
   };
-  for (const file of ["src/index.ts", "src/testing.ts", "src/cli/main.ts"]) visit(file);
+  const entries = ["src/index.ts", "src/testing.ts", "src/register.ts", "src/register/main.ts", "src/cli/main.ts"];
+  for (const file of entries) visit(file);
   const using = /^\s*(?:await )?using \w+ =/m;
   expect([...read].filter((file) => using.test(readFileSync(join(ROOT, file), "utf8")))).toEqual([]);
 });

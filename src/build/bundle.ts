@@ -22,7 +22,7 @@ async function bundle(): Promise<void> {
   const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
   const library = await Bun.build({
     ...common,
-    entrypoints: ["src/index.ts", "src/testing.ts", "src/tools/main.ts"],
+    entrypoints: ["src/index.ts", "src/testing.ts", "src/register/main.ts", "src/tools/main.ts"],
     // Shorter is parsed sooner. The names stay, for the stack of an error.
     minify: { whitespace: true, syntax: true },
     banner: libraryBanner,
@@ -38,6 +38,10 @@ async function bundle(): Promise<void> {
     footer: commandFooter,
   });
   await Bun.write(join(DIST, "cli/package.json"), '{ "type": "commonjs" }\n');
+
+  // As it is, so that a bundler of whoever imports it finds the other file, by a require() that it knows.
+  const register = new Bun.Transpiler({ loader: "ts", minifyWhitespace: true });
+  await Bun.write(join(DIST, "register.js"), register.transformSync(await Bun.file("src/register.ts").text()));
 
   const names = new Set<string>();
   for (const { path } of library.outputs) {

@@ -6,6 +6,7 @@
 import { getSocketName } from "../../ffi/process.ts";
 import type { BoundAddress } from "../../ffi/structs.ts";
 import { adoptListener, countConnections, findListener, type Listener, pauseListener } from "../bun/adopt-listener.ts";
+import { nativeServe } from "../bun/registered.ts";
 
 /** Any options of Bun.serve(), and any server of its. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;
@@ -39,19 +40,31 @@ export function serveSockets(fds: readonly number[], options: BunOptions, prepar
 
 /** Serves where the options say, on a socket that nobody else will have. */
 export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
-  return combine([memberOf(Bun.serve(prepare(options)))], prepare);
+  return combine([memberOf(nativeServe(prepare(options)))], prepare);
 }
 
 /** Serves where the options say. Returns the server, and its listening socket. */
 export function serveHere(options: BunOptions, prepare: Prepare): { server: BunServer; fd: number } {
-  const server = Bun.serve(prepare(options));
+  const server = serveAlone(options, prepare);
   try {
-    const listener = findListener(boundTo(server));
-    return { server: combine([memberOf(server, listener)], prepare), fd: listener.fd };
+    return { server, fd: listenerOf(server) };
   } catch (error) {
     void server.stop(true);
     throw error;
   }
+}
+
+/**
+ * Finds the socket that a server listens on. When the server stops, what waits in its queue is left to the
+ * next start from now on.
+ *
+ * @throws Error when it can't be found.
+ */
+export function listenerOf(server: BunServer): number {
+  const [member] = together.get(server) ?? [];
+  if (member === undefined) throw new Error("the server was not opened here");
+  member.listener ??= findListener(boundTo(server));
+  return member.listener.fd;
 }
 
 /** Does something when the server begins to stop. */
@@ -61,7 +74,7 @@ export function whenStopped(server: BunServer, action: () => void): void {
     action();
     return stop(closeActiveConnections);
   };
-  for (const one of together.get(server) ?? [server]) {
+  for (const one of together.get(server)?.map((member) => member.server) ?? [server]) {
     define(one, { stop: then, [Symbol.dispose]: () => void then(true) });
   }
 }
@@ -120,13 +133,13 @@ const TURN_MS = 50;
 let names = 0;
 
 /** The servers for which one speaks. */
-const together = new WeakMap<BunServer, readonly BunServer[]>();
+const together = new WeakMap<BunServer, readonly Member[]>();
 
 /** Starts a server on another address, of the same kind, and gives it the socket. */
 function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Member {
   const address = getSocketName(fd);
   if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is no socket of TCP, and no unix socket`);
-  const { port: _port, hostname: _hostname, unix: _unix, ...others } = options as unknown as Record<string, unknown>;
+  const { port: _port, hostname: _hostname, unix: _unix, ...others } = allOf(options);
   const elsewhere = {
     inet: { hostname: "127.0.0.1", port: 0 },
     inet6: { hostname: "::1", port: 0 },
@@ -134,7 +147,7 @@ function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Mem
   }[address.family];
   // With --hot, two servers of the same id are one, and without one it is their address.
   const id = !isOneOfSome && typeof others.id === "string" ? others.id : `${others.id ?? "sd-notify"}-${fd}`;
-  const server = Bun.serve({ ...others, ...elsewhere, id } as unknown as BunOptions);
+  const server = nativeServe({ ...others, ...elsewhere, id } as unknown as BunOptions);
   try {
     const listener = findListener(boundTo(server));
     adoptListener(listener, fd);
@@ -146,6 +159,17 @@ function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Mem
       cause: error,
     });
   }
+}
+
+/** The options with those that are inherited, as of a class: Bun takes these, too. */
+function allOf(options: BunOptions): Record<string, unknown> {
+  const all: Record<string, unknown> = {};
+  for (let layer: object = options; layer && layer !== Object.prototype; layer = Object.getPrototypeOf(layer)) {
+    for (const name of Object.getOwnPropertyNames(layer)) {
+      if (!(name in all) && name !== "constructor") all[name] = Reflect.get(options, name);
+    }
+  }
+  return all;
 }
 
 /** What Bun says that a server is bound to. */
@@ -231,10 +255,7 @@ function combine(members: readonly Member[], prepare: (options: BunOptions, inde
       Object.defineProperty(server, count, { get, configurable: true });
     }
   }
-  together.set(
-    first,
-    members.map(({ server }) => server),
-  );
+  together.set(first, members);
   return first;
 }
 
@@ -253,7 +274,7 @@ function withRelay(options: BunOptions, others: () => readonly Native[]): BunOpt
   const { websocket } = options as { websocket?: Bun.WebSocketHandler<unknown> };
   if (typeof websocket !== "object" || websocket === null) return options;
   return {
-    ...options,
+    ...allOf(options),
     websocket: {
       ...websocket,
       open(socket: Bun.ServerWebSocket<unknown>) {

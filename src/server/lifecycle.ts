@@ -52,8 +52,11 @@ export type LifecycleEvent =
   | { type: "reloadFailed"; attempt: number; why: unknown; atMs: number }
   /** A second has passed. */
   | { type: "tick"; load: Load; atMs: number }
-  /** SIGTERM or SIGINT. `delayed`: it is to go on serving for a while. */
-  | { type: "stop"; signal: StopSignal; delayed: boolean; load: Load }
+  /**
+   * SIGTERM or SIGINT. `delayed`: it is to go on serving for a while. `own`: the program has a handler, and
+   * stops itself.
+   */
+  | { type: "stop"; signal: StopSignal; delayed: boolean; own?: boolean; load: Load }
   | { type: "delayOver"; load: Load }
   /** What was in flight is answered, or the time for that is up. */
   | { type: "drained" }
@@ -193,12 +196,20 @@ function whileStopping(state: Phase<"stopping">, event: LifecycleEvent): Step {
 
 const WORDS = { serving: "Stopping soon", draining: "Stopping" };
 
-function stop(state: Lifecycle, { signal, delayed, load }: EventOf<"stop">): Step {
+function stop(state: Lifecycle, { signal, delayed, own = false, load }: EventOf<"stop">): Step {
+  if (own) return stopItself(state, signal, load);
   if (state.phase === "stopping") return { state, actions: [{ do: "die", signal }] };
   const step = delayed ? "serving" : "draining";
   // Together, because TimeoutStopSec= may be shorter than a second.
   const stopping = send({ stopping: true, status: loadStatus(WORDS[step], load), extendTimeoutMs: EXTENSION_MS });
   return { state: { phase: "stopping", step, signal }, actions: [stopping, { do: delayed ? "delay" : "drain" }] };
+}
+
+/** The program may take as long as TimeoutStopSec= allows: it is asked for no more here. */
+function stopItself(state: Lifecycle, signal: StopSignal, load: Load): Step {
+  if (state.phase === "stopping") return unchanged(state);
+  const stopping = send({ stopping: true, status: loadStatus(WORDS.draining, load) });
+  return { state: { phase: "stopping", step: "closing", signal }, actions: [stopping] };
 }
 
 function becomeReady({ where, answer }: EventOf<"listening" | "reloaded">, attempt: number): Step & { state: Ready } {

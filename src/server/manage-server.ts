@@ -1,5 +1,6 @@
 /** The life of a server as a unit: ready, reload, stop, watchdog, and what it says of itself meanwhile. */
 
+import { registered } from "../bun/registered.ts";
 import { isHot, singleton } from "../bun/singleton.ts";
 import { type Adapter, adapt, isApplication, type StoppableServer } from "./adapters.ts";
 import { type Making, manage } from "./manager.ts";
@@ -43,6 +44,7 @@ export function manageServer(servers: Servers, options: ManageOptions = {}): Man
   checkOptions(options);
   const making = makingOf(servers);
   takeOver();
+  registered.current?.stepBack();
   const { ready, probesUrl, end } = manage(making, options);
   const managed: ManagedServer = {
     ready,

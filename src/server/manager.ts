@@ -1,9 +1,11 @@
 /** What stands around the lifecycle: it hears, waits and sends. What happens next is decided in lifecycle.ts. */
 
 import { monotonicUsec } from "../../ffi/syscalls.ts";
+import { registered } from "../bun/registered.ts";
 import { startTimer } from "../bun/timers.ts";
 import { type Outbox, openOutbox } from "../outbox.ts";
 import { encode } from "../protocol/encode.ts";
+import type { State } from "../protocol/state.ts";
 import { attempt, type OnError, report, reportToStderr } from "../report.ts";
 import { managerAddress } from "../transport/options.ts";
 import { startWatchdog } from "../watchdog.ts";
@@ -19,13 +21,30 @@ import { quickly, Ticker, timeUp, within } from "./timing.ts";
 /** The servers, or what makes them. */
 export type Making = { made: Adapter[] } | { make: () => Promise<Adapter[]> };
 
+/** What a program that knows of no manager does itself, and is left to it: see sd-notify/register. */
+export interface Program {
+  /** Whether it has a handler for a signal. */
+  handles(signal: NodeJS.Signals): boolean;
+  /** Resolves when its handlers for SIGHUP have run. `true`: it tells of the reload itself. */
+  reloadsItself(): Promise<boolean>;
+  /** What remains to be said, without what it has said itself. */
+  remaining(state: State): State | undefined;
+  /** The whole status, told when it has changed. */
+  status(): string;
+}
+
 /** Manages servers until `end()`. @throws what Bun.serve() throws, when the probes' port is taken. */
-export function manage(making: Making, options: ManageOptions): Omit<ManagedServer, keyof Disposable> {
-  const manager = new Manager(making, options);
+export function manage(
+  making: Making,
+  options: ManageOptions,
+  program?: Program,
+): Omit<ManagedServer, keyof Disposable> {
+  const manager = new Manager(making, options, program);
   manager.listenToProbes();
   manager.listenToSignals();
   manager.listenToErrors();
-  manager.startWatchdog();
+  // The program may have one, and register has to know its own.
+  if (!program) manager.startWatchdog();
   void manager.start();
   return { ready: manager.ready.promise, probesUrl: manager.probesUrl, end: () => manager.end() };
 }
@@ -51,6 +70,7 @@ class Manager {
   #stopError: { why: unknown } | undefined;
   readonly #making: Making;
   readonly #options: ManageOptions;
+  readonly #program: Program | undefined;
   readonly #onError: OnError;
   /** undefined when this process is not supervised. */
   readonly #outbox: Outbox | undefined;
@@ -62,9 +82,10 @@ class Manager {
   /** What end() takes back. */
   readonly #resources = new DisposableStack();
 
-  constructor(making: Making, options: ManageOptions) {
+  constructor(making: Making, options: ManageOptions, program: Program | undefined) {
     this.#making = making;
     this.#options = options;
+    this.#program = program;
     this.#onError = options.onError ?? reportToStderr();
     const address = managerAddress(undefined);
     this.#outbox = address === undefined ? undefined : openOutbox(address, this.#onError);
@@ -85,10 +106,11 @@ class Manager {
   listenToSignals(): void {
     const delayed = this.#drainDelayMs > 0;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      this.#on(signal, () => this.#dispatch({ type: "stop", signal, delayed, load: this.#load() }));
+      const own = () => this.#program?.handles(signal) ?? false;
+      this.#on(signal, () => this.#dispatch({ type: "stop", signal, delayed, own: own(), load: this.#load() }));
     }
     // Before READY: a Type=notify-reload unit without a handler for the signal fails to start (systemd 262).
-    if (this.#outbox) this.#on("SIGHUP", () => this.#dispatch({ type: "reload", atMs: now() }));
+    if (this.#outbox) this.#on("SIGHUP", () => void this.#hangUp());
   }
 
   listenToErrors(): void {
@@ -112,7 +134,7 @@ class Manager {
     try {
       this.#adapters = "made" in this.#making ? this.#making.made : await this.#make(this.#making.make);
       await Promise.all(this.#adapters.map((adapter) => adapter.whenListening()));
-      const answer = await quickly(this.#ask());
+      const answer = await this.#firstAnswer();
       this.#dispatch({ type: "listening", where: this.#where(), answer, atMs: now() });
       this.ready.resolve();
     } catch (why) {
@@ -132,11 +154,19 @@ class Manager {
     this.#outbox?.clear();
   }
 
+  async #hangUp(): Promise<void> {
+    if (this.#program?.handles("SIGHUP") && (await this.#program.reloadsItself())) return;
+    this.#dispatch({ type: "reload", atMs: now() });
+  }
+
   #dispatch(event: LifecycleEvent): void {
     if (this.#ended && this.#state.phase !== "stopping") return;
     const { state, actions } = transition(this.#state, event);
     this.#state = state;
-    if (state.phase === "stopping") this.#stopBegan.resolve();
+    if (state.phase === "stopping") {
+      this.#stopBegan.resolve();
+      registered.current?.stops();
+    }
     this.#perform(actions);
   }
 
@@ -171,7 +201,8 @@ class Manager {
   }
 
   #say({ state, kind }: Extract<Action, { do: "send" }>): void {
-    attempt(this.#onError, () => this.#outbox?.send(kind, encode(state, FACTS)));
+    const remaining = this.#program ? this.#program.remaining(state) : state;
+    if (remaining) attempt(this.#onError, () => this.#outbox?.send(kind, encode(remaining, FACTS)));
   }
 
   async #make(make: () => Promise<Adapter[]>): Promise<Adapter[]> {
@@ -186,7 +217,7 @@ class Manager {
     const { reload, reloadTimeoutMs = 60_000 } = this.#options;
     try {
       await within(reloadTimeoutMs, call(reload), `it was given up after ${reloadTimeoutMs} ms`);
-      const answer = await quickly(this.#ask());
+      const answer = await this.#firstAnswer();
       this.#dispatch({ type: "reloaded", attempt, where: this.#where(), answer, atMs: now() });
     } catch (why) {
       report(this.#onError, why);
@@ -230,7 +261,7 @@ class Manager {
 
   #askNowAndThen(): void {
     const { status, statusIntervalMs = 5000 } = this.#options;
-    if (!status || !this.#outbox) return;
+    if (!(status || this.#program) || !this.#outbox) return;
     const ticks = new Ticker(statusIntervalMs, async () => {
       if (this.#state.phase !== "ready" || this.#asking) return;
       const answer = await this.#ask();
@@ -240,9 +271,14 @@ class Manager {
     this.#resources.defer(() => ticks.run(false));
   }
 
+  /** What stands beside the addresses. */
+  async #firstAnswer(): Promise<string | undefined> {
+    return this.#program ? undefined : quickly(this.#ask());
+  }
+
   /** Asks the hook `status`, one question at a time; undefined when it fails, or has nothing to say. */
   #ask(): Promise<string | undefined> {
-    this.#asking ??= call(this.#options.status)
+    this.#asking ??= call(this.#program?.status ?? this.#options.status)
       .then((answer) => (answer === undefined || answer === null ? undefined : String(answer)))
       .catch((error) => {
         report(this.#onError, error);

@@ -12,9 +12,7 @@ import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
  * @throws SyntaxError when the environment doesn't say which is meant, or they were passed to another process.
  */
 export function passedListeners(name: string, isServed: (fd: number) => boolean, onError: OnError): ListenFd[] {
-  const passed = listenFds();
-  if (passed.length === 0) checkReceiver(onError);
-  const listeners = passed.filter(isListener);
+  const listeners = allListeners(onError);
   const named = listeners.filter((listener) => listener.name === name);
   const twice = named.find(({ fd }) => isServed(fd));
   if (twice)
@@ -27,6 +25,17 @@ export function passedListeners(name: string, isServed: (fd: number) => boolean,
     `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set ` +
       `FileDescriptorName=${name} in the .socket unit, or serve({ name })`,
   );
+}
+
+/**
+ * Returns all listening stream sockets that were passed.
+ *
+ * @throws SyntaxError when the environment can't be read, or they were passed to another process.
+ */
+export function allListeners(onError: OnError): ListenFd[] {
+  const passed = listenFds();
+  if (passed.length === 0) checkReceiver(onError);
+  return passed.filter(isListener);
 }
 
 // --- internal ---

@@ -1,5 +1,6 @@
 /** Kubernetes's half: the same life, for those who ask. */
 
+import { nativeServe } from "../bun/registered.ts";
 import { errorLine } from "../report.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Load } from "./status.ts";
@@ -32,7 +33,7 @@ export interface Finding {
  */
 export function serveProbes(options: ProbeOptions, probed: Probed): { url: URL; stop(): void } {
   const { port, hostname } = options;
-  const server = Bun.serve({
+  const server = nativeServe({
     port,
     ...(hostname === undefined ? {} : { hostname }),
     fetch: (request) => answer(request, probed),

@@ -2,6 +2,7 @@
 
 import { getSocketName, listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
+import { registered } from "../bun/registered.ts";
 import { checkFunction, mustBe, show } from "../protocol/check.ts";
 import { isNear } from "../protocol/near.ts";
 import { attempt, type OnError, reportToStderr } from "../report.ts";
@@ -17,6 +18,7 @@ import {
 } from "./adopted-server.ts";
 import { storeFds } from "./fd-store.ts";
 import { passedListeners } from "./passed-listeners.ts";
+import { servedPlaces } from "./served-places.ts";
 import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
 /**
@@ -79,6 +81,7 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   whenStopped(server, () => {
     for (const place of places) served.delete(place);
   });
+  registered.current?.add(server);
   try {
     const addresses = fds.map(getSocketName).filter((address) => address !== undefined);
     const path = fds.length === 0 && bunOptions.unix !== undefined ? Buffer.from(bunOptions.unix) : undefined;
@@ -97,14 +100,6 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
  * handlers.
  */
 const evaluation = Symbol("evaluation");
-const SERVED: unique symbol = Symbol.for("sd-notify.served") as never;
-
-/** The passed sockets and the paths that have a server. */
-function servedPlaces(): Map<number | string, { server: BunServer; evaluation: symbol }> {
-  const global = globalThis as { [SERVED]?: ReturnType<typeof servedPlaces> };
-  global[SERVED] ??= new Map();
-  return global[SERVED];
-}
 
 /** Which options say what is served where: to mistype one would open another port. */
 const OWN_OPTIONS = ["name", "onError", "port", "hostname", "unix", "fetch", "routes"] as const;

@@ -13,14 +13,20 @@ export interface TestListener extends Disposable {
   unix?: string;
 }
 
-/** Listens on any port of a loopback address. */
-export function tcpListener(hostname = "127.0.0.1"): TestListener {
-  const listener = Bun.listen({ port: 0, hostname, socket: { data() {} } });
+/** Listens on any port of a loopback address, or on one. */
+export function tcpListener(hostname = "127.0.0.1", port = 0): TestListener {
+  const listener = Bun.listen({ port, hostname, socket: { data() {} } });
   const fd = sys.duplicate((listener as unknown as { fd: number }).fd);
   // Not a turn of the event loop has passed, so it has accepted nothing.
   listener.stop();
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return { fd, url: `http://${host}:${listener.port}/`, [Symbol.dispose]: () => sys.close(fd) };
+}
+
+/** A port that nobody listens on, just now. */
+export function freePort(): number {
+  using socket = tcpListener();
+  return Number(new URL(socket.url).port);
 }
 
 /** Listens on a path: blocking, as systemd's are by default. */

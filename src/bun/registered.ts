@@ -1,0 +1,37 @@
+/**
+ * What sd-notify/register puts in the place of Bun.serve(), and what it hears of the program. Bun.serve()
+ * takes no passed socket, and tells nobody when a server listens (oven-sh/bun#22559). Every copy of this
+ * package in the process finds both here. This goes when a preload has a hook for that.
+ */
+
+import { singleton } from "./singleton.ts";
+
+/** The one sd-notify/register of a process. */
+export interface Register {
+  /** Hears what the program itself has told the service manager. */
+  hear(message: string | Uint8Array): void;
+  /** Hears that the process is about to end. */
+  stops(): void;
+  /** Leaves all to the program's manageServer(). */
+  stepBack(): void;
+  /** Adds a server that was not opened by the Bun.serve() that the program sees: that of serve(). */
+  add(server: Bun.Server<unknown>): void;
+}
+
+/** Empty where the program runs without. */
+export const registered = singleton<Register>("sd-notify.register");
+
+/** Bun.serve() as Bun has it. */
+export function nativeServe(options: Bun.Serve.Options<unknown, string>): Bun.Server<unknown> {
+  return (original.current ?? Bun.serve).call(Bun, options);
+}
+
+/** Has the program find another function as Bun.serve(). node:http and `export default` find it, too. */
+export function replaceServe(serve: (options: Bun.Serve.Options<unknown, string>) => Bun.Server<unknown>): void {
+  original.current ??= Bun.serve;
+  Bun.serve = serve as typeof Bun.serve;
+}
+
+// --- internal ---
+
+const original = singleton<(options: Bun.Serve.Options<unknown, string>) => Bun.Server<unknown>>("sd-notify.Bun.serve");

@@ -1,0 +1,95 @@
+/** sd-notify/register where there is a service manager, or a passed socket: all that it puts in place. */
+
+import { registered, replaceServe } from "../bun/registered.ts";
+import { attempt, report, reportToStderr } from "../report.ts";
+import type { BunOptions, BunServer } from "../server/adopted-server.ts";
+import { manage } from "../server/manager.ts";
+import { loadStatus } from "../server/status.ts";
+import { hasWatchdog, startWatchdog, type Watchdog } from "../watchdog.ts";
+import { Fleet } from "./fleet.ts";
+import { Opener } from "./open.ts";
+import { OwnDoing } from "./program.ts";
+import { readSettings } from "./settings.ts";
+import { Start } from "./start.ts";
+
+/** After this time a program that listens on nothing is told what would make it ready. */
+const SILENT_MS = 5000;
+
+const SILENT =
+  "The program listens on nothing, so READY=1 was not sent: a program that never serves says it itself, or its " +
+  "unit has Environment=SD_NOTIFY_READY=loaded";
+
+function register(): void {
+  const settings = readSettings(process.env, tell);
+  const start = new Start(settings.ready);
+  const fleet = new Fleet(start.over);
+  const opener = new Opener(settings.sockets, tell);
+  // What is told at the start is no reason to be silent later.
+  const onError = reportToStderr();
+  let watchdog: Watchdog | undefined;
+  const program = new OwnDoing(
+    () => statusOf(fleet),
+    (word) => {
+      if (word === "ready") start.isReady();
+      if (word === "stopping") opener.isStopping = true;
+      // Its own check counts, and not that the event loop turns.
+      if (word === "watchdog") watchdog?.stop();
+    },
+  );
+  // What keeps it from being read is an error of the first server.
+  attempt(
+    () => {},
+    () => opener.hideStored(),
+  );
+  const managed = manage({ made: [fleet] }, { onError, drainTimeoutMs: settings.drainTimeoutMs }, program);
+  let hasSteppedBack = false;
+  const add = (server: BunServer) => {
+    fleet.add(server);
+    start.listens();
+  };
+  replaceServe(function serve(options: BunOptions): BunServer {
+    const server = opener.open(options);
+    add(server);
+    return server;
+  });
+  registered.current = {
+    add,
+    hear: (message) => program.hear(message),
+    stops() {
+      opener.isStopping = true;
+    },
+    stepBack() {
+      hasSteppedBack = true;
+      managed.end();
+    },
+  };
+  void managed.ready.then(() => {
+    if (hasSteppedBack) return;
+    // One of the program's has a better idea of what is healthy.
+    if (!program.has("watchdog") && !hasWatchdog()) attempt(onError, () => (watchdog = startWatchdog({ onError })));
+    opener.dropLeftovers();
+    for (const { name } of opener.leftovers()) tell(`The passed socket ${JSON.stringify(name)} is served by nobody`);
+  });
+  setTimeout(() => {
+    const isSilent = fleet.isEmpty && !program.has("ready") && !hasSteppedBack && settings.ready === "listening";
+    if (isSilent && process.env.NOTIFY_SOCKET !== undefined) tell(SILENT);
+  }, SILENT_MS).unref();
+}
+
+/** "Listening on http://localhost:3000/: 2 requests in flight" */
+function statusOf(fleet: Fleet): string {
+  const where = fleet.where();
+  const what = where === undefined ? "Running" : `Listening on ${where}`;
+  const load = fleet.load();
+  return load.requests || load.websockets ? loadStatus(what, load) : what;
+}
+
+/** Each line is of its own, and all come. */
+function tell(why: string): void {
+  report(reportToStderr(), new Error(why));
+}
+
+// --- main ---
+
+// It may stand in bunfig.toml, on the command line, and in the program's first line.
+if (registered.current === undefined && Bun.isMainThread) register();

@@ -1,0 +1,194 @@
+/** Bun.serve() for a program that knows of no passed sockets: it gets them, or its own goes into the fd store. */
+
+import { getSocketName, listen } from "../../ffi/process.ts";
+import { close } from "../../ffi/syscalls.ts";
+import { barrierSync } from "../barrier.ts";
+import { nativeServe } from "../bun/registered.ts";
+import { isHot } from "../bun/singleton.ts";
+import {
+  type BunOptions,
+  type BunServer,
+  listenerOf,
+  serveAlone,
+  serveSockets,
+  whenStopped,
+} from "../server/adopted-server.ts";
+import { removeFds, storeFds } from "../server/fd-store.ts";
+import { allListeners } from "../server/passed-listeners.ts";
+import { servedPlaces } from "../server/served-places.ts";
+import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
+import { keyOf, type Place, placeOf } from "./place.ts";
+import type { Settings } from "./settings.ts";
+import { choose, inTheWay, isAt, isStored, type Passed, STORED, storedName } from "./sockets.ts";
+
+export class Opener {
+  /** Set when the process is about to end: what it has stored is for its next start. */
+  isStopping = false;
+  readonly #sockets: Settings["sockets"];
+  readonly #tell: (why: string) => void;
+  #passed: Passed[] | undefined;
+
+  constructor(sockets: Settings["sockets"], tell: (why: string) => void) {
+    this.#sockets = sockets;
+    this.#tell = tell;
+  }
+
+  /**
+   * Hides from the program what register has stored: some, such as SvelteKit's server, take $LISTEN_FDS for
+   * their own, and listen nowhere else. The manager passes what was stored after the sockets of units.
+   */
+  hideStored(): void {
+    const { LISTEN_FDS, LISTEN_FDNAMES } = process.env;
+    const names = LISTEN_FDNAMES?.split(":") ?? [];
+    if (LISTEN_FDS === undefined || !names.at(-1)?.startsWith(STORED)) return;
+    this.#all();
+    while (names.at(-1)?.startsWith(STORED)) names.pop();
+    if (names.length > 0)
+      Object.assign(process.env, { LISTEN_FDS: `${names.length}`, LISTEN_FDNAMES: names.join(":") });
+    else for (const name of ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID"]) delete process.env[name];
+  }
+
+  /**
+   * Opens what the program calls Bun.serve() for.
+   *
+   * @throws what Bun.serve() throws, and SyntaxError when it can't be known which passed socket is meant.
+   */
+  open(options: BunOptions): BunServer {
+    // What is no object is an error of Bun's own.
+    if (typeof options !== "object" || options === null) return nativeServe(options);
+    const place = placeOf(options);
+    const key = `register ${keyOf(place)}`;
+    const earlier = isHot() ? servedPlaces().get(key) : undefined;
+    if (earlier) return earlier.server.reload(options) as BunServer;
+    const free = this.#free();
+    const all = this.#all().filter((passed) => !isStored(passed));
+    // fastify asks for each address of localhost in turn, and the first of its servers has been given all.
+    const isServed = all.some((passed) => isAt(passed, place) && !free.includes(passed));
+    const { fds, notice } = choose(place, free, all.length > 0 && !isServed, this.#sockets);
+    if (notice !== undefined) this.#tell(notice);
+    if (fds.length === 0) return this.#openOwn(options, place);
+    const server = serveSockets(fds, options, unchanged);
+    const served = servedPlaces();
+    for (const place of [key, ...fds]) served.set(place, { server, evaluation });
+    whenStopped(server, () => {
+      for (const place of [key, ...fds]) served.delete(place);
+      if (free.some((passed) => isStored(passed) && fds.includes(passed.fd))) this.#forget(place);
+    });
+    return server;
+  }
+
+  /** Gives up what earlier starts have stored, and this one has not asked for: who connects is to be refused. */
+  dropLeftovers(): void {
+    this.#drop(this.#free().filter(isStored));
+  }
+
+  /** Those that nobody serves: who connects waits for ever. */
+  leftovers(): Passed[] {
+    return this.#sockets === "none" ? [] : this.#free().filter((passed) => !isStored(passed));
+  }
+
+  #all(): Passed[] {
+    this.#passed ??= allListeners((error) => this.#tell(`${error instanceof Error ? error.message : error}`)).map(
+      ({ fd, name }) => ({ fd, name, address: getSocketName(fd) }),
+    );
+    return this.#passed;
+  }
+
+  #free(): Passed[] {
+    const served = servedPlaces();
+    return this.#all().filter(({ fd }) => !served.has(fd));
+  }
+
+  #openOwn(options: BunOptions, place: Place): BunServer {
+    this.#drop(inTheWay(place, this.#free()));
+    // Any free port is another one after a restart: nobody would look for it there.
+    const isKept = process.env.NOTIFY_SOCKET !== undefined && !("port" in place && place.port === 0);
+    if (!isKept) return serveAlone(options, unchanged);
+    return "path" in place ? this.#openPath(options, place) : this.#openPort(options, place);
+  }
+
+  #openPort(options: BunOptions, place: Place): BunServer {
+    const server = serveAlone(options, unchanged);
+    try {
+      const fd = listenerOf(server);
+      // Bun's queue has room for 512 connections, and more may wait during a restart.
+      listen(fd);
+      this.#store(fd, place, server);
+    } catch (error) {
+      this.#tellNotStored(error);
+    }
+    return server;
+  }
+
+  /** Bun.serve() would remove the path when it stops, and the next start needs it. */
+  #openPath(options: BunOptions, place: Place & { path: string }): BunServer {
+    let fd: number;
+    try {
+      fd = openUnixListener(place.path);
+    } catch {
+      // As without register: with Bun's own error, or none.
+      return serveAlone(options, unchanged);
+    }
+    let server: BunServer | undefined;
+    try {
+      server = serveSockets([fd], options, unchanged);
+      this.#store(fd, place, server);
+      return server;
+    } catch (error) {
+      if (server) this.#tellNotStored(error);
+      else removeSocket(place.path);
+      return server ?? serveAlone(options, unchanged);
+    } finally {
+      close(fd);
+    }
+  }
+
+  #store(fd: number, place: Place, server: BunServer): void {
+    storeFds([fd], { name: storedName(place) });
+    whenStopped(server, () => this.#forget(place));
+  }
+
+  /** The program has stopped a server, and goes on. */
+  #forget(place: Place): void {
+    if (this.isStopping) return;
+    if ("path" in place) removeSocket(place.path);
+    this.#removeStored(storedName(place));
+  }
+
+  #drop(stored: readonly Passed[]): void {
+    if (stored.length === 0) return;
+    for (const { fd, name } of stored) {
+      close(fd);
+      this.#removeStored(name);
+    }
+    this.#passed = this.#all().filter((passed) => !stored.includes(passed));
+    try {
+      // Until the manager has closed it too, the port is taken.
+      barrierSync();
+    } catch (error) {
+      this.#tellNotStored(error);
+    }
+  }
+
+  #removeStored(name: string): void {
+    try {
+      removeFds(name);
+    } catch (error) {
+      this.#tellNotStored(error);
+    }
+  }
+
+  /** Where the unit asks for no fd store, nobody misses it. */
+  #tellNotStored(error: unknown): void {
+    if (process.env.FDSTORE === undefined) return;
+    this.#tell(`Cannot keep the socket for a restart: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+// --- internal ---
+
+const evaluation = Symbol("register");
+
+function unchanged(options: BunOptions): BunOptions {
+  return options;
+}

@@ -1,0 +1,63 @@
+/** When the start of a program is over, which knows of nobody who waits for it. */
+
+import type { Settings } from "./settings.ts";
+
+/**
+ * How long a program that has been loaded may still open servers, and say itself that it is ready: what an
+ * async main() does right after listen().
+ */
+const SETTLE_MS = 20;
+
+/** How long it may take to open another server, while it still awaits something at its top level. */
+const UNFINISHED_MS = 2000;
+
+export class Start {
+  readonly #over = Promise.withResolvers<void>();
+  readonly #ready: Settings["ready"];
+  #state: "unknown" | "loading" | "loaded" = "unknown";
+  #listens = false;
+  #timer: Timer | undefined;
+
+  constructor(ready: Settings["ready"]) {
+    this.#ready = ready;
+    // The program is not to be imported before its time, so not in this turn of the event loop.
+    if (ready === "loaded") setTimeout(() => this.#watch(), 0);
+  }
+
+  /** Resolves when it is over. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** A server listens. */
+  listens(): void {
+    this.#listens = true;
+    this.#watch();
+    this.#schedule();
+  }
+
+  /** The program has said itself that it is ready. */
+  isReady(): void {
+    clearTimeout(this.#timer);
+    this.#over.resolve();
+  }
+
+  /** Learns when the program's own modules are evaluated: an import of one that is being evaluated waits for that. */
+  #watch(): void {
+    if (this.#state !== "unknown") return;
+    this.#state = "loading";
+    const loaded = () => {
+      this.#state = "loaded";
+      this.#schedule();
+    };
+    // It ends with an error: there is nobody left to tell then. Or Bun.main is no module's name.
+    import(Bun.main).then(loaded, loaded);
+  }
+
+  #schedule(): void {
+    const isLoaded = this.#state === "loaded";
+    if (this.#ready === "program" || (this.#ready === "loaded" ? !isLoaded : !this.#listens)) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#over.resolve(), isLoaded ? SETTLE_MS : UNFINISHED_MS).unref();
+  }
+}

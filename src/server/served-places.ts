@@ -1,0 +1,19 @@
+/** What has a server already: passed sockets by their fd, and paths. All copies of this package agree on it. */
+
+import { singleton } from "../bun/singleton.ts";
+import type { BunServer } from "./adopted-server.ts";
+
+export interface Served {
+  server: BunServer;
+  /** Which evaluation of the program opened it: bun --hot evaluates it again and again. */
+  evaluation: symbol;
+}
+
+export function servedPlaces(): Map<number | string, Served> {
+  places.current ??= new Map();
+  return places.current;
+}
+
+// --- internal ---
+
+const places = singleton<Map<number | string, Served>>("sd-notify.served");

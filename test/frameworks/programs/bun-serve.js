@@ -1,0 +1,3 @@
+import { answer, port } from "./answer.js";
+
+Bun.serve({ port, fetch: async ({ url }) => new Response(await answer(url)) });

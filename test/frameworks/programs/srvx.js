@@ -1,0 +1,4 @@
+import { serve } from "srvx";
+import { answer, port } from "./answer.js";
+
+serve({ port, fetch: async ({ url }) => new Response(await answer(url)) });
