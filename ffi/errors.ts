@@ -2,7 +2,15 @@
 
 /**
  * What the operating system refused. `code` and `errno` are those of errno(3) ("ECONNREFUSED", 111), `syscall` is the
- * function that failed, `address` what it was about.
+ * function that failed, and `address` what it was about.
+ *
+ * @example
+ * try {
+ *   notify({ ready: true }, { socket: "@nobody-listens-here" });
+ * } catch (error) {
+ *   if (!(error instanceof SystemError)) throw error;
+ *   console.log(error.code, error.errno, error.syscall, error.address);
+ * }
  */
 export class SystemError extends Error {
   override name = "SystemError";
@@ -18,7 +26,17 @@ export class SystemError extends Error {
   }
 }
 
-/** libc can't be called: this is not Linux, bun:ffi has no JIT to work with, or no libc was found. */
+/**
+ * libc can't be called: this is not Linux, bun:ffi has no JIT, or there is no libc.
+ *
+ * @example
+ * try {
+ *   notify({ ready: true });
+ * } catch (error) {
+ *   if (!(error instanceof FFIUnavailableError)) throw error;
+ *   console.log(error.message);
+ * }
+ */
 export class FFIUnavailableError extends Error {
   override name = "FFIUnavailableError";
   readonly code = "ERR_FFI_UNAVAILABLE";

@@ -9,19 +9,25 @@ import { checkTime } from "./protocol/check.ts";
 import { checkSendOptions, managerAddress, type SendOptions } from "./transport/options.ts";
 import { send } from "./transport/send.ts";
 
-/** How long to wait, and for whom. */
+/**
+ * How long to wait, and for whom.
+ *
+ * @example
+ * const options: BarrierOptions = { timeoutMs: 1000 };
+ * await barrier(options);
+ */
 export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
-  /** How long to wait for the manager, in milliseconds; Infinity: for ever. Default: 5000, as systemd-notify(1). */
+  /** How long to wait for the manager, in milliseconds; Infinity: for ever. Default: 5000, as in systemd-notify(1). */
   timeoutMs?: number | undefined;
 }
 
 /**
- * Waits until the service manager has processed every message sent before, so that a process may exit without the
- * manager losing sight of which unit it was in. The event loop goes on meanwhile.
+ * Waits until the service manager has processed every message sent before. A process can then exit, and the manager still
+ * knows which unit the messages came from. The event loop goes on meanwhile.
  *
- * @returns true when it has, false when this process is not supervised ($NOTIFY_SOCKET is not set).
- * @throws SystemError with code "ETIMEDOUT" when the manager does not answer within `timeoutMs`; else what
- *   notify() throws.
+ * @returns true if the manager has processed them, false if this process is not supervised ($NOTIFY_SOCKET is not set).
+ * @throws SystemError with code "ETIMEDOUT" if the manager does not answer within `timeoutMs`; otherwise what notify()
+ *   throws.
  * @see sd_notify_barrier(3)
  * @example
  * await barrier({ timeoutMs: 5000 });
@@ -40,10 +46,10 @@ export async function barrier(options?: BarrierOptions): Promise<boolean> {
 }
 
 /**
- * Does what barrier() does, but blocks: for programs that have nothing else to do, such as a command that sends a
+ * Does what barrier() does, but blocks. It is for programs that have nothing else to do, such as a command that sends a
  * message and exits.
  *
- * @returns true when the manager has processed all, false when this process is not supervised.
+ * @returns true if the manager has processed all messages, false if this process is not supervised.
  * @throws what barrier() rejects with.
  * @see sd_notify_barrier(3)
  * @example

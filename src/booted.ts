@@ -1,9 +1,8 @@
 import { node } from "./bun/node.ts";
 
 /**
- * Returns whether the machine was booted with systemd, that is, whether /run/systemd/system is a directory. It says
- * nothing about this process: in a container, or with another service manager, notify() may still have
- * somebody to tell.
+ * Returns whether systemd booted this machine, that is, whether /run/systemd/system is a directory. This says nothing
+ * about the process itself: in a container, or under another service manager, notify() may still reach somebody.
  *
  * @see sd_booted(3)
  * @example

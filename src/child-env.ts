@@ -12,13 +12,13 @@ const OURS = [
 ];
 
 /**
- * Returns the environment for a child process: without the variables by which the service manager speaks to
- * this one. To delete them from process.env is not enough, because Bun.spawn() without `env` passes on what
- * this process was started with.
+ * Returns the environment for a child process, without the variables by which the service manager speaks to this one.
+ * Deleting them from process.env is not enough: Bun.spawn() without `env` passes on the environment that this process was
+ * started with.
  *
  * @see sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)
  * @example
- * Bun.spawn(["convert", "in.png", "out.jpg"], { env: childEnv() });
+ * Bun.spawn(["date"], { env: childEnv(), stdout: "ignore" });
  */
 export function childEnv(env: Record<string, string | undefined> = process.env): Record<string, string | undefined> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !OURS.includes(name)));

@@ -4,11 +4,11 @@ import { checkSendOptions, managerAddress, type SendOptions } from "./transport/
 import { send } from "./transport/send.ts";
 
 /**
- * Sends a message that is text or bytes already, of any length and whatever it says: sd_pid_notify_with_fds() of
- * libsystemd. PID 1 ignores one of more than 4096 bytes.
+ * Sends a message that is text or bytes already, of any length and any content: sd_pid_notify_with_fds() of libsystemd.
+ * PID 1 ignores messages of more than 4096 bytes.
  *
- * @returns true when the message was sent, false when this process is not supervised ($NOTIFY_SOCKET is not set).
- * @throws what notify() throws, but for the fields.
+ * @returns true if the message was sent, false if this process is not supervised ($NOTIFY_SOCKET is not set).
+ * @throws what notify() throws, except for fields.
  * @see sd_pid_notify_with_fds(3)
  * @example
  * notifyRaw("READY=1\nX_COLOUR=green");

@@ -11,14 +11,13 @@ import { checkSendOptions, managerAddress, type SendOptions } from "./transport/
 import { send } from "./transport/send.ts";
 
 /**
- * Tells the service manager about the state of this service. Everything is checked first, whether there is a service
- * manager or not; then the message goes out as one datagram, by one system call. It waits while the manager's queue
- * is full.
+ * Tells the service manager about the state of this service. Everything is checked first, with or without a service
+ * manager. Then the message goes out as one datagram, by one system call. If the queue of the manager is full, this waits.
  *
- * @returns true when the message was sent, false when this process is not supervised ($NOTIFY_SOCKET is not set).
- * @throws TypeError or RangeError that names the field or option that can't be sent; SyntaxError when the address
- *   is none; SystemError with `code`, `errno`, `syscall` and `address` when the operating system refuses;
- *   FFIUnavailableError where libc can't be called.
+ * @returns true if the message was sent, false if this process is not supervised ($NOTIFY_SOCKET is not set).
+ * @throws TypeError or RangeError that names the field or option that can't be sent; SyntaxError for an address that
+ *   can't be used; SystemError with `code`, `errno`, `syscall` and `address` if the operating system refuses;
+ *   FFIUnavailableError if libc can't be called.
  * @see sd_notify(3)
  * @example
  * notify({ ready: true, status: "Listening on :3000" });

@@ -8,6 +8,13 @@ import { checkFunction, checkOptionNames, checkTime } from "./protocol/check.ts"
 import { type OnError, report, reportToStderr } from "./report.ts";
 import { managerAddress } from "./transport/options.ts";
 
+/**
+ * When to ping, and what to do if the service is not healthy.
+ *
+ * @example
+ * const options: WatchdogOptions = { check: () => process.memoryUsage.rss() < 500e6, trigger: true };
+ * startWatchdog(options);
+ */
 export interface WatchdogOptions {
   /**
    * Whether the service is healthy; asked before each ping. No ping is sent when it returns or resolves to
@@ -31,7 +38,14 @@ export interface WatchdogOptions {
   onError?: OnError | undefined;
 }
 
-/** A running watchdog. */
+/**
+ * A running watchdog.
+ *
+ * @example
+ * const watchdog: Watchdog | undefined = startWatchdog();
+ * console.log(watchdog ? `a ping every ${watchdog.intervalMs} ms` : "no watchdog");
+ * watchdog?.stop();
+ */
 export interface Watchdog extends Disposable {
   /** How often it pings, in milliseconds. */
   intervalMs: number;
@@ -42,8 +56,8 @@ export interface Watchdog extends Disposable {
 /**
  * Returns the time within which the manager wants to hear from this process, in milliseconds: WatchdogSec= of the unit.
  *
- * @returns undefined when there is no watchdog, or it is meant for another process ($WATCHDOG_PID).
- * @throws SyntaxError when $WATCHDOG_USEC or $WATCHDOG_PID can't be read.
+ * @returns undefined if there is no watchdog, or it is for another process ($WATCHDOG_PID).
+ * @throws SyntaxError if $WATCHDOG_USEC or $WATCHDOG_PID can't be read.
  * @see sd_watchdog_enabled(3)
  * @example
  * console.log(watchdogTimeoutMs() ?? "no watchdog");
@@ -56,14 +70,13 @@ export function watchdogTimeoutMs(): number | undefined {
 }
 
 /**
- * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its
- * ping. The timer does not keep the program alive. There is one, however often this is called: the options of
- * the last call hold. A ping waits for nothing; one that finds the manager's queue full is sent when there is
- * room.
+ * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its ping. The
+ * timer does not keep the program alive. There is one timer, however often this is called; the options of the last call
+ * count. A ping never blocks: if the queue of the manager is full, it is sent when there is room.
  *
- * @returns the watchdog; undefined when there is none to satisfy (see watchdogTimeoutMs()) or this process is
- *   not supervised.
- * @throws SyntaxError when the environment can't be read, TypeError or RangeError for options that can't be.
+ * @returns the watchdog; undefined if no watchdog is asked for (see watchdogTimeoutMs()) or this process is not
+ *   supervised.
+ * @throws SyntaxError if the environment can't be read, TypeError or RangeError for wrong options.
  * @see sd_watchdog_enabled(3)
  * @example
  * startWatchdog({ check: async () => (await fetch("http://localhost:3000/health")).ok });

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
+import manifest from "../package.json";
+import { disagreements } from "../src/build/agreement.ts";
 import { generate, TOOLS } from "../src/build/docs.ts";
 import { helpText } from "../src/cli/help.ts";
 import { OPTIONS } from "../src/cli/options.ts";
-import { missing, ROOT, run, titled } from "./support/command.ts";
+import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
 const man = join(ROOT, "man");
 const longOptions = (text: string) => [...new Set(text.match(/--[a-z][a-z-]+/g))].sort();
@@ -14,14 +17,22 @@ const documented = OPTIONS.filter((option) => "help" in option)
 const ofTools = TOOLS.flatMap(({ options }) => Object.keys(options).map((long) => `--${long}`));
 const all = [...new Set([...documented, ...ofTools])].sort();
 
+const pages = Object.keys(generate()).filter((name) => name.endsWith(".1"));
+
 test.each(Object.entries(generate()))("man/%s is what src/build/docs.ts makes of the options", async (name, text) => {
   expect(await Bun.file(join(man, name)).text()).toBe(text);
 });
 
 test("options, help, man page and completions name the same options", async () => {
-  const { "sd-notify.1": page = "", ...completions } = generate();
-  expect(longOptions(Bun.stripANSI(await helpText()))).toEqual(documented);
-  const headings = page
+  const generated = Object.entries(generate());
+  const completions = Object.fromEntries(generated.filter(([name]) => !pages.includes(name)));
+  const help = Bun.stripANSI(await helpText());
+  expect(longOptions(help)).toEqual(documented);
+  for (const { name } of TOOLS) expect(help).toContain(`sd-notify ${name}`);
+  const headings = generated
+    .filter(([name]) => pages.includes(name))
+    .map(([, text]) => text)
+    .join("\n")
     .replaceAll("\\-", "-")
     .split("\n")
     .filter((line) => line.startsWith("\\fB-"));
@@ -43,14 +54,48 @@ test.each(TOOLS.map(({ name }) => name))("%s --help tells of every option, in 80
   }
 });
 
+test("the README and docs/ name every function, field, option and subcommand, and no option that is not there", () => {
+  expect(disagreements()).toEqual([]);
+});
+
+test("package.json lists every man page: the command's, and one for each subcommand", () => {
+  expect(pages).toEqual(["sd-notify.1", ...TOOLS.map(({ name }) => `sd-notify-${name}.1`)]);
+  expect(manifest.man).toEqual(pages.map((name) => `./man/${name}`));
+});
+
+test("bun run docs --check names a file that is not what the tables make of it, and writes nothing", async () => {
+  using directory = temporaryDirectory();
+  cpSync(man, join(directory.path, "man"), { recursive: true });
+  cpSync(join(ROOT, "package.json"), join(directory.path, "package.json"));
+  const docs = (...words: string[]) => run([BUN, "src/build/docs.ts", ...words, directory.path]);
+  expect(await docs("--check")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  const page = Bun.file(join(directory.path, "man/sd-notify-run.1"));
+  const text = await page.text();
+  await page.write(text.replace("READY", "REDDY"));
+  const complaint = "man/sd-notify-run.1 is not what the tables of options make of it: run bun run docs\n";
+  expect(await docs("--check")).toMatchObject({ code: 1, stderr: complaint });
+  expect(await page.text()).not.toBe(text);
+  expect(await docs()).toMatchObject({ code: 0, stderr: "" });
+  expect(await page.text()).toBe(text);
+});
+
 const noMan = missing("man");
-test.skipIf(Boolean(noMan))(titled("the man page renders without warnings, in any width", noMan), async () => {
-  for (const MANWIDTH of ["60", "80", "200"]) {
-    const env = { MANWIDTH, LC_ALL: "C.UTF-8" };
-    const { code, stdout, stderr } = await run(["man", "--warnings", "-l", join(man, "sd-notify.1")], { env });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain("EXIT STATUS");
-  }
+test.skipIf(Boolean(noMan)).each(pages)(
+  titled("man renders %s without warnings, in any width", noMan),
+  async (name) => {
+    for (const MANWIDTH of ["60", "80", "200"]) {
+      const env = { MANWIDTH, LC_ALL: "C.UTF-8" };
+      const { code, stdout, stderr } = await run(["man", "--warnings", "-l", join(man, name)], { env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain("EXIT STATUS");
+    }
+  },
+);
+
+const noMandoc = missing("mandoc");
+test.skipIf(Boolean(noMandoc)).each(pages)(titled("mandoc finds no fault in %s", noMandoc), async (name) => {
+  const command = ["mandoc", "-T", "lint", "-W", "warning", join(man, name)];
+  expect(await run(command)).toMatchObject({ code: 0, stdout: "", stderr: "" });
 });
 
 describe("the completion", () => {

@@ -96,7 +96,8 @@ describe("the installed package", () => {
       expect(manifest).not.toHaveProperty(name);
     }
     // npm links no manual page that is not in a list.
-    expect(manifest.man).toEqual(["./man/sd-notify.1"]);
+    expect(manifest.man).toContain("./man/sd-notify.1");
+    for (const page of manifest.man) expect(files()).toContain(page.slice(2));
   });
 
   test("has all that its pages link to", () => {

@@ -1,12 +1,15 @@
 /** What a service tells its manager: the object in JavaScript. */
 
 /**
- * What to tell the service manager. A field that is undefined, or false, is not sent; one at least has to be.
+ * What to tell the service manager. A field that is undefined or false is not sent. At least one field must be sent.
  *
  * @see sd_notify(3)
+ * @example
+ * const state: State = { ready: true, status: "Listening on :3000" };
+ * notify(state);
  */
 export interface State {
-  /** The configuration is being reloaded; the time that Type=notify-reload asks for is added. `RELOADING=1` */
+  /** The configuration is being reloaded. Adds the time, which Type=notify-reload needs. `RELOADING=1` */
   reloading?: boolean | undefined;
   /** Start-up, or a reload, is complete. `READY=1` */
   ready?: boolean | undefined;
@@ -14,7 +17,7 @@ export interface State {
   stopping?: boolean | undefined;
   /** One line for people, shown by systemctl status. `STATUS=` */
   status?: string | undefined;
-  /** The main process; its pidfd's inode number is added where the kernel has one. `MAINPID=` */
+  /** The main process. Adds the inode number of its pidfd, if the kernel has one. `MAINPID=` */
   mainPid?: number | undefined;
   /** Who may send notifications from now on. `NOTIFYACCESS=` */
   notifyAccess?: "none" | "main" | "exec" | "all" | undefined;
@@ -26,7 +29,7 @@ export interface State {
   varlinkError?: string | undefined;
   /** The exit status of the service, 0 to 255. `EXIT_STATUS=` */
   exitStatus?: number | undefined;
-  /** true: the service is alive. "trigger": it has failed, act as if the time were up. `WATCHDOG=` */
+  /** true: the service is alive. "trigger": it has failed; act as if the watchdog had expired. `WATCHDOG=` */
   watchdog?: boolean | "trigger" | undefined;
   /** A new watchdog time-out, in milliseconds. `WATCHDOG_USEC=` */
   watchdogTimeoutMs?: number | undefined;

@@ -8,13 +8,27 @@ import type { UnitFacts, Verdict } from "../verdict/types.ts";
 import type { Arrival } from "./batch.ts";
 import { closeQuietly } from "./close-quietly.ts";
 
-/** The unit that a receiver stands for: what is not said decides nothing. */
+/**
+ * The unit that a receiver stands for. A fact that is not given decides nothing.
+ *
+ * @example
+ * const unit: TestUnit = { type: "notify", notifyAccess: "main", fdStoreMax: 1 };
+ * using receiver = openReceiver({ unit });
+ */
 export interface TestUnit extends UnitFacts {
   /** The main process; default: whoever sends. */
   mainPid?: number | undefined;
 }
 
-/** A notification. Its file descriptors belong to whoever took it: `using` or close() closes them. */
+/**
+ * A notification. Its file descriptors belong to whoever took it: `using` or close() closes them.
+ *
+ * @example
+ * using receiver = openReceiver();
+ * notify({ ready: true, extra: { X_COLOUR: "green" } }, { socket: receiver.address });
+ * using message: Message = await receiver.next();
+ * console.log(message.state.ready, message.fields.X_COLOUR, message.pid === process.pid);
+ */
 export class Message implements Disposable {
   /** The message as text; what is not UTF-8 in it is U+FFFD. */
   readonly text: string;

@@ -17,6 +17,14 @@ import type { Ended, Orders, Question } from "./worker.ts";
 export type { Phase, Problem, UnitFacts, Verdict } from "../verdict/types.ts";
 export { Message, type TestUnit } from "./message.ts";
 
+/**
+ * Where a receiver listens, and what it does with messages.
+ *
+ * @example
+ * const options: ReceiverOptions = { barriers: "show", unit: { type: "notify" } };
+ * using receiver = openReceiver(options);
+ * console.log(receiver.address);
+ */
 export interface ReceiverOptions {
   /**
    * Where to listen: `/path` or `@name`; default: a new path that nobody can guess and all users can reach,
@@ -34,27 +42,47 @@ export interface ReceiverOptions {
   unit?: TestUnit | undefined;
 }
 
+/**
+ * How long to wait for a message.
+ *
+ * @example
+ * using receiver = openReceiver();
+ * const options: WaitOptions = { timeoutMs: 100 };
+ * notify({ ready: true }, { socket: receiver.address });
+ * await receiver.next(options);
+ */
 export interface WaitOptions {
   /** How long to wait, in milliseconds. Default: 5000. */
   timeoutMs?: number | undefined;
 }
 
 /**
- * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The
- * event loop goes on while it waits.
+ * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The event loop goes
+ * on while it waits.
  *
  * @returns the receiver, which is Disposable: `using` closes it at the end of a scope.
- * @throws SyntaxError when the address can't be one, SystemError when it can't be listened on.
+ * @throws SyntaxError for an address that can't be used, SystemError if it can't be listened on.
  * @example
  * using receiver = openReceiver();
- * const child = Bun.spawn(["bun", "server.ts"], { env: { ...process.env, ...receiver.env } });
+ * Bun.spawn(["sd-notify", "--ready"], { env: { ...process.env, ...receiver.env } });
  * await receiver.waitFor({ ready: true });
  */
 export function openReceiver(options: ReceiverOptions = {}): Receiver {
   return new Receiver(options);
 }
 
-/** What openReceiver() opens. */
+/**
+ * What openReceiver() opens.
+ *
+ * @example
+ * const receiver: Receiver = openReceiver();
+ * notify({ ready: true }, { socket: receiver.address });
+ * notify({ stopping: true }, { socket: receiver.address });
+ * for await (const { text } of receiver) {
+ *   console.log(text);
+ *   if (text === "STOPPING=1") receiver.close();
+ * }
+ */
 export class Receiver implements Disposable, AsyncIterable<Message> {
   /** What a sender's $NOTIFY_SOCKET has to be. */
   readonly address: string;
@@ -115,7 +143,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   /**
    * Takes the next message.
    *
-   * @throws Error that tells what did arrive, when none comes in time or the receiver is closed.
+   * @throws Error that lists what did arrive, if none comes in time or the receiver is closed.
    */
   async next({ timeoutMs = 5000 }: WaitOptions = {}): Promise<Message> {
     const message = await this.#take(() => true, timeoutMs);
@@ -125,12 +153,13 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   /**
    * Takes messages until one fits: all fields of a state have the value given, or a function returns true.
-   * Those before it are taken too, and their file descriptors closed.
+   * Messages before it are taken too, and their file descriptors are closed.
    *
-   * @throws Error that tells what did arrive, when none comes in time or the receiver is closed.
+   * @throws Error that lists what did arrive, if none comes in time or the receiver is closed.
    * @example
-   * await receiver.waitFor({ status: "Listening on :3000" });
-   * await receiver.waitFor((message) => message.fds.length === 2, { timeoutMs: 100 });
+   * using receiver = openReceiver();
+   * notify({ status: "Listening on :3000" }, { socket: receiver.address });
+   * await receiver.waitFor((message) => message.fds.length === 0, { timeoutMs: 100 });
    */
   async waitFor(
     wanted: State | ((message: Message) => boolean),

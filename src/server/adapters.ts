@@ -4,8 +4,11 @@ import { mustBe } from "../protocol/check.ts";
 import type { Load } from "./status.ts";
 
 /**
- * Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http, and those of
- * frameworks.
+ * Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http, and those of frameworks.
+ *
+ * @example
+ * const server: StoppableServer = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
+ * manageServer(server);
  */
 export type StoppableServer =
   | { stop(closeActiveConnections?: boolean): unknown }

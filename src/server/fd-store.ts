@@ -8,10 +8,18 @@ import { checkSendOptions } from "../transport/options.ts";
 import { clearStates } from "./state-memfd.ts";
 import { hasRoom, noteRemoved, noteStored } from "./store-room.ts";
 
+/**
+ * The name of stored file descriptors, and when the manager drops them.
+ *
+ * @example
+ * import { openSync } from "node:fs";
+ * const options: StoreOptions = { name: "log", poll: false };
+ * storeFds([openSync("/dev/null", "a")], options);
+ */
 export interface StoreOptions {
   /** The name by which listenFds() will find them. Default: "stored". */
   name?: string | undefined;
-  /** false: keep them also when they are hung up or have an error. Default: true. */
+  /** false: keep them even if they hang up or have an error. Default: true. */
   poll?: boolean | undefined;
 }
 
@@ -25,7 +33,9 @@ export interface StoreOptions {
  *   notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTORE=1
  * @example
- * storeFds([listener], { name: "http" });
+ * import { openSync } from "node:fs";
+ * const log = openSync("/dev/null", "a");
+ * storeFds([log], { name: "log" });
  */
 export function storeFds(fds: readonly number[], options: StoreOptions = {}): boolean {
   checkOptionNames("store file descriptors", options, ["name", "poll"]);

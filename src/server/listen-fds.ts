@@ -26,7 +26,13 @@ import { findSocket } from "../linux/socket-tables.ts";
 import { mustBe } from "../protocol/check.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
-/** What a socket is: what sd_is_socket(3) answers. */
+/**
+ * What a socket is: what sd_is_socket(3) answers.
+ *
+ * @example
+ * const sockets: SocketKind[] = listenFds().filter((passed) => passed.kind === "socket");
+ * console.log(sockets.filter(({ listening }) => listening).length);
+ */
 export interface SocketKind {
   kind: "socket";
   family: "unix" | "inet" | "inet6" | "vsock" | "netlink" | "other";
@@ -35,25 +41,38 @@ export interface SocketKind {
   listening: boolean;
 }
 
-/** What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer. */
+/**
+ * What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer.
+ *
+ * @example
+ * const kinds: FdKind["kind"][] = listenFds().map(({ kind }) => kind);
+ * console.log(kinds);
+ */
 export type FdKind = SocketKind | { kind: "fifo" | "file" | "directory" | "memfd" | "mqueue" | "device" | "other" };
 
-/** A passed file descriptor, and what it is. */
+/**
+ * A passed file descriptor, and what it is.
+ *
+ * @example
+ * const passed: ListenFd[] = listenFds();
+ * for (const { fd, name, kind } of passed) console.log(fd, name, kind);
+ */
 export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
  * Returns the file descriptors that were passed to this process, or those of a name. They are in their order and
- * close-on-exec. Their names are those of the units or of the fd store: "stored" for one without, "connection" for
- * Accept=yes, "unknown" where no names were passed.
+ * close-on-exec. Their names are those of the units or of the fd store. A name is "stored" for a file descriptor that was
+ * stored without one, "connection" with Accept=yes, and "unknown" if no names were passed.
  *
- * Where libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are
+ * If libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are
  * "other".
  *
- * @returns an empty array where none were passed, or they were passed to another process.
- * @throws SyntaxError when the environment can't be read, SystemError when a file descriptor is not open.
+ * @returns an empty array if none were passed, or they were passed to another process.
+ * @throws SyntaxError if the environment can't be read, SystemError if a file descriptor is not open.
  * @see sd_listen_fds_with_names(3)
  * @example
  * const [http] = listenFds("http");
+ * console.log(http?.fd);
  */
 export function listenFds(name?: string): ListenFd[] {
   if (name !== undefined && typeof name !== "string") throw mustBe("find file descriptors", "name", "a string", name);

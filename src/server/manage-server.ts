@@ -10,7 +10,13 @@ export type { StoppableServer } from "./adapters.ts";
 export type { ManagedServer, ManageOptions } from "./options.ts";
 export type { ProbeOptions } from "./probes.ts";
 
-/** One server, several, or a function that makes them. */
+/**
+ * One server, several, or a function that makes them.
+ *
+ * @example
+ * const servers: Servers = async () => Bun.serve({ port: 0, fetch: () => new Response("Hello\n") });
+ * manageServer(servers);
+ */
 export type Servers =
   | StoppableServer
   | readonly StoppableServer[]
@@ -19,22 +25,20 @@ export type Servers =
 /**
  * Runs a server, or several, as a unit of Type=notify or Type=notify-reload:
  *
- * - READY=1 with the URL, once all listen; while a function that makes them is pending, it asks for time;
+ * - READY=1 with the URLs, when all servers listen; while a function that makes them is pending, it asks for time;
  * - SIGHUP: RELOADING=1, `reload()`, READY=1;
- * - SIGTERM, SIGINT: STOPPING=1, no more connections, `stopping()`, the requests in flight are answered,
- *   `stop()`, exit 0. A second one
- *   ends the process at once, by the signal;
+ * - SIGTERM, SIGINT: STOPPING=1, no more connections, `stopping()`, the requests in flight, `stop()`, exit 0. A second
+ *   signal ends the process at once, by that signal;
  * - the watchdog, while `healthy()` says so;
  * - the status, when it has changed;
- * - an uncaught error is told before it ends the process;
+ * - an uncaught error is reported before it ends the process;
  * - with `probes`, the same for Kubernetes.
  *
- * Where this process is not supervised, it stops on the signals in the same way, leaves SIGHUP alone, and
- * sends nothing. Under `bun --hot`, a new call replaces the old one. `bun --watch` sends SIGTERM at each
- * edit, so it is not for units.
+ * Without a service manager it still stops cleanly on SIGTERM and SIGINT, sends nothing, and leaves SIGHUP alone. Under
+ * `bun --hot`, a new call replaces the old one. `bun --watch` sends SIGTERM at each edit, so it is not for units.
  *
  * @returns a handle that takes all this back.
- * @throws TypeError for servers or options that can't be, in a Worker, and for a second call.
+ * @throws TypeError for wrong servers or options, in a Worker, and for a second call.
  * @see systemd.service(5), Type=
  * @example
  * manageServer(Bun.serve({ port: 3000, fetch: () => new Response("Hello\n") }));

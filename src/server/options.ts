@@ -4,6 +4,13 @@ import { checkFunction, checkInteger, checkOptionNames, checkTime } from "../pro
 import type { OnError } from "../report.ts";
 import type { ProbeOptions } from "./probes.ts";
 
+/**
+ * What the callers of manageServer() may choose.
+ *
+ * @example
+ * const options: ManageOptions = { status: () => "12 users", stop: () => console.log("closing the database") };
+ * manageServer(Bun.serve({ port: 0, fetch: () => new Response("Hello\n") }), options);
+ */
 export interface ManageOptions {
   /** What the server is doing, in one line; asked every few seconds, and told when it has changed. */
   status?: (() => string | Promise<string>) | undefined;
@@ -41,7 +48,15 @@ export interface ManageOptions {
   onError?: OnError | undefined;
 }
 
-/** What manageServer() returns. */
+/**
+ * What manageServer() returns.
+ *
+ * @example
+ * const server = Bun.serve({ port: 0, fetch: () => new Response("Hello\n") });
+ * const managed: ManagedServer = manageServer(server, { probes: 0 });
+ * await managed.ready;
+ * console.log(managed.probesUrl?.href);
+ */
 export interface ManagedServer extends Disposable {
   /** Resolves when the servers listen and the manager was told. Rejects when they could not be made. */
   ready: Promise<void>;

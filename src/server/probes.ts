@@ -5,6 +5,13 @@ import { errorLine } from "../report.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Load } from "./status.ts";
 
+/**
+ * Where Kubernetes's probes are answered.
+ *
+ * @example
+ * const probes: ProbeOptions = { port: 0, hostname: "127.0.0.1" };
+ * manageServer(Bun.serve({ port: 0, fetch: () => new Response("Hello\n") }), { probes });
+ */
 export interface ProbeOptions {
   /** Where the probes are answered. 0: any free port. */
   port: number;

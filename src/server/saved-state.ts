@@ -19,6 +19,7 @@ import { hasRoom } from "./store-room.ts";
  *   SystemError when they can't be written; else what notify() throws.
  * @see memfd_create(2)
  * @example
+ * const sessions = new Map([["alice", 3]]);
  * saveState("sessions", JSON.stringify([...sessions]));
  */
 export function saveState(name: string, state: string | Uint8Array): boolean {

@@ -22,9 +22,13 @@ import { servedPlaces } from "./served-places.ts";
 import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
 /**
- * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`,
- * `hostname` and `unix` say where to listen when no socket was passed. Default: any free port of 127.0.0.1,
- * so that a trial run neither meets a port in use nor opens one to the network.
+ * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`, `hostname` and
+ * `unix` say where to listen if no socket was passed. Default: any free port of 127.0.0.1, so that a trial run neither
+ * meets a port in use nor opens one to the network.
+ *
+ * @example
+ * const options: ServeOptions = { name: "http", port: 0, fetch: () => new Response("Hello\n") };
+ * manageServer(await serve(options));
  */
 export type ServeOptions<WebSocketData = undefined, Routes extends string = string> = Bun.Serve.Options<
   WebSocketData,
@@ -40,21 +44,20 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 };
 
 /**
- * Serves on the listening socket that the service manager passed by this name, by socket activation or from
- * the fd store; on all of the name. When none was passed, it opens one and puts it into the fd store. Either
- * way the manager has the socket too, so a restart of the service refuses no connection: they wait for the
- * next start.
+ * Serves on the listening sockets that the service manager passed by this name, by socket activation or from the fd store.
+ * If none was passed, it opens a socket and puts it into the fd store. Either way the manager has the socket too, so a
+ * restart of the service refuses no connection: they wait for the next start.
  *
- * When no socket has the name, it takes the only one that was passed. A handler that throws is a response of
- * 500, and a line.
+ * If no socket has the name, it takes the only one that was passed. If a handler throws, the answer is 500, and `onError`
+ * is called.
  *
  * @returns the server of Bun.serve(), once it listens.
- * @throws TypeError for options that can't be, SyntaxError when the environment doesn't say which socket is
- *   meant or can't be read, SystemError
- *   when it can't listen.
+ * @throws TypeError for wrong options; SyntaxError if the environment can't be read, or doesn't say which socket is meant;
+ *   SystemError if it can't listen.
  * @see systemd.socket(5), sd_listen_fds(3)
  * @example
  * const server = await serve({ port: 3000, fetch: () => new Response("Hello\n") });
+ * manageServer(server);
  */
 export async function serve<WebSocketData = undefined, Routes extends string = never>(
   options: ServeOptions<WebSocketData, Routes>,

@@ -3,9 +3,15 @@
 import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";
 
-/** How a message is sent. */
+/**
+ * How a message is sent.
+ *
+ * @example
+ * const options: SendOptions = { pid: process.pid };
+ * notify({ status: "up" }, options);
+ */
 export interface SendOptions {
-  /** The process that is to appear as the sender, where the privilege to say so is there; default: this one. */
+  /** The process to appear as the sender, with the privilege for it. Default: this process. */
   pid?: number | undefined;
   /** File descriptors to send along, at most 253. They stay open here. */
   fds?: readonly number[] | undefined;

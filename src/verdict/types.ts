@@ -1,8 +1,11 @@
 /** What a verdict is about, and what it says. */
 
 /**
- * The settings and the state of a unit, as far as they decide what becomes of a message. What is undefined
- * decides nothing.
+ * The settings and the state of a unit that decide what becomes of a message. A fact that is undefined decides nothing.
+ *
+ * @example
+ * const facts: UnitFacts = { type: "notify", watchdogUsec: 0, phase: "active" };
+ * using receiver = openReceiver({ unit: facts });
  */
 export interface UnitFacts {
   /** Type= */
@@ -24,6 +27,15 @@ export interface UnitFacts {
   handlesReload?: boolean | undefined;
 }
 
+/**
+ * What a unit is at, as systemctl names it.
+ *
+ * @example
+ * using receiver = openReceiver({ unit: { type: "notify" } });
+ * notify({ ready: true }, { socket: receiver.address });
+ * const phase: Phase | undefined = (await receiver.next()).verdict.phase;
+ * console.log(phase);
+ */
 export type Phase = "activating" | "active" | "reloading" | "deactivating";
 
 /** Who sent a message, as the service manager sees it. */
@@ -48,6 +60,15 @@ export interface MessageFacts {
   mainPidRole?: Sender["role"] | undefined;
 }
 
+/**
+ * What systemd would do with a message.
+ *
+ * @example
+ * using receiver = openReceiver();
+ * notify({ ready: true }, { socket: receiver.address });
+ * const verdict: Verdict = (await receiver.next()).verdict;
+ * console.log(verdict.effects);
+ */
 export interface Verdict {
   /** What the service manager does, a sentence each. */
   effects: string[];
@@ -57,6 +78,15 @@ export interface Verdict {
   phase?: Phase | undefined;
 }
 
+/**
+ * What systemd would ignore, and why.
+ *
+ * @example
+ * using receiver = openReceiver({ unit: { watchdogUsec: 0 } });
+ * notify({ watchdog: true }, { socket: receiver.address });
+ * const problems: Problem[] = (await receiver.next()).verdict.problems;
+ * console.log(problems.map(({ what, why, cure }) => `${what}: ${why}; ${cure}`));
+ */
 export interface Problem {
   /** What is ignored: the whole message (""), "fds", or an assignment. */
   what: string;

@@ -86,12 +86,14 @@ describe("the tarball", () => {
     await use(project);
   });
 
-  test.skipIf(Boolean(noNpm))(titled("by npm for all of the machine, with the man page", noNpm), async () => {
+  test.skipIf(Boolean(noNpm))(titled("by npm for all of the machine, with the man pages", noNpm), async () => {
     const prefix = join(directory.path, "prefix");
     await succeed(["npm", "install", "--global", "--prefix", prefix, built.tarball], directory.path);
     expect((await succeed([join(prefix, "bin/sd-notify"), "--version"], "/")).stdout).toBe(`sd-notify ${version}\n`);
     expect((await succeed([join(prefix, "bin/sd-notify"), "run", "--help"], "/")).stdout).toContain("sd-notify run");
-    expect(readlinkSync(join(prefix, "share/man/man1/sd-notify.1"))).toEndWith("sd-notify/man/sd-notify.1");
+    for (const page of ["sd-notify.1", "sd-notify-run.1"]) {
+      expect(readlinkSync(join(prefix, "share/man/man1", page))).toEndWith(`sd-notify/man/${page}`);
+    }
   });
 
   test.skipIf(Boolean(noNpm))(titled("by pnpm", noNpm), async () => {

@@ -18,17 +18,17 @@ import { gatherUnit } from "./systemctl.ts";
 
 export const tool = {
   name: "doctor",
-  description: "Tells why a service is not ready, and what to change.",
+  description: "Find out why a service is not ready, and what to change",
   operand: "[UNIT]",
   options: {
-    user: { type: "boolean", help: "The unit is of the user's service manager" },
-    pid: { type: "string", hint: "PID", help: "Look at this process, and at the unit it is of" },
+    user: { type: "boolean", help: "UNIT belongs to the service manager of the user" },
+    pid: { type: "string", hint: "PID", help: "Look at this process, and at its unit" },
     json: { type: "boolean", help: "Print one JSON object: subject, summary, checks, unit" },
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
-  footer: `Without UNIT and --pid it looks at its own surroundings: call it where the
-service would call sd-notify.
-Exit status: 0 when nothing failed, 1 when something did.`,
+  footer:
+    "Without UNIT and --pid, it looks at its own surroundings: call it where the service would call sd-notify.\n\n" +
+    "Exit status: 0 nothing failed; 1 something failed, or the arguments are wrong.",
 } as const satisfies Tool;
 
 /** Resolves to the exit status: 0 when nothing failed. */

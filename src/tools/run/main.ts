@@ -6,16 +6,15 @@ import { OPTIONS, readPlan } from "./options.ts";
 
 export const tool = {
   name: "run",
-  description: "Starts a program, and notifies for it when probes pass.",
+  description: "Start a program, and notify for it when probes pass",
   operand: "-- CMD [ARG…]",
   options: OPTIONS,
-  footer: [
-    "Several probes have to pass all; without one, the unit is ready when CMD was",
-    "started. A TIME is a number of seconds, or has a unit: 500ms, 5min. SIGHUP",
-    "reloads, SIGTERM and SIGINT stop; they and other signals are passed on to CMD.",
-    "The exit status is CMD's; a signal that kills CMD kills this too. Without",
-    "$NOTIFY_SOCKET it does the same, and notifies nobody.",
-  ].join("\n"),
+  footer:
+    "If there are several probes, each must pass once. Without a probe, the unit is ready when CMD has started. " +
+    "SIGHUP reloads, SIGTERM and SIGINT stop; these and other signals are passed on to CMD. Without " +
+    "$NOTIFY_SOCKET it does the same, and notifies nobody. Times are seconds, or a number with ms, s, min or h.\n\n" +
+    "Exit status: that of CMD; if a signal kills CMD, the same signal; 203 if CMD can't be executed; 1 if CMD is " +
+    "not ready in time, or the arguments are wrong; 129 if the SIGHUP of a reload kills CMD.",
 } as const satisfies Tool;
 
 /** Does not return before CMD has ended. */

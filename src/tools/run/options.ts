@@ -6,34 +6,39 @@ import { execProbe, fileProbe, httpProbe, type Probe, tcpProbe, unixProbe } from
 
 export const OPTIONS = {
   "ready-http": { type: "string", multiple: true, hint: "URL", help: "Ready when it answers with a status of 2xx" },
-  "ready-tcp": { type: "string", multiple: true, hint: "HOST:PORT", help: "Ready when it takes a connection" },
-  "ready-unix": { type: "string", multiple: true, hint: "PATH", help: "Ready when the socket can be connected to" },
-  "ready-file": { type: "string", multiple: true, hint: "PATH", help: "Ready when the file is there" },
+  "ready-tcp": { type: "string", multiple: true, hint: "HOST:PORT", help: "Ready when it accepts a connection" },
+  "ready-unix": { type: "string", multiple: true, hint: "PATH", help: "Ready when the socket accepts a connection" },
+  "ready-file": { type: "string", multiple: true, hint: "PATH", help: "Ready when the file exists" },
   "ready-log": { type: "string", multiple: true, hint: "REGEX", help: "Ready when a line of CMD's output matches" },
   "ready-exec": { type: "string", multiple: true, hint: "CMD", help: "Ready when this shell command succeeds" },
-  "ready-after": { type: "string", hint: "TIME", help: "Ready after this time, if CMD still runs" },
+  "ready-after": { type: "string", hint: "TIME", help: "Ready after this time, if CMD is still running" },
   "reload-log": { type: "string", multiple: true, hint: "REGEX", help: "Reloaded when a line of CMD's output matches" },
   "healthy-http": { type: "string", multiple: true, hint: "URL", help: "Ping the watchdog while it answers 2xx" },
   "healthy-tcp": {
     type: "string",
     multiple: true,
     hint: "HOST:PORT",
-    help: "Ping the watchdog while it takes connections",
+    help: "Ping the watchdog while it accepts connections",
   },
   "healthy-unix": {
     type: "string",
     multiple: true,
     hint: "PATH",
-    help: "Ping the watchdog while it can be connected to",
+    help: "Ping the watchdog while it accepts connections",
   },
   "healthy-exec": {
     type: "string",
     multiple: true,
     hint: "CMD",
-    help: "Ping the watchdog while it succeeds",
+    help: "Ping the watchdog while this command succeeds",
   },
-  timeout: { type: "string", hint: "TIME", values: ["infinity"], help: "Give up when CMD is not ready by then: 5min" },
-  share: { type: "boolean", help: "Leave $NOTIFY_SOCKET and the watchdog to CMD" },
+  timeout: {
+    type: "string",
+    hint: "TIME",
+    values: ["infinity"],
+    help: "Give up if CMD is not ready by then [default: 5min]",
+  },
+  share: { type: "boolean", help: "Give CMD $NOTIFY_SOCKET and the watchdog too" },
   help: { type: "boolean", short: "h", help: "Show this help" },
 } as const satisfies Record<string, ToolOption>;
 
