@@ -6,14 +6,17 @@
 import { arena, at } from "./arena.ts";
 import {
   EAGAIN,
+  ECONNABORTED,
   EINTR,
   F_GETFL,
   F_SETFL,
+  F_SETOWN,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   LOCK_EX,
   LOCK_NB,
   MFD_CLOEXEC,
+  O_ASYNC,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
@@ -31,6 +34,10 @@ import {
   SIG_DFL,
   SIG_IGN,
   SIGKILL,
+  SO_PEERCRED,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
   SOMAXCONN,
   WEXITED,
   WNOHANG,
@@ -40,6 +47,7 @@ import { check, systemError } from "./errno.ts";
 import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
 import {
   type BoundAddress,
+  type Credentials,
   type EpollEvent,
   passwd,
   readBoundAddress,
@@ -47,6 +55,7 @@ import {
   SI_PID,
   SIGINFO_SIZE,
   signalfd_siginfo,
+  ucred,
   writeEpollEvent,
 } from "./structs.ts";
 
@@ -136,6 +145,32 @@ export function listen(fd: number, address?: string): void {
   check(processLibc().listen(fd, SOMAXCONN), "listen", address);
 }
 
+/** accept4(2), close-on-exec. Returns undefined where nobody waits; the listener has to be non-blocking. */
+export function accept(fd: number): number | undefined {
+  for (;;) {
+    const connection = processLibc().accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (connection !== -1) return connection;
+    const error = errno();
+    if (error === EAGAIN) return undefined;
+    // unix(7), accept(2): who was there has gone.
+    if (error !== EINTR && error !== ECONNABORTED) throw systemError(error, "accept4");
+  }
+}
+
+/** getsockopt(2) of SO_PEERCRED: whose socket the other end was when it connected, or began to listen. */
+export function peerOf(fd: number): Credentials {
+  const { base, view } = arena();
+  view.setInt32(at.ints, ucred.size, true);
+  const peer = base + at.socketAddress;
+  check(libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, base + at.ints), "getsockopt");
+  const place = at.socketAddress;
+  return {
+    pid: view.getInt32(place + ucred.pid, true),
+    uid: view.getUint32(place + ucred.uid, true),
+    gid: view.getUint32(place + ucred.gid, true),
+  };
+}
+
 /** getsockname(2). Returns undefined for a socket of another family than unix, IPv4 or IPv6. */
 export function getSocketName(fd: number): BoundAddress | undefined {
   const { base, view } = arena();
@@ -164,6 +199,13 @@ export function replaceFd(from: number, to: number): void {
 export function setNonblocking(fd: number): void {
   const flags = check(libc().fcntl(fd, F_GETFL, 0), "fcntl", `fd ${fd}`);
   check(libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl", `fd ${fd}`);
+}
+
+/** fcntl(2): whether the kernel sends SIGIO to this process when there is something to read. */
+export function setAsync(fd: number, on: boolean): void {
+  const flags = check(libc().fcntl(fd, F_GETFL, 0), "fcntl", `fd ${fd}`);
+  if (on) check(libc().fcntl(fd, F_SETOWN, process.pid), "fcntl", `fd ${fd}`);
+  check(libc().fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC), "fcntl", `fd ${fd}`);
 }
 
 /** flock(2): locks an open file for as long as it is open. @returns false when somebody else has it locked. */

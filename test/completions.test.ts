@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { COMMAND, type CompletedCommand, SUBCOMMANDS } from "../src/build/completions/commands.ts";
 import { parsePid } from "../src/cli/sender.ts";
+import { parseOptions as parseBridge } from "../src/tools/bridge/options.ts";
 import { parseOptions } from "../src/tools/monitor/options.ts";
 import { tool as run } from "../src/tools/run/main.ts";
 import { readPlan } from "../src/tools/run/options.ts";
@@ -168,6 +169,15 @@ describe.each(SHELLS)("the completion of %s", (name) => {
     expect((await shell.complete(second)).line).toBe(second);
   });
 
+  inShell("offers the words after probe, one of them", async () => {
+    await using shell = await open(name);
+    expect((await shell.complete("sd-notify probe sta")).line).toBe("sd-notify probe started ");
+    const { screen } = await shell.complete("sd-notify probe ");
+    expect(screen).toMatch(/live.*ready.*started/s);
+    const second = "sd-notify probe live sta";
+    expect((await shell.complete(second)).line).toBe(second);
+  });
+
   inShell("passes the name of a unit on as it is, and executes nothing that is in one", async () => {
     await using shell = await open(name);
     for (const [typed, unit] of [
@@ -313,6 +323,7 @@ describe("a word that the completions offer", () => {
   test.each(offered)("is one that %s --%s=%s takes", (name, long, word) => {
     const args = [`--${long}=${word}`, "--", "true"];
     if (name === "monitor") expect(parseOptions(args).command).toEqual(["true"]);
+    else if (name === "bridge") expect(parseBridge(args).command).toEqual(["true"]);
     else if (name === "run") expect(readPlan(run, args).command).toEqual(["true"]);
     else expect(() => parsePid(word)).not.toThrow();
   });

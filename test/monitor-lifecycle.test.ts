@@ -8,7 +8,7 @@ import {
   type Step,
   transition,
   UNBORN,
-} from "../src/tools/monitor/lifecycle.ts";
+} from "../src/tools/unit/lifecycle.ts";
 
 const SETTINGS: Settings = {
   type: "notify",
@@ -28,9 +28,9 @@ const LIVES = {
   signalled: { phase: "reloading", mainPid, signalUsec: 5 },
   reloading: { phase: "reloading", mainPid },
   leaving: { phase: "deactivating", mainPid, by: "itself", isKilled: false },
-  stopping: { phase: "deactivating", mainPid, by: "monitor", isKilled: false, next: outcome },
-  restarting: { phase: "deactivating", mainPid, by: "monitor", isKilled: false, next: "start" },
-  killed: { phase: "deactivating", mainPid, by: "monitor", isKilled: true, next: outcome },
+  stopping: { phase: "deactivating", mainPid, by: "manager", isKilled: false, next: outcome },
+  restarting: { phase: "deactivating", mainPid, by: "manager", isKilled: false, next: "start" },
+  killed: { phase: "deactivating", mainPid, by: "manager", isKilled: true, next: outcome },
 } as const satisfies Record<string, Life>;
 
 const HAPPENINGS = {
@@ -84,7 +84,7 @@ type Row = Partial<Record<keyof typeof HAPPENINGS, string>>;
 const QUIT = "stopping; watch false; timer 30; SIGTERM all (q)";
 const AGAIN = "restarting; watch false; timer 30; SIGTERM all (restart)";
 const stopFor = (why: string, status: number, failure = false) =>
-  `{phase:deactivating,mainPid:7,by:monitor,isKilled:false,next:{status:${status},why:${why}}${failure ? `,failure:${why}` : ""}}; ` +
+  `{phase:deactivating,mainPid:7,by:manager,isKilled:false,next:{status:${status},why:${why}}${failure ? `,failure:${why}` : ""}}; ` +
   `watch false; timer 30; SIGTERM all (${why})`;
 const FINISH = stopFor("ready", 0);
 const UNTIL = stopFor("exit has not come in time", 4);
@@ -194,11 +194,11 @@ const TABLE: Record<Name, Row> = {
     extend: "extend 9",
     // It quits, and is not started again.
     stop: "stopping",
-    finish: "{phase:deactivating,mainPid:7,by:monitor,isKilled:false,next:{status:0,why:ready}}",
+    finish: "{phase:deactivating,mainPid:7,by:manager,isKilled:false,next:{status:0,why:ready}}",
     timeUp:
-      "{phase:deactivating,mainPid:7,by:monitor,isKilled:true,next:start}; timer 10000; SIGKILL all (the time of TimeoutStopSec= is over)",
+      "{phase:deactivating,mainPid:7,by:manager,isKilled:true,next:start}; timer 10000; SIGKILL all (the time of TimeoutStopSec= is over)",
     untilIsOver:
-      "{phase:deactivating,mainPid:7,by:monitor,isKilled:false,next:{status:4,why:exit has not come in time}}",
+      "{phase:deactivating,mainPid:7,by:manager,isKilled:false,next:{status:4,why:exit has not come in time}}",
     exit0: "{phase:inactive,restarts:true}; start",
     exit1: "waiting; because exit status 1; start",
     killedBy: "waiting; because killed by SIGKILL; start",

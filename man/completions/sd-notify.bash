@@ -8,6 +8,8 @@ _sd_notify_describe() {
     monitor) operand=command options=(--type= --notify-access= --watchdog= --timeout-start= --timeout-stop= --fdstore= --restart --until= --timeout= --strict --json -h --help --) ;;
     doctor) operand=unit options=(--user --pid= --json -h --help) ;;
     run) operand=command options=(--ready-http= --ready-tcp= --ready-unix= --ready-file= --ready-log= --ready-exec= --ready-after= --reload-log= --healthy-http= --healthy-tcp= --healthy-unix= --healthy-exec= --timeout= --share -h --help --) ;;
+    bridge) operand=command options=(--http= --watchdog= --type= --notify-access= --timeout-start= --timeout-stop= --drain-delay= --restart --fdstore= --forward --socket= --socket-mode= -h --help --) ;;
+    probe) operand=words operandwords=(live ready started) options=(--pid= --timeout= -h --help) ;;
     esac
 }
 
@@ -28,6 +30,12 @@ _sd_notify_value() {
     "run --ready-unix" | "run --ready-file" | "run --healthy-unix") kind=file ;;
     "run --ready-exec" | "run --healthy-exec") kind=command ;;
     "run --timeout") values=(infinity) ;;
+    "bridge --http" | "bridge --watchdog" | "bridge --timeout-start" | "bridge --timeout-stop" | "bridge --drain-delay" | "bridge --fdstore" | "bridge --socket-mode") ;;
+    "bridge --type") values=(notify notify-reload) ;;
+    "bridge --notify-access") values=(none main exec all) ;;
+    "bridge --socket") kind=file ;;
+    "probe --pid") kind=pid ;;
+    "probe --timeout") ;;
     *) return 1 ;;
     esac
 }
@@ -36,8 +44,8 @@ _sd_notify() {
     local IFS=$' \t\n' command=sd-notify current typed open='' prefix='' head replaced
     local option='' operand='' kind='' optional='' fork='' exec='' semicolon='' ended='' begin='' user='' operands=0
     local i n=-1 word part rest=${COMP_LINE:0:COMP_POINT}
-    local -a words=() places=() starts=() options=() values=()
-    local -a subcommands=(monitor doctor run)
+    local -a words=() places=() starts=() options=() operandwords=() values=()
+    local -a subcommands=(monitor doctor run bridge probe)
     COMPREPLY=()
 
     # A redirection.
@@ -120,6 +128,8 @@ _sd_notify() {
         _sd_notify_offer "${subcommands[@]}"
     elif [[ $operand == unit ]]; then
         ((operands > 0)) || _sd_notify_offer_unit
+    elif [[ $operand == words ]]; then
+        ((operands > 0)) || _sd_notify_offer "${operandwords[@]}"
     elif [[ -z $ended$typed ]]; then
         _sd_notify_offer "${options[@]}"
     fi

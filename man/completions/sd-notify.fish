@@ -21,6 +21,16 @@ function __sd_notify_context
             and echo command (math $end + 1)
             or echo run
             return
+        case bridge
+            set --local end (contains -i -- -- $words)
+            and echo command (math $end + 1)
+            or echo bridge
+            return
+        case probe
+            set --local end (contains -i -- -- $words)
+            and true
+            or echo probe
+            return
     end
     # Where the command of --fork begins, or that of --exec, after a ";".
     set --local fork
@@ -104,6 +114,8 @@ complete -c sd-notify -f
 complete -c sd-notify -n 'test (count (commandline -opc)) -eq 1' -a monitor -d 'Start a command, and show what systemd would make of it'
 complete -c sd-notify -n 'test (count (commandline -opc)) -eq 1' -a doctor -d 'Tells why a service is not ready, and what to change'
 complete -c sd-notify -n 'test (count (commandline -opc)) -eq 1' -a run -d 'Starts a program, and notifies for it when probes pass'
+complete -c sd-notify -n 'test (count (commandline -opc)) -eq 1' -a bridge -d 'Start a command as systemd would, where there is no systemd'
+complete -c sd-notify -n 'test (count (commandline -opc)) -eq 1' -a probe -d 'Ask the bridge whether its command is ready'
 complete -c sd-notify -n '__sd_notify_in sd-notify' -s h -l help -d 'Show this help'
 complete -c sd-notify -n '__sd_notify_in sd-notify' -l version -d 'Show the version'
 complete -c sd-notify -n '__sd_notify_in sd-notify' -l ready -d 'Start-up, or a reload, is complete'
@@ -150,7 +162,25 @@ complete -c sd-notify -n '__sd_notify_in run' -l healthy-exec -x -a '(__sd_notif
 complete -c sd-notify -n '__sd_notify_in run' -l timeout -x -a 'infinity' -d 'Give up when CMD is not ready by then: 5min'
 complete -c sd-notify -n '__sd_notify_in run' -l share -d 'Leave $NOTIFY_SOCKET and the watchdog to CMD'
 complete -c sd-notify -n '__sd_notify_in run' -s h -l help -d 'Show this help'
+complete -c sd-notify -n '__sd_notify_in bridge' -l http -x -d 'Answer probes at [HOST:]PORT or unix:PATH'
+complete -c sd-notify -n '__sd_notify_in bridge' -l watchdog -x -d 'WatchdogSec=: the time between two pings at most'
+complete -c sd-notify -n '__sd_notify_in bridge' -l type -x -a 'notify notify-reload' -d 'Type=: notify [default] or notify-reload'
+complete -c sd-notify -n '__sd_notify_in bridge' -l notify-access -x -a 'none main exec all' -d 'NotifyAccess=: none, main [default], exec or all'
+complete -c sd-notify -n '__sd_notify_in bridge' -l timeout-start -x -d 'TimeoutStartSec= [default: 90 s]; 0: none'
+complete -c sd-notify -n '__sd_notify_in bridge' -l timeout-stop -x -d 'TimeoutStopSec= [default: 90 s]; 0: none'
+complete -c sd-notify -n '__sd_notify_in bridge' -l drain-delay -x -d 'How long to be unready before CMD is stopped'
+complete -c sd-notify -n '__sd_notify_in bridge' -l restart -d 'Start CMD again when it ends, instead of ending too'
+complete -c sd-notify -n '__sd_notify_in bridge' -l fdstore -x -d 'FileDescriptorStoreMax=: fds kept for a restart'
+complete -c sd-notify -n '__sd_notify_in bridge' -l forward -d 'Pass all messages on to the $NOTIFY_SOCKET of the bridge'
+complete -c sd-notify -n '__sd_notify_in bridge' -l socket -r -F -d 'Where CMD\'s $NOTIFY_SOCKET is, for a container to mount'
+complete -c sd-notify -n '__sd_notify_in bridge' -l socket-mode -x -d 'Its permissions [default: 666 or 600, see docs]'
+complete -c sd-notify -n '__sd_notify_in bridge' -s h -l help -d 'Show this help'
+complete -c sd-notify -n '__sd_notify_in probe' -l pid -x -a '(__fish_complete_pids)' -d 'Ask this bridge, where several run'
+complete -c sd-notify -n '__sd_notify_in probe' -l timeout -x -d 'How long to wait for its answer [default: 1 s]'
+complete -c sd-notify -n '__sd_notify_in probe' -s h -l help -d 'Show this help'
 complete -c sd-notify -n '__sd_notify_in monitor' -a -- -d 'CMD [ARG…]'
 complete -c sd-notify -n '__sd_notify_in doctor; and __sd_notify_first_operand' -a '(__sd_notify_units)'
 complete -c sd-notify -n '__sd_notify_in run' -a -- -d 'CMD [ARG…]'
+complete -c sd-notify -n '__sd_notify_in bridge' -a -- -d 'CMD [ARG…]'
+complete -c sd-notify -n '__sd_notify_in probe; and __sd_notify_first_operand' -a 'live ready started'
 complete -c sd-notify -n '__sd_notify_in "command *"' -a '(__sd_notify_command)'

@@ -23,7 +23,7 @@ export interface Request {
 }
 
 /** The first words that are no message, but the name of a tool. */
-export const SUBCOMMANDS = ["monitor", "doctor", "run"] as const;
+export const SUBCOMMANDS = ["monitor", "doctor", "run", "bridge", "probe"] as const;
 export type Subcommand = (typeof SUBCOMMANDS)[number];
 
 /** Returns a request for nothing. */

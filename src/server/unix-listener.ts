@@ -18,17 +18,22 @@ export function openUnixListener(path: string): number {
   const address = { family: "unix", path: Buffer.from(path) } as const;
   const fd = sys.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, path);
   try {
-    try {
-      sys.bind(fd, address, path);
-    } catch (error) {
-      if (!isErrno(error, EADDRINUSE) || !removeStale(path)) throw error;
-      sys.bind(fd, address, path);
-    }
+    replacingStale(path, () => sys.bind(fd, address, path));
     listen(fd, path);
     return fd;
   } catch (error) {
     sys.close(fd);
     throw error;
+  }
+}
+
+/** Binds a socket to a path. If the path is that of a socket that nobody has open, it is removed first. */
+export function replacingStale<T>(path: string, bind: () => T): T {
+  try {
+    return bind();
+  } catch (error) {
+    if (!isErrno(error, EADDRINUSE) || !removeStale(path)) throw error;
+    return bind();
   }
 }
 

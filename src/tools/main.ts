@@ -1,5 +1,5 @@
 /**
- * The subcommands: monitor, doctor, run. A file of its own beside the command, which loads it when one of
+ * The subcommands: monitor, doctor, run, bridge, probe. A file of its own beside the command, which loads it when one of
  * them is called.
  */
 
@@ -41,6 +41,8 @@ const TOOLS = {
   monitor: () => import("./monitor/main.ts"),
   doctor: () => import("./doctor/main.ts"),
   run: () => import("./run/main.ts"),
+  bridge: () => import("./bridge/main.ts"),
+  probe: () => import("./probe/main.ts"),
 } as const satisfies Record<string, () => Promise<ToolModule>>;
 
 export type ToolName = keyof typeof TOOLS;

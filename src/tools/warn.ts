@@ -4,11 +4,11 @@ import { POLLOUT } from "../../ffi/constants.ts";
 import { poll } from "../../ffi/syscalls.ts";
 import { complain } from "../console/output.ts";
 
-/** As complain(); but after a second, the line is left out. What is longer than a pipe has room for is cut. */
-export function warn(message: string): void {
+/** As complain(); but after a second, or another time, the line is left out. What is longer than a pipe has room for is cut. */
+export function warn(message: string, patienceMs = PATIENCE_MS): void {
   let isRead = true;
   try {
-    isRead = poll(2, POLLOUT, PATIENCE_MS) !== 0;
+    isRead = poll(2, POLLOUT, patienceMs) !== 0;
   } catch {
     // Without libc nobody can know.
   }

@@ -12,9 +12,10 @@ export function bashCompletion(template: string): string {
 
 // --- internal ---
 
-function describe({ name, options, operand }: CompletedCommand): string {
+function describe({ name, options, operand, operandWords }: CompletedCommand): string {
   const words = [...options.flatMap(namesOf), ...(operand === "command" ? ["--"] : [])];
-  return `${name}) operand=${operand ?? "''"} options=(${words.join(" ")}) ;;`;
+  const known = operandWords.length > 0 ? ` operandwords=(${operandWords.join(" ")})` : "";
+  return `${name}) operand=${operand ?? "''"}${known} options=(${words.join(" ")}) ;;`;
 }
 
 /** A case for each meaning of a value. */

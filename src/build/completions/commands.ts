@@ -4,13 +4,15 @@
  */
 
 import { OPTIONS, type Option, type ValueRule } from "../../cli/options.ts";
+import { tool as bridge } from "../../tools/bridge/main.ts";
 import { tool as doctor } from "../../tools/doctor/main.ts";
 import { tool as monitor } from "../../tools/monitor/main.ts";
 import type { Tool, ToolOption } from "../../tools/options.ts";
+import { tool as probe } from "../../tools/probe/main.ts";
 import { tool as run } from "../../tools/run/main.ts";
 
 /** The subcommands. */
-export const TOOLS: readonly Tool[] = [monitor, doctor, run];
+export const TOOLS: readonly Tool[] = [monitor, doctor, run, bridge, probe];
 
 /** What a shell can list. */
 export type Kind = "command" | "fd" | "file" | "pid" | "unit" | "user";
@@ -32,8 +34,9 @@ export interface CompletedOption {
 export interface CompletedCommand {
   name: string;
   options: CompletedOption[];
-  /** What follows the options: one unit, or `--` and a command; undefined: what no shell knows. */
-  operand: "unit" | "command" | undefined;
+  /** What follows the options: one unit, one of some words, or `--` and a command; undefined: what no shell knows. */
+  operand: "unit" | "words" | "command" | undefined;
+  operandWords: readonly string[];
   /** How the help writes it, after "--". */
   operandHint: string;
 }
@@ -44,6 +47,7 @@ export interface Subcommand extends CompletedCommand {
 
 /** What is meant by the hints of the help. */
 const KINDS: Record<string, Kind | undefined> = {
+  ADDRESS: undefined,
   CMD: "command",
   FD: "fd",
   PATH: "file",
@@ -51,6 +55,7 @@ const KINDS: Record<string, Kind | undefined> = {
   UNIT: "unit",
   USER: "user",
   "HOST:PORT": undefined,
+  MODE: undefined,
   N: undefined,
   NAME: undefined,
   REGEX: undefined,
@@ -69,6 +74,7 @@ export const COMMAND: CompletedCommand = {
     help === undefined ? [] : [completed({ ...option, help })],
   ),
   operand: undefined,
+  operandWords: [],
   operandHint: "VARIABLE=VALUE",
 };
 
@@ -79,6 +85,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = TOOLS.map(({ name, description
     completed({ ...option, long, value: type === "string" ? "required" : "none" }),
   ),
   operand: operandOf(operand),
+  operandWords: wordsOf(operand),
   operandHint: operand.replace(/^-- /, ""),
 }));
 
@@ -113,7 +120,13 @@ function completed({
   return { long, short, help, value, multiple, hint, words: values, kind: KINDS[hint] };
 }
 
+/** Those of "[live|ready|started]". */
+function wordsOf(text: string): string[] {
+  return /^\[([a-z]+(?:\|[a-z]+)+)\]$/.exec(text)?.[1]?.split("|") ?? [];
+}
+
 function operandOf(text: string): CompletedCommand["operand"] {
+  if (wordsOf(text).length > 0) return "words";
   const kind = KINDS[/[A-Z]+/.exec(text)?.[0] ?? ""];
   if (kind !== "unit" && kind !== "command") throw new Error(`${text}: the completions know a unit and a command only`);
   return kind;

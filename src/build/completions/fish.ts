@@ -51,10 +51,11 @@ function complete(command: string, { long, short, help, value, words, kind }: Co
   return `complete -c sd-notify -n '__sd_notify_in ${command}' ${names}${rule}${list} -d ${quote(help)}`;
 }
 
-function completeOperand({ name, operand, operandHint }: CompletedCommand): string[] {
+function completeOperand({ name, operand, operandHint, operandWords }: CompletedCommand): string[] {
   const place = `complete -c sd-notify -n '__sd_notify_in ${name}`;
   if (operand === "command") return [`${place}' -a -- -d ${quote(operandHint)}`];
-  return operand === "unit" ? [`${place}; and __sd_notify_first_operand' -a '${CANDIDATES.unit}'`] : [];
+  const candidates = operand === "unit" ? CANDIDATES.unit : operandWords.join(" ");
+  return candidates === "" ? [] : [`${place}; and __sd_notify_first_operand' -a '${candidates}'`];
 }
 
 function quote(text: string): string {

@@ -21,7 +21,7 @@ _sd_notify() {
     local IFS=$' \t\n' command=sd-notify current typed open='' prefix='' head replaced
     local option='' operand='' kind='' optional='' fork='' exec='' semicolon='' ended='' begin='' user='' operands=0
     local i n=-1 word part rest=${COMP_LINE:0:COMP_POINT}
-    local -a words=() places=() starts=() options=() values=()
+    local -a words=() places=() starts=() options=() operandwords=() values=()
     #SUBCOMMANDS
     COMPREPLY=()
 
@@ -105,6 +105,8 @@ _sd_notify() {
         _sd_notify_offer "${subcommands[@]}"
     elif [[ $operand == unit ]]; then
         ((operands > 0)) || _sd_notify_offer_unit
+    elif [[ $operand == words ]]; then
+        ((operands > 0)) || _sd_notify_offer "${operandwords[@]}"
     elif [[ -z $ended$typed ]]; then
         _sd_notify_offer "${options[@]}"
     fi

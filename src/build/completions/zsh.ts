@@ -25,8 +25,15 @@ const ACTIONS: Record<Kind, string> = {
   user: "_users",
 };
 
-function subcommandFunction({ name, options, operand, operandHint }: CompletedCommand, index: number): string {
-  const specs = [...options.map(specify), ...(operand === "unit" ? [quote("1:unit:_sd-notify_units")] : [])];
+function subcommandFunction(
+  { name, options, operand, operandHint, operandWords }: CompletedCommand,
+  index: number,
+): string {
+  const specs = [
+    ...options.map(specify),
+    ...(operand === "unit" ? [quote("1:unit:_sd-notify_units")] : []),
+    ...(operand === "words" ? [quote(`1:question:(${operandWords.join(" ")})`)] : []),
+  ];
   const args = `_arguments -s -S : \\\n        ${specs.join(" \\\n        ")}`;
   return `${index === 0 ? "" : "\n"}_sd-notify_${name}() {
     local -i end=\${words[(ie)--]}

@@ -2,7 +2,7 @@
 
 import type { FdKind } from "../../server/listen-fds.ts";
 import type { Phase, Sender, Verdict } from "../../verdict/types.ts";
-import type { Ping } from "./watchdog.ts";
+import type { Ping } from "../unit/watchdog.ts";
 
 /** What the unit is at; "inactive" and "failed" when nothing of it runs. */
 export type UnitPhase = Phase | "inactive" | "failed";

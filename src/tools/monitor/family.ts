@@ -2,10 +2,10 @@
 
 import { adoptOrphans, exitOf } from "../../../ffi/process.ts";
 import { signalName } from "../../linux/signals.ts";
-import type { End } from "./lifecycle.ts";
-import { descendants, processInfo } from "./processes.ts";
+import type { End } from "../unit/lifecycle.ts";
+import { descendants, processInfo } from "../unit/processes.ts";
 
-type Signal = "SIGHUP" | "SIGTERM" | "SIGKILL";
+type Signal = "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL";
 
 /** A signal that was sent: whom it has reached, and who belongs to somebody whose processes this user may not end. */
 export interface Sent {

@@ -4,9 +4,9 @@ import { type Line, line, styled } from "../../console/line.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
 import type { Sender, Verdict } from "../../verdict/types.ts";
+import type { Ping } from "../unit/watchdog.ts";
 import { decodeLine } from "./decode.ts";
 import type { MonitorEvent, Span } from "./events.ts";
-import type { Ping } from "./watchdog.ts";
 
 export interface Look {
   /** undefined: lines are as long as they are. */

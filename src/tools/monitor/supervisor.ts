@@ -10,11 +10,9 @@ import type { Message } from "../../receiver/receiver.ts";
 import { type FdKind, kindOf } from "../../server/listen-fds.ts";
 import type { UnitFacts } from "../../verdict/types.ts";
 import { startProgram } from "../start-program.ts";
-import { type Changes, changesOf } from "./changes.ts";
-import type { MonitorEvent } from "./events.ts";
-import { Family } from "./family.ts";
-import { FdStore } from "./fd-store.ts";
-import { inspect } from "./inspect.ts";
+import { type Changes, changesOf } from "../unit/changes.ts";
+import { FdStore } from "../unit/fd-store.ts";
+import { inspect } from "../unit/inspect.ts";
 import {
   type Action,
   type End,
@@ -26,15 +24,17 @@ import {
   type Outcome,
   transition,
   UNBORN,
-} from "./lifecycle.ts";
+} from "../unit/lifecycle.ts";
+import { Names } from "../unit/names.ts";
+import { Timers } from "../unit/timers.ts";
+import { Watchdog } from "../unit/watchdog.ts";
+import type { MonitorEvent } from "./events.ts";
+import { Family } from "./family.ts";
 import { Mailbox } from "./mailbox.ts";
-import { Names } from "./names.ts";
 import type { MonitorOptions } from "./options.ts";
 import { Timeline } from "./timeline.ts";
-import { Timers } from "./timers.ts";
-import { Watchdog } from "./watchdog.ts";
 
-export type { Outcome } from "./lifecycle.ts";
+export type { Outcome } from "../unit/lifecycle.ts";
 
 /** The exit status of --strict: see its help. The others are the life's. */
 const IGNORED = 5;

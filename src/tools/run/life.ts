@@ -8,14 +8,14 @@ import { errorLine } from "../../report.ts";
 import { listenFds } from "../../server/listen-fds.ts";
 import { startWatchdog, type Watchdog, watchdogTimeoutMs } from "../../watchdog.ts";
 import { abortAfter, sleep } from "../abort.ts";
+import { reapOrphans } from "../orphans.ts";
+import { endBy, isOfTerminal, onSignals } from "../signals.ts";
 import { own, startProgram, untilExecuted } from "../start-program.ts";
 import { warn } from "../warn.ts";
 import { foregroundHint } from "./foreground.ts";
 import { environmentFor, hasSignalledAll, speaker } from "./manager.ts";
 import type { Plan } from "./options.ts";
-import { reapOrphans } from "./orphans.ts";
 import { type Output, openOutput } from "./output.ts";
-import { endBy, isOfTerminal, onSignals } from "./signals.ts";
 import { type Awaited, inSeconds, passWithin, untilPasses, waitForAll } from "./wait.ts";
 
 /**

@@ -1,9 +1,15 @@
 /** Processes whose parents have left them to this one: those of a container, where this is PID 1. */
 
-import { endedChild, waitForExit } from "../../../ffi/process.ts";
+import { endedChild, waitForExit } from "../../ffi/process.ts";
 
-/** Waits for each child that ends and is nobody's. Returns a function that ends that. */
-export function reapOrphans(own: ReadonlySet<number>): () => void {
+/** How a process has ended: with an exit status, or by a signal. */
+export type OrphanEnd = ReturnType<typeof waitForExit>;
+
+/** Waits for each child that ends and is nobody's, and tells of it. Returns a function that ends that. */
+export function reapOrphans(
+  own: ReadonlySet<number>,
+  onEnd: (pid: number, end: OrphanEnd) => void = () => {},
+): () => void {
   let retry: Timer | undefined;
   const reap = () => {
     clearTimeout(retry);
@@ -13,7 +19,7 @@ export function reapOrphans(own: ReadonlySet<number>): () => void {
         retry = setTimeout(reap, RETRY_MS).unref();
         return;
       }
-      waitForExit(pid);
+      onEnd(pid, waitForExit(pid));
     }
   };
   process.on("SIGCHLD", reap);

@@ -32,6 +32,8 @@ export function roleOf(pid: number, mainPid: number | undefined, root: number): 
   // The main process was known before it ended.
   if (pid === mainPid) return "main";
   if (!info) return "gone";
+  // Whom PID 1 of a container can see is in it, by whomever it was started: `docker exec` comes from outside.
+  if (root === 1) return "member";
   return isDescendant(info, root) ? "member" : "stranger";
 }
 

@@ -1,5 +1,5 @@
 /**
- * The life of the unit that the monitor plays: what it is at, and what becomes of it by what happens. Pure:
+ * The life of a unit whose service manager a tool plays: what it is at, and what becomes of it by what happens. Pure:
  * it knows no process and no clock. The rules are those of systemd 262: systemd.service(5), and its
  * src/core/service.c.
  */
@@ -30,9 +30,9 @@ export type Life =
   | { phase: "reloading"; mainPid: number; signalUsec?: number }
   | { phase: "deactivating"; mainPid: number; by: "itself"; isKilled: boolean }
   /** `failure`: why the stop makes it fail. */
-  | { phase: "deactivating"; mainPid: number; by: "monitor"; isKilled: boolean; next: Next; failure?: string };
+  | { phase: "deactivating"; mainPid: number; by: "manager"; isKilled: boolean; next: Next; failure?: string };
 
-/** What is to happen when a unit that the monitor stops has ended. */
+/** What is to happen when a unit that its manager stops has ended. */
 export type Next = "start" | Outcome;
 
 /** What happens to it. */
@@ -51,11 +51,13 @@ export type Happening =
   | { what: "stop"; why: string }
   /** It is to end because of what it did, or did not in time: `failure`. */
   | { what: "finish"; outcome: Outcome; failure?: string }
-  /** "phase": what it is at has taken too long. "until": what the monitor waits for has. */
+  /** It has to end at once, with a core dump: the watchdog's time is over. */
+  | { what: "abort"; why: string }
+  /** "phase": what it is at has taken too long. "until": what is waited for has. */
   | { what: "time up"; timer: TimerName }
   /** Nothing of it runs any more. */
   | ({ what: "ended" } & End)
-  /** The monitor gives up. */
+  /** The manager gives up. */
   | { what: "abandoned" };
 
 export type TimerName = "phase" | "until";
@@ -63,7 +65,7 @@ export type TimerName = "phase" | "until";
 /** What is to be done about it. */
 export type Action =
   | { act: "start" }
-  | { act: "signal"; signal: "SIGHUP" | "SIGTERM" | "SIGKILL"; to: "main" | "all"; why: string }
+  | { act: "signal"; signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"; to: "main" | "all"; why: string }
   /** In place of the one that runs. */
   | { act: "set timer"; ms: number }
   /** The one that runs, and the watchdog's, end no sooner than that. */
@@ -103,9 +105,9 @@ export function isUp(life: Life): life is Exclude<Life, { phase: "inactive" | "f
   return life.phase !== "inactive" && life.phase !== "failed";
 }
 
-/** Whether the monitor has told it to stop. */
+/** Whether its manager has told it to stop. */
 export function isBeingStopped(life: Life): boolean {
-  return life.phase === "deactivating" && life.by === "monitor";
+  return life.phase === "deactivating" && life.by === "manager";
 }
 
 /** What of it decides about messages. */
@@ -136,6 +138,8 @@ export function transition(life: Life, happening: Happening, settings: Settings)
       return stopBy(life, happening.why, settings);
     case "finish":
       return finish(life, happening, settings);
+    case "abort":
+      return isUp(life) ? abort(life, happening.why, settings) : stay(life);
     case "time up":
       return happening.timer === "until" ? untilIsOver(settings, life) : timeUp(life, settings);
     case "ended":
@@ -236,14 +240,28 @@ function finish(life: Life, { outcome, failure }: Extract<Happening, { what: "fi
     : stay(life);
 }
 
-function stop({ mainPid }: Up, why: string, next: Next, { timeoutStopMs }: Settings, failure?: string): Step {
+function stop(
+  { mainPid }: Up,
+  why: string,
+  next: Next,
+  { timeoutStopMs }: Settings,
+  failure?: string,
+  signal: "SIGTERM" | "SIGABRT" = "SIGTERM",
+): Step {
   return stay(
-    { phase: "deactivating", mainPid, by: "monitor", isKilled: false, next, ...(failure !== undefined && { failure }) },
+    { phase: "deactivating", mainPid, by: "manager", isKilled: false, next, ...(failure !== undefined && { failure }) },
     { act: "watch", on: false },
     setTimer(timeoutStopMs),
     // systemd.kill(5): KillMode=control-group.
-    { act: "signal", signal: "SIGTERM", to: "all", why },
+    { act: "signal", signal, to: "all", why },
   );
+}
+
+/** systemd.service(5), WatchdogSec=: TimeoutAbortSec=, which is TimeoutStopSec=, then SIGKILL. */
+function abort(life: Up, why: string, settings: Settings): Step {
+  if (life.phase === "deactivating" && life.by === "manager") return stay(life);
+  const next: Next = settings.restart ? "start" : { status: ENDED_BEFORE, why };
+  return stop(life, why, next, settings, why, "SIGABRT");
 }
 
 function kill(life: Extract<Life, { phase: "deactivating" }>, why: string): Step {
@@ -279,7 +297,7 @@ function untilIsOver(settings: Settings, life: Life): Step {
 }
 
 function ended(life: Up, end: End, settings: Settings): Step {
-  const isStopped = life.phase === "deactivating" && life.by === "monitor";
+  const isStopped = life.phase === "deactivating" && life.by === "manager";
   const why = (isStopped ? life.failure : undefined) ?? whyFailed(life, end);
   const phase = why === undefined ? "inactive" : "failed";
   const next = isStopped ? life.next : settings.restart ? undefined : outcomeOf(why, settings);

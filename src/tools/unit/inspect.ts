@@ -7,15 +7,21 @@ import type { Sender, UnitFacts, Verdict } from "../../verdict/types.ts";
 import type { Names } from "./names.ts";
 import { handles, roleOf } from "./processes.ts";
 
-/** Returns who sent it, and what becomes of it. */
+/**
+ * Returns who sent it, and what becomes of it. Where the socket is `shared`, whoever can send to it may: a
+ * process of another PID namespace is none that anybody here knows.
+ */
 export function inspect(
   message: Message,
   unit: UnitFacts,
   mainPid: number | undefined,
   names: Names,
+  shared = false,
 ): { sender: Sender & { name: string }; verdict: Verdict } {
-  const { pid, uid } = message;
-  const sender = { pid, uid, role: roleOf(pid, mainPid, process.pid), name: names.of(pid) };
+  const { uid } = message;
+  const pid = shared ? message.pid || (mainPid ?? 0) : message.pid;
+  const role = shared ? "main" : roleOf(pid, mainPid, process.pid);
+  const sender = { pid, uid, role, name: names.of(pid) } as const;
   const named = message.state.mainPid;
   const verdict = judge(
     {

@@ -1,0 +1,45 @@
+/** A receiver of notifications without a thread: for a process whose event loop is never busy for long. */
+
+import { close, monotonicUsec, tryRecvmsg } from "../../ffi/syscalls.ts";
+import { onReadable } from "../bun/readable.ts";
+import { Message } from "./message.ts";
+import type { BoundSocket } from "./private-socket.ts";
+
+export class Inbox implements Disposable {
+  readonly #socket: BoundSocket;
+  readonly #take: (message: Message) => void;
+  readonly #waiting: Disposable;
+  #isOpen = true;
+
+  /** `take` is called with each message, whose file descriptors are closed after that. */
+  constructor(socket: BoundSocket, take: (message: Message) => void) {
+    this.#socket = socket;
+    this.#take = take;
+    this.#waiting = onReadable(socket.fd, () => this.takeSome());
+  }
+
+  /** Takes what has come by now, but no more than fits in a turn. Returns whether there may be more. */
+  takeSome(): boolean {
+    for (let count = 0; count < MAX_IN_A_ROW; count++) {
+      const received = this.#isOpen ? tryRecvmsg(this.#socket.fd) : undefined;
+      if (!received) return false;
+      using message = new Message({ ...received, receivedUsec: monotonicUsec() });
+      this.#take(message);
+    }
+    return true;
+  }
+
+  /** Closes the socket, and removes its path. */
+  [Symbol.dispose](): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#waiting[Symbol.dispose]();
+    close(this.#socket.fd);
+    this.#socket.remove();
+  }
+}
+
+// --- internal ---
+
+/** As many as a queue of systemd's holds: net.unix.max_dgram_qlen. */
+const MAX_IN_A_ROW = 512;

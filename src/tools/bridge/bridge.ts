@@ -1,0 +1,433 @@
+/**
+ * The service manager's end of the protocol, where there is no systemd: starts the command, takes its
+ * messages, waits, stops it, and answers for it.
+ */
+
+import { basename } from "node:path";
+import { SIGHUP } from "../../../ffi/constants.ts";
+import { adoptOrphans } from "../../../ffi/process.ts";
+import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import { startTimer } from "../../bun/timers.ts";
+import { childEnv } from "../../child-env.ts";
+import { exists } from "../../linux/manager.ts";
+import { linkOf } from "../../linux/proc.ts";
+import { signalName } from "../../linux/signals.ts";
+import { formatUsec } from "../../protocol/durations.ts";
+import { printable } from "../../protocol/printable.ts";
+import { Inbox } from "../../receiver/inbox.ts";
+import type { Message } from "../../receiver/message.ts";
+import type { BoundSocket } from "../../receiver/private-socket.ts";
+import { errorLine } from "../../report.ts";
+import { listenFds } from "../../server/listen-fds.ts";
+import type { UnitFacts, Verdict } from "../../verdict/types.ts";
+import { watchdogTimeoutMs } from "../../watchdog.ts";
+import { reapOrphans } from "../orphans.ts";
+import { hasSignalledAll } from "../run/manager.ts";
+import { ALL_SIGNALS, isOfTerminal, onSignals } from "../signals.ts";
+import { own, startProgram, untilExecuted } from "../start-program.ts";
+import { changesOf } from "../unit/changes.ts";
+import { FdStore } from "../unit/fd-store.ts";
+import { inspect } from "../unit/inspect.ts";
+import {
+  type Action,
+  type End,
+  factsOf,
+  type Happening,
+  isBeingStopped,
+  isUp,
+  type Life,
+  transition,
+  UNBORN,
+} from "../unit/lifecycle.ts";
+import { Names } from "../unit/names.ts";
+import { handles } from "../unit/processes.ts";
+import { Timers } from "../unit/timers.ts";
+import { Watchdog } from "../unit/watchdog.ts";
+import { Forwarder } from "./forwarder.ts";
+import type { BridgeOptions } from "./options.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { Tally } from "./tally.ts";
+
+/** Whether somebody wants the command to stop, and how far that has come. */
+type Stop =
+  | { step: "none" }
+  /** It is not ready any more, and has not been told yet. */
+  | { step: "draining"; signal: NodeJS.Signals; delay: Disposable }
+  | { step: "told"; signal: NodeJS.Signals };
+
+export class Bridge {
+  readonly #options: BridgeOptions;
+  readonly #name: string;
+  readonly #tell: (line: string) => void;
+  readonly #address: string;
+  readonly #inbox: Inbox;
+  readonly #forwarder: Forwarder | undefined;
+  /** What the manager above waits for, with --forward; else 0. */
+  readonly #watchdogAboveUsec: number;
+  readonly #store: FdStore;
+  readonly #names = new Names();
+  readonly #tally = new Tally();
+  readonly #timers = new Timers<"phase">();
+  readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
+  readonly #done = Promise.withResolvers<void>();
+  /** How orphans have ended, of which one may be the main process. */
+  readonly #ends = new Map<number, End>();
+  #onOrphan: () => void = () => {};
+  #program: Bun.Subprocess | undefined;
+  #life: Life = UNBORN;
+  #sinceUsec = monotonicUsec();
+  #startUsec = this.#sinceUsec;
+  #readyUsec: number | undefined;
+  #stop: Stop = { step: "none" };
+  #facts: UnitFacts = {};
+  #status = "";
+  #failure: string | undefined;
+  #lastEnd: End | undefined;
+
+  /** Takes the socket over. `tell` gets lines for people. */
+  constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
+    this.#options = options;
+    this.#name = basename(options.command[0] ?? "");
+    this.#tell = tell;
+    this.#address = socket.address;
+    const above = options.forward ? process.env.NOTIFY_SOCKET : undefined;
+    this.#forwarder = above === undefined ? undefined : new Forwarder(above, tell);
+    this.#watchdogAboveUsec = options.forward ? (watchdogTimeoutMs() ?? 0) * 1000 : 0;
+    this.#store = new FdStore(options.fdStoreMax);
+    this.#inbox = new Inbox(socket, (message) => this.#take(message));
+  }
+
+  /** Starts the command. Resolves when it has ended: to its exit status, or the signal that killed it. */
+  async run(): Promise<number | NodeJS.Signals> {
+    if (process.pid !== 1) adoptOrphans();
+    const noOrphans = reapOrphans(own, (pid, end) => this.#reaped(pid, end));
+    const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
+    try {
+      this.#start();
+      await this.#done.promise;
+      await this.#forwarder?.flush();
+    } finally {
+      this.#stopClocks();
+      noSignals();
+      noOrphans();
+      this.#inbox[Symbol.dispose]();
+      this.#store.clear();
+    }
+    return this.#exitStatus();
+  }
+
+  /** What it is at. */
+  snapshot(): Snapshot {
+    const life = this.#life;
+    const { messages, pings, smallestMarginUsec, ignored, restarts } = this.#tally;
+    return {
+      phase: life.phase,
+      phaseUsec: monotonicUsec() - this.#sinceUsec,
+      isRestarting: isUp(life) ? isBeingStopped(life) && "next" in life && life.next === "start" : life.restarts,
+      status: this.#status,
+      mainPid: this.#mainPid(),
+      stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
+      failure: this.#failure,
+      readyUsec: this.#readyUsec,
+      watchdogUsec: this.#watchdog.timeoutUsec,
+      pings,
+      smallestMarginUsec,
+      messages,
+      ignored,
+      restarts,
+      forward: this.#forwarder && { waiting: this.#forwarder.waiting, dropped: this.#forwarder.dropped },
+    };
+  }
+
+  // --- internal: the life of the command ---
+
+  /** Becomes what it is after that has happened, and does what is to be done. */
+  #happens(happening: Happening): void {
+    const { type, timeoutStartMs, timeoutStopMs } = this.#options;
+    const restart = this.#options.restart && this.#stop.step === "none";
+    const settings = { type, timeoutStartMs, timeoutStopMs, restart, until: undefined };
+    const before = this.#life;
+    const { life, actions, why } = transition(before, happening, settings);
+    this.#life = life;
+    if (life.phase !== before.phase) {
+      const now = monotonicUsec();
+      this.#sinceUsec = now;
+      if (before.phase === "activating" && life.phase === "active") this.#readyUsec = now - this.#startUsec;
+    }
+    const failure = "failure" in life ? life.failure : undefined;
+    if (failure !== undefined && failure !== this.#failure) this.#failTold(failure);
+    else if (why !== undefined && why !== this.#failure) this.#tell(why);
+    for (const action of actions) this.#do(action);
+  }
+
+  #do(action: Action): void {
+    switch (action.act) {
+      case "start":
+        this.#tally.restarts++;
+        this.#start();
+        break;
+      case "signal":
+        if (action.signal === "SIGKILL") this.#tell(`${this.#name} is killed: ${action.why}`);
+        void this.#signal(action.signal);
+        break;
+      case "set timer":
+        this.#timers.set("phase", action.ms, () => this.#happens({ what: "time up", timer: "phase" }));
+        break;
+      case "extend timers":
+        this.#timers.extend("phase", action.ms);
+        this.#watchdog.extend(action.ms);
+        break;
+      case "clear timer":
+        this.#timers.clear("phase");
+        break;
+      case "watch":
+        if (action.on) this.#watchdog.start(monotonicUsec());
+        else this.#watchdog.stop();
+        break;
+      case "go on":
+        this.#happens(action.with);
+        break;
+      case "end":
+        this.#done.resolve();
+    }
+  }
+
+  #start(): void {
+    const { command, type, notifyAccess, fdStoreMax, forward } = this.#options;
+    const watchdogUsec = this.#options.watchdogUsec || this.#watchdogAboveUsec;
+    this.#facts = { type, notifyAccess, ...(!forward && { fdStoreMax }), watchdogUsec };
+    this.#watchdog.timeoutUsec = watchdogUsec;
+    this.#failure = undefined;
+    this.#status = "";
+    this.#readyUsec = undefined;
+    this.#startUsec = monotonicUsec();
+    const watchdog = watchdogUsec > 0 ? { WATCHDOG_USEC: `${watchdogUsec}` } : {};
+    const program = startProgram(command, {
+      env: { ...childEnv(), NOTIFY_SOCKET: this.#address, ...watchdog },
+      fds: [...listenFds(), ...this.#store.fds],
+    });
+    this.#program = program;
+    this.#happens({ what: "started", pid: program.pid });
+    program.exited.then(() => this.#ended(program)).catch(this.#done.reject);
+  }
+
+  async #ended(program: Bun.Subprocess): Promise<void> {
+    // What it has sent before is there by now.
+    while (this.#inbox.takeSome());
+    this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
+    const mainPid = this.#mainPid();
+    if (mainPid !== undefined && mainPid !== program.pid) await this.#endOf(mainPid);
+    while (this.#inbox.takeSome());
+    this.#stopClocks();
+    this.#happens({ what: "ended", ...this.#lastEnd });
+  }
+
+  /** Resolves when the process has ended that MAINPID= has named, or is another one by now. */
+  async #endOf(pid: number): Promise<void> {
+    while (this.#mainPid() === pid && !this.#ends.has(pid) && exists(pid)) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onOrphan = resolve;
+      // It may be nobody's orphan.
+      using _ = startTimer(LOOK_MS, resolve);
+      await promise;
+    }
+    this.#lastEnd = this.#ends.get(pid) ?? { code: null, signal: null };
+    const next = this.#mainPid();
+    if (next !== undefined && next !== pid) await this.#endOf(next);
+  }
+
+  #reaped(pid: number, end: { code: number } | { signal: number }): void {
+    this.#ends.set(pid, "code" in end ? { ...end, signal: null } : { code: null, signal: signalName(end.signal) });
+    const [oldest] = this.#ends.keys();
+    if (this.#ends.size > MAX_ENDS && oldest !== undefined) this.#ends.delete(oldest);
+    this.#onOrphan();
+  }
+
+  #stopClocks(): void {
+    this.#watchdog.stop();
+    this.#timers.clear("phase");
+    if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
+  }
+
+  #watchdogIsOver(): void {
+    // Then it is for the manager above to say.
+    if (this.#forwarder !== undefined && this.#options.watchdogUsec === 0) return;
+    this.#abort(`no ping of the watchdog within ${formatUsec(this.#watchdog.timeoutUsec)}`);
+  }
+
+  #abort(why: string): void {
+    this.#happens({ what: "abort", why: `${why}: ${this.#name} gets SIGABRT` });
+  }
+
+  #failTold(failure: string): void {
+    this.#failure = failure;
+    this.#tell(failure);
+  }
+
+  // --- internal: signals ---
+
+  #onSignal(signal: NodeJS.Signals): void {
+    // What a terminal sends, the command has.
+    if (signal === "SIGHUP") void this.#reload();
+    else if (STOPS.includes(signal)) void this.#onStop(signal);
+    else if (!isOfTerminal(signal)) void this.#passOn(signal);
+    else if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
+  }
+
+  async #onStop(signal: NodeJS.Signals): Promise<void> {
+    switch (this.#stop.step) {
+      case "none": {
+        const delayMs = isUp(this.#life) ? this.#options.drainDelayMs : 0;
+        if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
+        this.#stop = { step: "draining", signal, delay: startTimer(delayMs, () => this.#tellStop(signal)) };
+        this.#forwarder?.say({ extendTimeoutMs: delayMs + Math.min(this.#options.timeoutStopMs, MAX_STOP_MS) });
+        return;
+      }
+      case "draining":
+        return this.#tellStop(signal);
+      case "told":
+        if (!isOfTerminal(signal)) await this.#passOn(signal);
+    }
+  }
+
+  #tellStop(signal: NodeJS.Signals): void {
+    if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
+    this.#stop = { step: "told", signal };
+    if (!isBeingStopped(this.#life)) this.#happens({ what: "stop", why: signal });
+  }
+
+  /** systemctl reload. */
+  async #reload(): Promise<void> {
+    const mainPid = this.#mainPid();
+    if (mainPid === undefined || !(await this.#isExecuted())) return;
+    if (handles(mainPid, SIGHUP) !== true) {
+      const why = `not reloaded: ${this.#name} has no handler for SIGHUP`;
+      this.#tell(why);
+      this.#forwarder?.say({ reloading: true });
+      this.#forwarder?.say({ ready: true, status: why });
+    } else if (this.#life.phase === "active") this.#happens({ what: "reload", usec: monotonicUsec() });
+    else await this.#passOn("SIGHUP");
+  }
+
+  /** Sends what the life asks for. */
+  async #signal(signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"): Promise<void> {
+    if (signal !== "SIGTERM") return this.#passOn(signal);
+    const asked = this.#stop.step === "none" ? signal : this.#stop.signal;
+    // A terminal, or a manager that signals all processes of the unit, has told the command already.
+    if (this.#stop.step !== "none" && (isOfTerminal(asked) || (await hasSignalledAll()))) return;
+    await this.#passOn(asked);
+  }
+
+  async #passOn(signal: NodeJS.Signals): Promise<void> {
+    const executed = signal === "SIGKILL" || (await this.#isExecuted());
+    const pid = this.#mainPid();
+    if (!executed || pid === undefined) return;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") this.#tell(`${signal}: ${errorLine(error)}`);
+    }
+  }
+
+  /** It handles no signal before. */
+  #isExecuted(): Promise<boolean> {
+    return this.#program === undefined ? Promise.resolve(false) : untilExecuted(this.#program);
+  }
+
+  // --- internal: messages ---
+
+  #take(message: Message): void {
+    try {
+      this.#judge(message);
+    } catch (error) {
+      // It is one message's, and the next one may be the command's last.
+      this.#tell(`a message of process ${message.pid} can't be looked at: ${errorLine(error)}`);
+    }
+  }
+
+  #judge(message: Message): void {
+    const unit = { ...this.#facts, ...factsOf(this.#life), fdStored: this.#store.fds.length };
+    const isShared = this.#options.socket !== undefined;
+    const { verdict } = inspect(message, unit, this.#mainPid(), this.#names, isShared);
+    for (const { what, why, cure } of this.#tally.ignore(verdict)) {
+      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${cure})`}`);
+    }
+    const isRefused = verdict.problems[0]?.what === "";
+    if (!message.isBarrier) {
+      this.#tally.messages++;
+      this.#apply(message, verdict);
+    }
+    // What is refused here would else be heard above, as a message of this process.
+    if (!isRefused) this.#forwarder?.pass(message);
+  }
+
+  #apply(message: Message, verdict: Verdict): void {
+    const changes = changesOf(message, verdict);
+    const { notifyAccess, watchdogUsec, storeFds, removeFds, stopping, extendMs } = changes;
+    const mainPid = changes.mainPid === undefined || this.#isForeign(message) ? undefined : changes.mainPid;
+    if (changes.ping) {
+      this.#tally.pings++;
+      const ping = this.#watchdog.ping(message.receivedUsec);
+      if (ping !== undefined) this.#tally.ping(ping);
+    }
+    if (notifyAccess !== undefined) this.#facts.notifyAccess = notifyAccess;
+    if (watchdogUsec !== undefined) this.#setWatchdog(watchdogUsec, message.receivedUsec);
+    if (this.#forwarder === undefined) {
+      if (storeFds !== undefined) this.#store.add(message, storeFds);
+      if (removeFds !== undefined) this.#store.remove(removeFds);
+    }
+    if (counts(verdict, "STATUS") && "STATUS" in message.fields) this.#status = printable(message.fields.STATUS ?? "");
+    if (changes.watchdogIsOver) this.#abort("WATCHDOG=trigger");
+    this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
+  }
+
+  /** Whether the sender's numbers of processes are others than those here. */
+  #isForeign({ pid, fields }: Message): boolean {
+    const theirs = linkOf(pid, "ns/pid");
+    const isForeign = pid === 0 || (theirs !== undefined && theirs !== linkOf("self", "ns/pid"));
+    if (isForeign) this.#tell(`ignored MAINPID=${fields.MAINPID}: it is a number of another PID namespace`);
+    return isForeign;
+  }
+
+  #setWatchdog(usec: number, receivedUsec: number): void {
+    this.#facts.watchdogUsec = this.#watchdog.timeoutUsec = usec;
+    if (this.#life.phase === "active" || this.#life.phase === "reloading") this.#watchdog.start(receivedUsec);
+  }
+
+  // --- internal: the end ---
+
+  #mainPid(): number | undefined {
+    return isUp(this.#life) ? this.#life.mainPid : undefined;
+  }
+
+  #exitStatus(): number | NodeJS.Signals {
+    // One that can't be killed.
+    if (this.#lastEnd === undefined) return 1;
+    const { code, signal } = this.#lastEnd;
+    // To end well, or by a signal that systemd takes for that, would tell nobody to start it again.
+    const endedWell = code === 0 || (code === null && (signal === null || CLEAN.includes(signal)));
+    if (this.#failure !== undefined && endedWell) return 1;
+    return signal === null ? (code ?? 0) : (signal as NodeJS.Signals);
+  }
+}
+
+// --- internal ---
+
+/** What an engine sends to stop a container: STOPSIGNAL of a Dockerfile says which. */
+const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
+
+/** systemd.service(5), SuccessExitStatus=. */
+const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
+
+/** How often to look whether a process runs that is nobody's child here. */
+const LOOK_MS = 500;
+
+/** The main process ends last, most often. */
+const MAX_ENDS = 1000;
+
+/** Infinity is no time that can be told. */
+const MAX_STOP_MS = 3_600_000;
+
+function counts({ problems }: Verdict, key: string): boolean {
+  return problems[0]?.what !== "" && !problems.some(({ what }) => what.startsWith(`${key}=`));
+}

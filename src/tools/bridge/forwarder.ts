@@ -1,0 +1,135 @@
+/**
+ * Passes messages on to the manager above, as this process', with their file descriptors. Nobody waits for
+ * that manager: what it has no room for waits here.
+ */
+
+import { EAGAIN, ECONNREFUSED, ENOENT, ETOOMANYREFS, MSG_DONTWAIT } from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/errno.ts";
+import { monotonicUsec } from "../../../ffi/syscalls.ts";
+import { barrier } from "../../barrier.ts";
+import { encode } from "../../protocol/encode.ts";
+import type { State } from "../../protocol/state.ts";
+import { formatAssignment, parseAssignment, splitLines } from "../../protocol/wire.ts";
+import type { Message } from "../../receiver/message.ts";
+import { errorLine } from "../../report.ts";
+import { send } from "../../transport/send.ts";
+import { ForwardQueue, kindOf, type Waiting } from "./forward-queue.ts";
+
+export class Forwarder {
+  readonly #address: string;
+  readonly #tell: (line: string) => void;
+  readonly #queue = new ForwardQueue();
+  #retry: Timer | undefined;
+  #delayMs = FIRST_DELAY_MS;
+  #hasToldMainPid = false;
+
+  /** `tell` gets a line on what goes wrong. */
+  constructor(address: string, tell: (line: string) => void) {
+    this.#address = address;
+    this.#tell = tell;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  get dropped(): number {
+    return this.#queue.dropped;
+  }
+
+  /** Takes the message's file descriptors. */
+  pass(message: Message): void {
+    const fds = message.fds.splice(0);
+    const kind = fds.length === 0 ? kindOf(message.fields) : undefined;
+    const names = MAIN_PID_KEYS.some((key) => key in message.fields);
+    if (!names) {
+      this.#push(message.bytes, fds, kind);
+      return;
+    }
+    if (!this.#hasToldMainPid) {
+      this.#hasToldMainPid = true;
+      this.#tell("MAINPID= is not passed on: this process stays the main one for the manager above");
+    }
+    const bytes = withoutMainPid(message.bytes);
+    // The fd of MAINPIDFD=1 means nothing else.
+    const kept = "MAINPIDFD" in message.fields && !("FDSTORE" in message.fields) ? [] : fds;
+    message.fds.push(...fds.filter((fd) => !kept.includes(fd)));
+    if (bytes.length > 0) this.#push(bytes, kept, kind);
+    else message.fds.push(...kept);
+  }
+
+  /** Says something of its own. */
+  say(state: State): void {
+    this.#push(new TextEncoder().encode(encode(state, FACTS)), [], undefined);
+  }
+
+  /** Waits until all was read, but not for long. */
+  async flush(): Promise<void> {
+    const deadline = performance.now() + FLUSH_MS;
+    while (this.#queue.length > 0 && performance.now() < deadline) await Bun.sleep(FIRST_DELAY_MS);
+    clearTimeout(this.#retry);
+    if (this.#queue.length > 0) this.#tell(`${this.#queue.length} messages were not passed on: nobody has read them`);
+    this.#queue.clear();
+    const timeoutMs = Math.max(1, deadline - performance.now());
+    await barrier({ socket: this.#address, timeoutMs }).catch(() => {});
+  }
+
+  // --- internal ---
+
+  #push(bytes: Uint8Array, fds: number[], kind: string | undefined): void {
+    const isFirst = this.#queue.length === 0;
+    const { dropped } = this.#queue;
+    this.#queue.push({ bytes, fds, kind });
+    if (dropped === 0 && this.#queue.dropped > 0) this.#tell("the manager above reads nothing: messages are dropped");
+    if (isFirst) this.#sendAll();
+  }
+
+  #sendAll(): void {
+    for (let entry = this.#queue.first; entry !== undefined; entry = this.#queue.first) {
+      if (!this.#trySend(entry)) {
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#sendAll(), this.#delayMs);
+        this.#delayMs = Math.min(this.#delayMs * 2, MAX_DELAY_MS);
+        return;
+      }
+      this.#delayMs = FIRST_DELAY_MS;
+      this.#queue.shift();
+    }
+  }
+
+  /** Returns false where it has to wait. */
+  #trySend({ bytes, fds }: Waiting): boolean {
+    try {
+      send(bytes, this.#address, { socket: this.#address, fds }, MSG_DONTWAIT);
+    } catch (error) {
+      // It is busy, or begins anew; or some fds are to be read first, unix(7).
+      if (isErrno(error, EAGAIN, ECONNREFUSED, ENOENT, ETOOMANYREFS)) return false;
+      this.#tell(`a message can't be passed on: ${errorLine(error)}`);
+    }
+    return true;
+  }
+}
+
+// --- internal ---
+
+const FIRST_DELAY_MS = 2;
+const MAX_DELAY_MS = 250;
+
+/** How long the manager above may take to read the last messages. */
+const FLUSH_MS = 2000;
+
+/**
+ * What names the main process. Passed on, it would make another process the main one, and this one's messages
+ * and signals would count no longer; and a number of another PID namespace means nothing there.
+ */
+const MAIN_PID_KEYS = ["MAINPID", "MAINPIDFDID", "MAINPIDFD"];
+
+/** A character for a byte, so that every value stays as it was. */
+function withoutMainPid(bytes: Uint8Array): Uint8Array {
+  const lines = splitLines(Buffer.from(bytes).toString("latin1")) ?? [];
+  const kept = lines.map(parseAssignment).filter((one) => one !== undefined && !MAIN_PID_KEYS.includes(one.key));
+  return Buffer.from(kept.map((one) => (one ? formatAssignment(one.key, one.value) : "")).join("\n"), "latin1");
+}
+
+/** It says nothing of a process. */
+const FACTS = { monotonicUsec, pidfdInode: () => undefined };

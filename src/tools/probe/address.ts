@@ -1,0 +1,28 @@
+/**
+ * Where a bridge answers probes: a socket without a file, so that it works in a container that nothing can be
+ * written to. Its name is its mount namespace, which is the container, and a random number. Nobody believes a
+ * name: each end asks the kernel whose socket the other one is, SO_PEERCRED of unix(7).
+ */
+
+import { linkOf } from "../../linux/proc.ts";
+
+const PREFIX = "sd-notify-bridge.";
+
+/** Returns a new name for a bridge of this container, without the NUL before it. */
+export function newName(): string {
+  return `${PREFIX}${container()}.${crypto.randomUUID()}`;
+}
+
+/** Returns the names of bridges in the text of /proc/net/unix: those of this container, or all. */
+export function namesIn(table: string, all: boolean): string[] {
+  const start = all ? PREFIX : `${PREFIX}${container()}.`;
+  const lines = table.split("\n").map((line) => line.slice(line.lastIndexOf(" ") + 1));
+  return [...new Set(lines.filter((path) => path.startsWith(`@${start}`)).map((path) => path.slice(1)))];
+}
+
+// --- internal ---
+
+/** "mnt:[4026531841]" */
+function container(): string {
+  return /\d+/.exec(linkOf("self", "ns/mnt") ?? "")?.[0] ?? "0";
+}
