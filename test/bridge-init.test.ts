@@ -1,7 +1,6 @@
 /** The bridge as PID 1 of a container: unshare(1) makes one of processes. */
 
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
 import { compileProgram, noCompiler } from "./support/c.ts";
 import { COMMANDS, isRoot, missing, run, temporaryDirectory, titled } from "./support/command.ts";

@@ -22,7 +22,10 @@ test.each(COMMANDS)("%s prints why, and exits with 0 for yes and 1 for no", asyn
   bridge.child.kill("SIGUSR1");
   expect(await bridge.line()).toBe("ready");
   for (const question of ["live", "ready", "started"]) {
-    expect(await probe(question)).toEqual([0, expect.stringMatching(new RegExp(`^${question}: active for .*: fine\n$`))]);
+    expect(await probe(question)).toEqual([
+      0,
+      expect.stringMatching(new RegExp(`^${question}: active for .*: fine\n$`)),
+    ]);
   }
 });
 
@@ -79,13 +82,15 @@ test.skipIf(Boolean(noUsers))(
       listen(fd);
       console.log("up");
       setInterval(() => { const client = accept(fd); if (client) send(client, setPayload("ready 1 lie"), 0); }, 5);`;
-    const all = `${NOBODY.join(" ")} "$1" -e "$2" & sleep 1; "$3" probe; echo "$?"; kill $!`;
+    const fifo = join(directory.path, "fifo");
+    await run(["mkfifo", fifo]);
+    const all = `${NOBODY.join(" ")} "$1" -e "$2" >"$4" & read -r up <"$4"; "$3" probe; echo "$up $?"; kill $!`;
     const bun = join(directory.path, "bun");
     copyFileSync(BUN, bun);
     chmodSync(bun, 0o755);
-    const { stdout, stderr } = await run([...isolated, "sh", "-c", all, "sh", bun, script, binary]);
+    const { stdout, stderr } = await run([...isolated, "sh", "-c", all, "sh", bun, script, binary, fifo]);
     expect({ stdout, stderr }).toEqual({
-      stdout: "up\n1\n",
+      stdout: "up 1\n",
       stderr: "sd-notify: probe: no bridge runs here: start the command of the container by sd-notify bridge -- CMD\n",
     });
     // And a bridge of root's tells nobody else.
