@@ -81,7 +81,9 @@ test.skipIf(Boolean(noUsers))(
       bind(fd, { family: "unix", path: Buffer.from("\\0" + newName()) });
       listen(fd);
       console.log("up");
-      setInterval(() => { const client = accept(fd); if (client) send(client, setPayload("ready 1 lie"), 0); }, 5);`;
+      const lie = () => { const client = accept(fd); if (client) send(client, setPayload("ready 1 lie"), 0x4000); };
+      // Nobody listens to it.
+      setInterval(() => { try { lie(); } catch {} }, 5);`;
     const fifo = join(directory.path, "fifo");
     await run(["mkfifo", fifo]);
     const all = `${NOBODY.join(" ")} "$1" -e "$2" >"$4" & read -r up <"$4"; "$3" probe; echo "$up $?"; kill $!`;
