@@ -93,7 +93,14 @@ const OPTIONS = {
   sid: ["--volatile=yes"],
   daemons: ["--volatile=overlay", "--private-network"],
   // An overlay on an overlay does not work, and one on a tmpfs does.
-  containers: ["--volatile=overlay", "--private-network", "--tmpfs=/var/lib/containers:mode=755", "--tmpfs=/var/lib/docker:mode=755", "--tmpfs=/var/lib/containerd:mode=755", "--system-call-filter=bpf @keyring"],
+  containers: [
+    "--volatile=overlay",
+    "--private-network",
+    "--tmpfs=/var/lib/containers:mode=755",
+    "--tmpfs=/var/lib/docker:mode=755",
+    "--tmpfs=/var/lib/containerd:mode=755",
+    "--system-call-filter=bpf @keyring",
+  ],
 } as const;
 
 async function describe(pid: number, checkout: string): Promise<Booted> {

@@ -5,9 +5,6 @@ import { join } from "node:path";
 import { type Result, ROOT } from "../support/command.ts";
 import { type Machine, Unit } from "./machine.ts";
 
-/** What the examples call their image. */
-export const IMAGE = "localhost/greeter:1";
-
 /** Why containers can't be tried in a tree; undefined when they can. */
 export function noEngines(machine: Machine): string | undefined {
   if (machine.isBaseline) return "it does not concern systemd-notify";
@@ -16,7 +13,6 @@ export function noEngines(machine: Machine): string | undefined {
 
 /** Has an image of the examples in podman's store, once for each machine. */
 export async function makeImages(machine: Machine): Promise<void> {
-
   const making = made.get(machine.outside("/")) ?? run(machine, PREPARE);
   made.set(machine.outside("/"), making);
   await making;
@@ -108,7 +104,10 @@ const PREPARE = `
   mkdir -p $context/node_modules/sd-notify
   cd /opt/sd-notify
   cp examples/containers/Dockerfile examples/server.ts examples/server.json dist/sd-notify $context
-  cp -r package.json dist $context/node_modules/sd-notify
-  rm $context/node_modules/sd-notify/dist/sd-notify
-  podman build --pull=never --format=docker -t ${IMAGE} $context
+  mkdir $context/node_modules/sd-notify/dist
+  cp package.json $context/node_modules/sd-notify
+  cp dist/*.js $context/node_modules/sd-notify/dist
+  podman build --pull=never --format=docker --target=server -t localhost/greeter:1 $context
+  podman build --pull=never --format=docker -t localhost/greeter-bridged:1 $context
+  cp dist/sd-notify /usr/local/bin
 `;

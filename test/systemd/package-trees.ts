@@ -24,7 +24,17 @@ const PACKAGES = {
     "unbound",
   ],
   // What podman needs to run an image that is made here: neither a network nor a registry.
-  containers: ["podman", "crun", "conmon", "catatonit", "busybox-static", "curl", "docker.io", "docker-cli", "docker-compose"],
+  containers: [
+    "podman",
+    "crun",
+    "conmon",
+    "catatonit",
+    "busybox-static",
+    "curl",
+    "docker.io",
+    "docker-cli",
+    "docker-compose",
+  ],
 } as const;
 
 export type PackageTree = keyof typeof PACKAGES;
