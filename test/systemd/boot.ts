@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReceiver } from "../../src/receiver/receiver.ts";
 import { isRoot, missing, ROOT, run } from "../support/command.ts";
-import { daemonTree } from "./daemon-tree.ts";
+import { packageTree } from "./package-trees.ts";
 
 /** What the tests are told of a manager: what they need to reach it from another process. */
 export interface Booted {
@@ -18,9 +18,9 @@ export interface Booted {
   checkout: string;
 }
 
-export type Target = "machine" | "sid" | "daemons" | "host";
+export type Target = "machine" | "sid" | "daemons" | "containers" | "host";
 
-export const TARGETS: readonly Target[] = ["machine", "sid", "daemons", "host"];
+export const TARGETS: readonly Target[] = ["machine", "sid", "daemons", "containers", "host"];
 
 /** What keeps this machine from being one; undefined when nothing does. */
 export function whyNot(target: Target): string | undefined {
@@ -41,7 +41,7 @@ export function whyNot(target: Target): string | undefined {
  */
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
-  const root = target === "machine" ? "/" : target === "sid" ? await sid() : await daemonTree(await sid());
+  const root = target === "machine" ? "/" : target === "sid" ? await sid() : await packageTree(target, await sid());
   using receiver = openReceiver();
   const name = `sd-notify-test-${target}-${process.pid}`;
   const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name, ...OPTIONS[target]], {
@@ -92,6 +92,15 @@ const OPTIONS = {
   machine: ["--volatile=yes"],
   sid: ["--volatile=yes"],
   daemons: ["--volatile=overlay", "--private-network"],
+  // An overlay on an overlay does not work, and one on a tmpfs does.
+  containers: [
+    "--volatile=overlay",
+    "--private-network",
+    "--tmpfs=/var/lib/containers:mode=755",
+    "--tmpfs=/var/lib/docker:mode=755",
+    "--tmpfs=/var/lib/containerd:mode=755",
+    "--system-call-filter=bpf @keyring",
+  ],
 } as const;
 
 async function describe(pid: number, checkout: string): Promise<Booted> {

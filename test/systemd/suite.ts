@@ -7,16 +7,17 @@ import { type Count, runTests, type Tests } from "../support/bun-test.ts";
 import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
 import { formatScores, SCORES } from "./scores.ts";
 
-/** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,host. */
+/** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,containers,host. */
 export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "remarks">> {
   const start = performance.now();
   const wanted = args.flatMap((arg) => (arg.startsWith("--target=") ? arg.slice(9).split(",") : []));
   const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
   const words = args.filter((arg) => !arg.startsWith("--"));
-  const usual = words.includes(ON_DEMAND) ? [ON_DEMAND] : ["machine", "sid"];
+  const named = ON_DEMAND.filter((name) => words.some((word) => word.startsWith(name)));
+  const usual: readonly string[] = named.length > 0 ? named : ["machine", "sid"];
   const targets = TARGETS.filter((target) => (wanted.length > 0 ? wanted : usual).includes(target));
   const chosen = files.filter((file) =>
-    words.length === 0 ? !file.startsWith(ON_DEMAND) : words.some((word) => file.includes(word)),
+    words.length === 0 ? !ON_DEMAND.some((name) => file.startsWith(name)) : words.some((word) => file.includes(word)),
   );
   const unknown = [
     ...words.filter((word) => !files.some((file) => file.includes(word))),
@@ -75,8 +76,8 @@ export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "r
 
 // --- internal ---
 
-/** The target, and the file, that only run when they are named: many packages are downloaded for them. */
-const ON_DEMAND = "daemons";
+/** Targets, and files, that only run when they are named: many packages are downloaded for them. */
+const ON_DEMAND = ["daemons", "containers"];
 
 /** Scenario by manager. A reason to skip stands in a title, so it differs from one manager to another. */
 function table({ results }: Tests, managers: readonly Booted[]): string {

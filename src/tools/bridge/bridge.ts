@@ -55,7 +55,7 @@ type Stop =
   | { step: "draining"; signal: NodeJS.Signals; delay: Disposable }
   | { step: "told"; signal: NodeJS.Signals };
 
-export class Bridge {
+export class Bridge implements Disposable {
   readonly #options: BridgeOptions;
   readonly #name: string;
   readonly #tell: (line: string) => void;
@@ -100,20 +100,25 @@ export class Bridge {
   /** Starts the command. Resolves when it has ended: to its exit status, or the signal that killed it. */
   async run(): Promise<number | NodeJS.Signals> {
     if (process.pid !== 1) adoptOrphans();
+    // First, because it looks which signals are ignored, and has the kernel keep the exit status of children.
+    this.#start();
     const noOrphans = reapOrphans(own, (pid, end) => this.#reaped(pid, end));
     const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
     try {
-      this.#start();
       await this.#done.promise;
       await this.#forwarder?.flush();
     } finally {
       this.#stopClocks();
       noSignals();
       noOrphans();
-      this.#inbox[Symbol.dispose]();
-      this.#store.clear();
     }
     return this.#exitStatus();
+  }
+
+  /** Closes what it has open. */
+  [Symbol.dispose](): void {
+    this.#inbox[Symbol.dispose]();
+    this.#store.clear();
   }
 
   /** What it is at. */

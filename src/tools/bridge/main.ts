@@ -18,7 +18,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   const socket = openSocket(options.socket, options.socketMode);
   const bridge = new Bridge(options, socket, (line) => warn(`bridge: ${line}`, 0));
-  const open: Disposable[] = [];
+  const open: Disposable[] = [bridge];
   let end: number | NodeJS.Signals;
   try {
     open.push(answerProbes(() => answerAll(bridge.snapshot())));

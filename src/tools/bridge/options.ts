@@ -31,7 +31,7 @@ export const tool = {
     "drain-delay": { type: "string", hint: "TIME", help: "How long to be unready before CMD is stopped" },
     restart: { type: "boolean", help: "Start CMD again when it ends, instead of ending too" },
     fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: fds kept for a restart" },
-    forward: { type: "boolean", help: "Pass all messages on to the $NOTIFY_SOCKET of the bridge" },
+    forward: { type: "boolean", help: "Pass messages on to the bridge's own $NOTIFY_SOCKET" },
     socket: { type: "string", hint: "PATH", help: "Where CMD's $NOTIFY_SOCKET is, for a container to mount" },
     "socket-mode": {
       type: "string",
