@@ -1,7 +1,7 @@
 /** The command line of the fuzzer. */
 
 import { parseArgs } from "node:util";
-import { getppid } from "../../ffi/syscalls.ts";
+import { tieToParent } from "../../ffi/process.ts";
 import { Finding, fuzz } from "./fuzz.ts";
 import { ALL_INPUTS, HANGS_MS, ONE_INPUT, supervise } from "./supervise.ts";
 import type { AnyTarget } from "./target.ts";
@@ -41,12 +41,11 @@ export async function main(args: string[], targets: Record<string, AnyTarget>, h
 /** In a process of its own, which may crash or hang. */
 async function tryAll(target: AnyTarget, range: { from: number; count: number }, progress: string): Promise<never> {
   const seedNow = new Float64Array(Bun.mmap(progress).buffer);
-  const parent = getppid();
+  // An input that hangs would outlive whoever kills the fuzzer.
+  tieToParent();
   try {
     const { fds, mb } = await fuzz(target, range, (seed) => {
       seedNow[0] = seed;
-      // Whoever started this one was killed.
-      if (seed % 1000 === 0 && getppid() !== parent) process.exit();
     });
     console.log(`${fds} fds and ${mb.toFixed(0)} MB more`);
   } catch (error) {
