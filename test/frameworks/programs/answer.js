@@ -4,7 +4,10 @@ export async function answer(url) {
   const { searchParams } = new URL(url, "http://localhost");
   if (searchParams.has("hang")) for (;;);
   const ms = Number(searchParams.get("ms"));
-  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+  if (ms > 0) {
+    console.log("taken");
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
   return "ok";
 }
 
