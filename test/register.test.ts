@@ -1,10 +1,10 @@
-import { describe, expect, test } from "bun:test";
-import { closeSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { closeSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
-import { LIBRARY, REGISTER, startProgram, urlOf, words } from "./support/register.ts";
+import { LIBRARY, type ProgramOptions, REGISTER, startProgram, urlOf, words } from "./support/register.ts";
 
 const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
 const text = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
@@ -509,6 +509,71 @@ describe("at SIGTERM", () => {
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");
+  });
+});
+
+describe("a worker that serves", () => {
+  const worker = (options: string, answer = `new Response("worker")`) =>
+    `Bun.serve({ ${options}, hostname: "127.0.0.1", fetch: async () => ${answer} });`;
+
+  /** Starts a program that has workers of this source. */
+  function startWith(source: string, count: number, options: ProgramOptions, more = "") {
+    using directory = temporaryDirectory();
+    const path = `${directory.path}.ts`;
+    writeFileSync(path, source);
+    cleanup.push(path);
+    return startProgram(`for (let i = 0; i < ${count}; i++) new Worker(${JSON.stringify(path)}); ${more}`, options);
+  }
+  const cleanup: string[] = [];
+  afterAll(() => {
+    for (const path of cleanup) rmSync(path, { force: true });
+  });
+
+  test("makes the program ready, and answers what is in flight at the stop", async () => {
+    using receiver = openReceiver();
+    const late = `(console.log("taken"), await Bun.sleep(500), new Response("late"))`;
+    const { child, line } = startWith(worker("port: 0", late), 1, { receiver });
+    const answer = text(urlOf(await receiver.waitFor({ ready: true })));
+    expect(await line()).toBe("taken");
+    child.kill("SIGTERM");
+    expect(await answer).toBe("late");
+    expect(await child.exited).toBe(0);
+    expect(words(receiver)).toEqual(WHOLE_LIFE);
+  });
+
+  test("takes the passed socket, of which several accept", async () => {
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const source = worker(
+      "port: 3000, reusePort: true",
+      `new Response(String(process.getBuiltinModule("node:worker_threads").threadId))`,
+    );
+    const { child } = startWith(source, 3, { receiver, fds: [socket.fd] });
+    expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
+    const init = { keepalive: false, headers: { connection: "close" } };
+    const answers = await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init)));
+    expect(new Set(answers).size).toBeGreaterThan(1);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("and is terminated keeps no stop waiting", async () => {
+    using receiver = openReceiver();
+    const { child, line } = startWith(
+      worker("port: 0"),
+      0,
+      { receiver },
+      `${BUN_SERVE} const worker = new Worker(PATH);
+       setTimeout(() => { worker.terminate(); console.log("terminated"); }, 800);`.replace(
+        "PATH",
+        JSON.stringify(`data:text/javascript,${encodeURIComponent(worker("port: 0"))}`),
+      ),
+    );
+    await receiver.waitFor({ ready: true });
+    expect(await line()).toBe("terminated");
+    await Bun.sleep(100);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
   });
 });
 

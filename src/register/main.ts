@@ -2,15 +2,18 @@
 
 import { registered, replaceServe } from "../bun/registered.ts";
 import { attempt, report, reportToStderr } from "../report.ts";
+import { type Adapter, totalLoad } from "../server/adapters.ts";
 import type { BunOptions, BunServer } from "../server/adopted-server.ts";
 import { manage } from "../server/manager.ts";
 import { loadStatus } from "../server/status.ts";
 import { hasWatchdog, startWatchdog, type Watchdog } from "../watchdog.ts";
 import { Fleet } from "./fleet.ts";
+import { registerInWorker } from "./in-worker.ts";
 import { Opener } from "./open.ts";
 import { OwnDoing } from "./program.ts";
 import { readSettings } from "./settings.ts";
 import { Start } from "./start.ts";
+import { Workers } from "./workers.ts";
 
 /** After this time a program that listens on nothing is told what would make it ready. */
 const SILENT_MS = 5000;
@@ -28,7 +31,7 @@ function register(): void {
   const onError = reportToStderr();
   let watchdog: Watchdog | undefined;
   const program = new OwnDoing(
-    () => statusOf(fleet),
+    () => statusOf([fleet, workers]),
     (word) => {
       if (word === "ready") start.isReady();
       if (word === "stopping") opener.isStopping = true;
@@ -36,12 +39,17 @@ function register(): void {
       if (word === "watchdog") watchdog?.stop();
     },
   );
+  const workers = new Workers(
+    () => start.listens(true),
+    (message) => program.hear(message),
+  );
+  workers.preload(import.meta.path);
   // What keeps it from being read is an error of the first server.
   attempt(
     () => {},
     () => opener.hideStored(),
   );
-  const managed = manage({ made: [fleet] }, { onError, drainTimeoutMs: settings.drainTimeoutMs }, program);
+  const managed = manage({ made: [fleet, workers] }, { onError, drainTimeoutMs: settings.drainTimeoutMs }, program);
   let hasSteppedBack = false;
   const add = (server: BunServer) => {
     fleet.add(server);
@@ -67,20 +75,27 @@ function register(): void {
     if (hasSteppedBack) return;
     // One of the program's has a better idea of what is healthy.
     if (!program.has("watchdog") && !hasWatchdog()) attempt(onError, () => (watchdog = startWatchdog({ onError })));
+    // A worker that is still to come may want them.
+    if (!workers.isEmpty) return;
     opener.dropLeftovers();
     for (const { name } of opener.leftovers()) tell(`The passed socket ${JSON.stringify(name)} is served by nobody`);
   });
   setTimeout(() => {
-    const isSilent = fleet.isEmpty && !program.has("ready") && !hasSteppedBack && settings.ready === "listening";
+    const isSilent =
+      fleet.isEmpty &&
+      workers.where() === undefined &&
+      !program.has("ready") &&
+      !hasSteppedBack &&
+      settings.ready === "listening";
     if (isSilent && process.env.NOTIFY_SOCKET !== undefined) tell(SILENT);
   }, SILENT_MS).unref();
 }
 
 /** "Listening on http://localhost:3000/: 2 requests in flight" */
-function statusOf(fleet: Fleet): string {
-  const where = fleet.where();
-  const what = where === undefined ? "Running" : `Listening on ${where}`;
-  const load = fleet.load();
+function statusOf(adapters: readonly Adapter[]): string {
+  const places = adapters.flatMap((adapter) => adapter.where() ?? []);
+  const what = places.length === 0 ? "Running" : `Listening on ${places.join(", ")}`;
+  const load = totalLoad(adapters);
   return load.requests || load.websockets ? loadStatus(what, load) : what;
 }
 
@@ -92,4 +107,8 @@ function tell(why: string): void {
 // --- main ---
 
 // It may stand in bunfig.toml, on the command line, and in the program's first line.
-if (registered.current === undefined && Bun.isMainThread) register();
+if (registered.current === undefined) {
+  if (Bun.isMainThread) register();
+  // The main thread has told what is wrong with the settings.
+  else registerInWorker(new Fleet(Promise.resolve()), new Opener(readSettings(process.env, () => {}).sockets, tell));
+}

@@ -77,6 +77,12 @@ export class Opener {
     return server;
   }
 
+  /** The passed sockets that have a server in this thread. */
+  get served(): number[] {
+    const free = this.#free();
+    return (this.#passed ?? []).filter((passed) => !free.includes(passed)).map(({ fd }) => fd);
+  }
+
   /** Gives up what earlier starts have stored, and this one has not asked for: who connects is to be refused. */
   dropLeftovers(): void {
     this.#drop(this.#free().filter(isStored));
@@ -102,7 +108,9 @@ export class Opener {
   #openOwn(options: BunOptions, place: Place): BunServer {
     this.#drop(inTheWay(place, this.#free()));
     // Any free port is another one after a restart: nobody would look for it there.
-    const isKept = process.env.NOTIFY_SOCKET !== undefined && !("port" in place && place.port === 0);
+    const isFixed = "path" in place || place.port !== 0;
+    // A worker does not see what was stored, nor know which other one has it.
+    const isKept = process.env.NOTIFY_SOCKET !== undefined && isFixed && Bun.isMainThread;
     if (!isKept) return serveAlone(options, unchanged);
     return "path" in place ? this.#openPath(options, place) : this.#openPort(options, place);
   }

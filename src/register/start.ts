@@ -8,6 +8,9 @@ import type { Settings } from "./settings.ts";
  */
 const SETTLE_MS = 20;
 
+/** How long the workers of a program may take to open theirs, one after another. */
+const WORKERS_MS = 250;
+
 /** How long it may take to open another server, while it still awaits something at its top level. */
 const UNFINISHED_MS = 2000;
 
@@ -16,6 +19,7 @@ export class Start {
   readonly #ready: Settings["ready"];
   #state: "unknown" | "loading" | "loaded" = "unknown";
   #listens = false;
+  #settleMs = SETTLE_MS;
   #timer: Timer | undefined;
 
   constructor(ready: Settings["ready"]) {
@@ -29,9 +33,10 @@ export class Start {
     return this.#over.promise;
   }
 
-  /** A server listens. */
-  listens(): void {
+  /** A server listens; of several workers, the others are about to. */
+  listens(inWorker = false): void {
     this.#listens = true;
+    if (inWorker) this.#settleMs = WORKERS_MS;
     this.#watch();
     this.#schedule();
   }
@@ -58,6 +63,6 @@ export class Start {
     const isLoaded = this.#state === "loaded";
     if (this.#ready === "program" || (this.#ready === "loaded" ? !isLoaded : !this.#listens)) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#over.resolve(), isLoaded ? SETTLE_MS : UNFINISHED_MS).unref();
+    this.#timer = setTimeout(() => this.#over.resolve(), isLoaded ? this.#settleMs : UNFINISHED_MS).unref();
   }
 }

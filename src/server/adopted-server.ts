@@ -125,6 +125,7 @@ interface Member {
 
 /** How long a client that has just connected has to send its request, when the server stops. */
 const GRACE_MS = 200;
+const MAX_GRACE_MS = 2000;
 
 /** How long a connection to itself may take: two seconds, unless the event loop is busy. */
 const MAX_TURNS = 40;
@@ -303,7 +304,15 @@ function stopper(members: readonly Member[]): BunServer["stop"] {
   const drain = async () => {
     const listeners = members.flatMap(({ listener }) => listener ?? []);
     for (const listener of listeners) pauseListener(listener);
-    if (listeners.some((listener) => countConnections(listener) > 0)) await Bun.sleep(GRACE_MS);
+    const count = () => sum(listeners.map(countConnections));
+    let before = count();
+    for (let waited = 0; before > 0 && waited < MAX_GRACE_MS; waited += GRACE_MS) {
+      await Bun.sleep(GRACE_MS);
+      const now = count();
+      // As long as connections end, others may be about to send their request: the machine is busy.
+      if (now >= before) break;
+      before = now;
+    }
     await stopAll(false);
   };
   let draining: Promise<void> | undefined;

@@ -3,8 +3,15 @@
 export async function answer(url) {
   const { searchParams } = new URL(url, "http://localhost");
   if (searchParams.has("hang")) for (;;);
-  await Bun.sleep(Number(searchParams.get("ms")));
+  const ms = Number(searchParams.get("ms"));
+  if (ms > 0) {
+    console.log("taken");
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
   return "ok";
 }
 
 export const port = Number(process.env.PORT ?? 3000);
+
+/** The path of a unix socket, in place of the port. */
+export const path = process.env.SOCKET_PATH;

@@ -1,3 +1,4 @@
-import { answer, port } from "./answer.js";
+import { answer, path, port } from "./answer.js";
 
-Bun.serve({ port, fetch: async ({ url }) => new Response(await answer(url)) });
+const where = path ? { unix: path } : { port };
+Bun.serve({ ...where, fetch: async ({ url }) => new Response(await answer(url)) });

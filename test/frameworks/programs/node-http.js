@@ -1,4 +1,4 @@
 import { createServer } from "node:http";
-import { answer, port } from "./answer.js";
+import { answer, path, port } from "./answer.js";
 
-createServer(async ({ url = "" }, response) => response.end(await answer(url))).listen(port);
+createServer(async ({ url = "" }, response) => response.end(await answer(url))).listen(path ?? port);

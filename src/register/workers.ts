@@ -1,0 +1,119 @@
+/**
+ * Servers of workers: each thread has a Bun.serve() of its own, which --preload does not reach. Register preloads
+ * itself there, and the thread tells the main one what it serves, by a channel of their own.
+ */
+
+import { node } from "../bun/node.ts";
+import type { Adapter } from "../server/adapters.ts";
+import type { Load } from "../server/status.ts";
+
+/** What a worker tells. */
+export type Report = { thread: number } & (
+  | { says: "serves"; places: string[]; load: Load; fds: number[] }
+  | { says: "drained" }
+  /** Its program has told the manager something. */
+  | { says: "heard"; message: string | Uint8Array }
+);
+
+/** What the main thread asks of all workers. */
+export type Order = { order: "drain" };
+
+/** Opens the channel. It keeps no thread alive. */
+export function openChannel(): BroadcastChannel {
+  const channel = new BroadcastChannel("sd-notify.register");
+  (channel as unknown as { unref(): void }).unref();
+  return channel;
+}
+
+/** The servers of all workers. */
+export class Workers implements Adapter {
+  readonly #reports = new Map<number, Extract<Report, { says: "serves" }>>();
+  readonly #onServes: () => void;
+  readonly #onHeard: (message: string | Uint8Array) => void;
+  #channel: BroadcastChannel | undefined;
+  #drained: { left: Set<number>; all: PromiseWithResolvers<void> } | undefined;
+
+  constructor(onServes: () => void, onHeard: (message: string | Uint8Array) => void) {
+    this.#onServes = onServes;
+    this.#onHeard = onHeard;
+  }
+
+  /** Has each worker that the program makes from now on load a module first. */
+  preload(path: string): void {
+    const workers = this;
+    const Original = globalThis.Worker;
+    globalThis.Worker = class Worker extends Original {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        workers.#open();
+        const given = options?.preload ?? [];
+        const preload = [...(isThere(path) ? [path] : []), ...(Array.isArray(given) ? given : [given])];
+        super(url, { ...options, preload });
+        // When it has ended it has another one.
+        const { threadId } = this;
+        this.addEventListener("close", () => workers.#forget(threadId));
+      }
+    };
+  }
+
+  get isEmpty(): boolean {
+    return this.#channel === undefined;
+  }
+
+  /** The passed sockets that they serve. */
+  get fds(): number[] {
+    return [...this.#reports.values()].flatMap(({ fds }) => fds);
+  }
+
+  async whenListening(): Promise<void> {}
+
+  where(): string | undefined {
+    const places = new Set([...this.#reports.values()].flatMap(({ places }) => places));
+    return places.size === 0 ? undefined : [...places].join(", ");
+  }
+
+  load(): Load {
+    const loads = [...this.#reports.values()].map(({ load }) => load);
+    return {
+      requests: loads.length === 0 ? undefined : loads.reduce((sum, { requests = 0 }) => sum + requests, 0),
+      websockets: loads.reduce((sum, { websockets }) => sum + websockets, 0),
+    };
+  }
+
+  async drain(): Promise<void> {
+    if (this.#reports.size === 0) return;
+    this.#drained = { left: new Set(this.#reports.keys()), all: Promise.withResolvers() };
+    this.#channel?.postMessage({ order: "drain" } satisfies Order);
+    await this.#drained.all.promise;
+  }
+
+  /** They end with the process. */
+  closeNow(): void {}
+
+  #open(): void {
+    if (this.#channel) return;
+    this.#channel = openChannel();
+    this.#channel.onmessage = ({ data }) => this.#hear(data as Report);
+  }
+
+  #hear(report: Report): void {
+    if (report.says === "heard") this.#onHeard(report.message);
+    else if (report.says === "drained") this.#forget(report.thread);
+    else {
+      this.#reports.set(report.thread, report);
+      if (report.places.length > 0) this.#onServes();
+    }
+  }
+
+  #forget(thread: number): void {
+    this.#reports.delete(thread);
+    this.#drained?.left.delete(thread);
+    if (this.#drained?.left.size === 0) this.#drained.all.resolve();
+  }
+}
+
+// --- internal ---
+
+/** A bundle has no such file: its workers import register themselves. */
+function isThere(path: string): boolean {
+  return !Bun.main.startsWith("/$bunfs/") && /\/register\/main\.[jt]s$/.test(path) && node.fs.existsSync(path);
+}

@@ -1,0 +1,186 @@
+/**
+ * Programs of all frameworks, which know nothing of systemd, as units by sd-notify/register: started, watched,
+ * drained, socket-activated, and restarted under load. Those of a framework that is not installed are
+ * skipped. With SD_NOTIFY_TEST_LOAD=full each restarts five times under 12,000 requests:
+ *
+ *     SD_NOTIFY_TEST_LOAD=full bun test/main.ts --systemd register
+ */
+
+import { beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT, titled } from "../support/command.ts";
+import { tcpListener } from "../support/listeners.ts";
+import { restartUnderLoad, type Target } from "../support/load.ts";
+import { describeEach, exec, type Section, Unit, unitText } from "./machine.ts";
+
+const FRAMEWORKS = join(ROOT, "test/frameworks");
+const SVELTEKIT = "sveltekit/dist/index.js";
+const WITHOUT = ["bun-serve", "export-default", "node-http"];
+
+/** The programs, and why some can't be tried. */
+const programs = [
+  ...readdirSync(join(FRAMEWORKS, "programs"))
+    .filter((file) => file !== "answer.js")
+    .map((file) => ({ name: file.replace(/\.js$/, ""), file: `programs/${file}` })),
+  { name: "sveltekit", file: SVELTEKIT },
+].map(({ name, file }) => {
+  const needed = WITHOUT.includes(name) ? file : name === "sveltekit" ? SVELTEKIT : "node_modules";
+  const why = existsSync(join(FRAMEWORKS, needed)) ? undefined : "npm run test:frameworks has not installed it";
+  return { name, file, why };
+});
+
+const isFull = process.env.SD_NOTIFY_TEST_LOAD === "full";
+const LOAD = isFull ? { restarts: 5, everyMs: 2000 } : { restarts: 1, everyMs: 600 };
+
+describeEach("register", (machine) => {
+  const directory = `${machine.directory}/register`;
+  const bun = `${machine.checkout}/node_modules/bun/bin/bun.exe`;
+  const baseline = machine.isBaseline && "it does not concern systemd-notify";
+
+  beforeAll(async () => {
+    await machine.run(["mkdir", "-p", `${directory}/node_modules`]);
+    // fastify listens on all addresses of localhost, which a container may have none of.
+    const hosts = "127.0.0.1 localhost\\n::1 localhost\\n";
+    await machine.run(["sh", "-c", `test -e /etc/hosts || printf '${hosts}' >/etc/hosts`]);
+    symlinkSync(machine.checkout, machine.outside(`${directory}/node_modules/sd-notify`));
+  });
+
+  const service = (file: string, environment: Record<string, string | number>, section: Section = {}): Section => ({
+    Type: "notify",
+    Slice: "sdnotifytest.slice",
+    WorkingDirectory: directory,
+    Environment: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    ExecStart: exec(bun, "--preload", "sd-notify/register", `${machine.checkout}/test/frameworks/${file}`),
+    ...section,
+  });
+  const start = async (unit: Unit) => {
+    const { code, stderr } = await unit.start();
+    if (code !== 0) throw new Error(`${stderr}${await unit.journal()}${await unit.output()}`);
+  };
+  const get = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
+  const survives = async (unit: Unit, where: Target) => {
+    const restart = async () => {
+      const { code, stderr } = await machine.systemctl("restart", unit.name);
+      if (code !== 0) throw new Error(`${stderr}${await unit.output()}`);
+    };
+    const { sent, lost } = await oneByOne(() => restartUnderLoad(where, restart, LOAD));
+    console.log(`${unit.name}, ${where.unix ?? where.url}: ${sent - lost.length} of ${sent} answered`);
+    expect(lost).toEqual([]);
+  };
+
+  const MANY_STARTS = { StartLimitIntervalSec: 0 };
+  // As tight as it can be, seen from here.
+  const HARDENED = {
+    SystemCallFilter: "@system-service",
+    ProtectProc: "invisible",
+    ProcSubset: "pid",
+    PrivateDevices: "yes",
+  };
+
+  for (const { name, file, why } of programs) {
+    const skipped = baseline || why;
+
+    test.skipIf(Boolean(skipped))(
+      titled(`${name} is started, drained with a request in flight, and killed and restarted when it hangs`, skipped),
+      async () => {
+        const port = nextPort();
+        const unit = machine.service(
+          service(file, { PORT: port }, { WatchdogSec: 1, Restart: "on-failure", RestartSec: 0, LimitCORE: 0 }),
+          { Unit: MANY_STARTS },
+        );
+        const url = `http://127.0.0.1:${port}/`;
+        await start(unit);
+        await unit.until({ ActiveState: "active", StatusText: new RegExp(`^Listening on http://\\S+:${port}/$`) });
+        expect(await get(url)).toBe("ok");
+        void get(`${url}?hang`).catch(() => {});
+        await unit.until({ NRestarts: "1", ActiveState: "active" });
+        expect(await unit.journal()).toContain("Watchdog timeout");
+        const slow = get(`${url}?ms=700`);
+        while (!(await unit.output()).includes("taken")) await Bun.sleep(20);
+        const begun = performance.now();
+        expect(await unit.stop()).toMatchObject({ code: 0 });
+        expect(performance.now() - begun).toBeLessThan(5000);
+        expect(await slow).toBe("ok");
+        await unit.untilJournal("Deactivated successfully.");
+      },
+    );
+
+    test.skipIf(Boolean(skipped))(
+      titled(`${name} is started by its first connection, and loses no request at restarts`, skipped),
+      async () => {
+        const id = `sdnotifytest-register-${machine.version}-${name}`;
+        const [port, path] = [nextPort(), `${directory}/${name}`];
+        // SvelteKit's server refuses to start with more than one.
+        const more = name === "sveltekit" ? [] : [`[::1]:${port}`, path];
+        const tried = isFull || ["bun-serve", "node-http"].includes(name) ? more : [];
+        machine.install({
+          [`${id}.socket`]: unitText({ Socket: { ListenStream: [`127.0.0.1:${port}`, ...more], Backlog: 2048 } }),
+          [`${id}.service`]: unitText({ Unit: MANY_STARTS, Service: service(file, { PORT: 3999 }, HARDENED) }),
+        });
+        const unit = new Unit(machine, `${id}.service`);
+        expect(await machine.systemctl("start", `${id}.socket`)).toMatchObject({ code: 0, stderr: "" });
+        expect(await get(`http://127.0.0.1:${port}/`)).toBe("ok");
+        await unit.until({ ActiveState: "active", StatusText: new RegExp(`^Listening on http://127.0.0.1:${port}/`) });
+        await survives(unit, { url: `http://127.0.0.1:${port}/` });
+        if (tried.length > 0) await survives(unit, { url: `http://[::1]:${port}/` });
+        if (tried.length > 0) await survives(unit, { url: "http://localhost/", unix: machine.outside(path) });
+        await machine.systemctl("stop", `${id}.socket`, unit.name);
+      },
+    );
+
+    test.skipIf(Boolean(skipped))(
+      titled(`${name} keeps its own port in the fd store, and loses no request at restarts`, skipped),
+      async () => {
+        const port = nextPort();
+        const unit = machine.service(service(file, { PORT: port }, { FileDescriptorStoreMax: 4 }), {
+          Unit: MANY_STARTS,
+        });
+        await start(unit);
+        await survives(unit, { url: `http://127.0.0.1:${port}/` });
+        await unit.stop();
+      },
+    );
+  }
+
+  test.skipIf(Boolean(baseline))(
+    titled("a unix socket of the program's own is kept in the fd store", baseline),
+    async () => {
+      for (const name of ["bun-serve", "node-http"]) {
+        const path = `${directory}/own-${name}`;
+        const unit = machine.service(
+          service(`programs/${name}.js`, { SOCKET_PATH: path }, { FileDescriptorStoreMax: 4 }),
+          { Unit: MANY_STARTS },
+        );
+        await start(unit);
+        await survives(unit, { url: "http://localhost/", unix: machine.outside(path) });
+        await unit.stop();
+      }
+    },
+  );
+});
+
+// --- internal ---
+
+let port = 21_000 + (process.pid % 5000);
+
+/** One that no connection of the load can have, as it might have one of the kernel's choice. */
+function nextPort(): number {
+  for (;;) {
+    try {
+      tcpListener("127.0.0.1", ++port)[Symbol.dispose]();
+      return port;
+    } catch {
+      // Somebody listens there.
+    }
+  }
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** The load is what it says only while there is no other. */
+function oneByOne<Result>(action: () => Promise<Result>): Promise<Result> {
+  const next = last.then(action);
+  last = next.catch(() => {});
+  return next;
+}
