@@ -43,7 +43,7 @@ import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
 import { Forwarder } from "./forwarder.ts";
-import type { BridgeOptions } from "./options.ts";
+import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { Tally } from "./tally.ts";
 
@@ -358,7 +358,7 @@ export class Bridge implements Disposable {
     const shared = this.#options.socket !== undefined;
     const { verdict } = inspect(message, unit, this.#mainPid(), { shared });
     for (const { what, why, cure } of this.#tally.ignore(verdict)) {
-      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${cure})`}`);
+      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${asOption(cure)})`}`);
     }
     const isRefused = verdict.problems[0]?.what === "";
     if (!message.isBarrier) {

@@ -21,7 +21,7 @@ export function inspect(
   const pid = shared ? message.pid || (mainPid ?? 0) : message.pid;
   const role = shared ? "main" : roleOf(pid, mainPid, process.pid);
   const sender = { pid, uid, role, name: names?.of(pid) ?? "" } as const;
-  const named = message.state.mainPid;
+  const named = "MAINPID" in message.fields ? message.state.mainPid : undefined;
   const verdict = judge(
     {
       bytes: message.bytes,
