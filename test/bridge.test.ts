@@ -142,13 +142,13 @@ describe("the watchdog", () => {
   });
 
   test("says why, kills what survives SIGABRT, and never ends with 0", async () => {
-    for (const [trap, expected] of [
-      ["", { signal: "SIGABRT" }],
-      ["trap '' ABRT;", { signal: "SIGKILL" }],
-      ["trap 'exit 0' ABRT;", { code: 1, signal: null }],
-      ["trap 'exit 9' ABRT;", { code: 9, signal: null }],
+    for (const [trap, expected, stop] of [
+      ["", { signal: "SIGABRT" }, "10"],
+      ["trap '' ABRT;", { signal: "SIGKILL" }, "100ms"],
+      ["trap 'exit 0' ABRT;", { code: 1, signal: null }, "10"],
+      ["trap 'exit 9' ABRT;", { code: 9, signal: null }, "10"],
     ] as const) {
-      const bridge = startBridge(["--watchdog=100ms", "--timeout-stop=100ms"], `${trap} $N --ready; ${WAIT}`);
+      const bridge = startBridge(["--watchdog=100ms", `--timeout-stop=${stop}`], `${trap} $N --ready; ${WAIT}`);
       const { stderr, ...end } = await bridge.end();
       expect(end).toMatchObject(expected);
       expect(stderr).toContain("no ping of the watchdog within 100 ms: sh gets SIGABRT");
@@ -228,7 +228,7 @@ describe("messages", () => {
     expect(text).toContain('\nsd_notify_phase{phase="active"} 1\n');
     bridge.child.kill("SIGTERM");
     const { stderr } = await bridge.end();
-    expect(stderr.match(/ignored WATCHDOG=1: the unit has no watchdog \(WatchdogSec=30\)/g)).toHaveLength(1);
+    expect(stderr.match(/ignored WATCHDOG=1: the unit has no watchdog \(--watchdog=30\)/g)).toHaveLength(1);
   });
 
   test("of a hostile command can't make the metrics long, or break their lines", async () => {

@@ -39,12 +39,11 @@ import {
   transition,
   UNBORN,
 } from "../unit/lifecycle.ts";
-import { Names } from "../unit/names.ts";
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
 import { Forwarder } from "./forwarder.ts";
-import type { BridgeOptions } from "./options.ts";
+import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { Tally } from "./tally.ts";
 
@@ -65,7 +64,6 @@ export class Bridge implements Disposable {
   /** What the manager above waits for, with --forward; else 0. */
   readonly #watchdogAboveUsec: number;
   readonly #store: FdStore;
-  readonly #names = new Names();
   readonly #tally = new Tally();
   readonly #timers = new Timers<"phase">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
@@ -218,11 +216,11 @@ export class Bridge implements Disposable {
 
   async #ended(program: Bun.Subprocess): Promise<void> {
     // What it has sent before is there by now.
-    while (this.#inbox.takeSome());
+    this.#takeAll();
     this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
     const mainPid = this.#mainPid();
     if (mainPid !== undefined && mainPid !== program.pid) await this.#endOf(mainPid);
-    while (this.#inbox.takeSome());
+    this.#takeAll();
     this.#stopClocks();
     this.#happens({ what: "ended", ...this.#lastEnd });
   }
@@ -239,6 +237,11 @@ export class Bridge implements Disposable {
     this.#lastEnd = this.#ends.get(pid) ?? { code: null, signal: null };
     const next = this.#mainPid();
     if (next !== undefined && next !== pid) await this.#endOf(next);
+  }
+
+  /** But not for ever: somebody else may be sending still. */
+  #takeAll(): void {
+    this.#inbox.takeSome(MAX_LAST);
   }
 
   #reaped(pid: number, end: { code: number } | { signal: number }): void {
@@ -352,10 +355,10 @@ export class Bridge implements Disposable {
 
   #judge(message: Message): void {
     const unit = { ...this.#facts, ...factsOf(this.#life), fdStored: this.#store.fds.length };
-    const isShared = this.#options.socket !== undefined;
-    const { verdict } = inspect(message, unit, this.#mainPid(), this.#names, isShared);
+    const shared = this.#options.socket !== undefined;
+    const { verdict } = inspect(message, unit, this.#mainPid(), { shared });
     for (const { what, why, cure } of this.#tally.ignore(verdict)) {
-      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${cure})`}`);
+      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${asOption(cure)})`}`);
     }
     const isRefused = verdict.problems[0]?.what === "";
     if (!message.isBarrier) {
@@ -423,6 +426,9 @@ const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 
 /** systemd.service(5), SuccessExitStatus=. */
 const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
+
+/** More than a queue holds: net.unix.max_dgram_qlen of systemd's. */
+const MAX_LAST = 2000;
 
 /** How often to look whether a process runs that is nobody's child here. */
 const LOOK_MS = 500;
