@@ -23,9 +23,9 @@ const WORK = join(ROOT, "dist/release.part");
 
 /** Makes the release. @throws Error when a step fails: then dist/release/ is not there. */
 async function release(): Promise<void> {
+  const options: ReleaseOptions = { version, epoch: await sourceDate(), work: WORK, out: join(WORK, "out") };
   for (const directory of [DIRECTORY, WORK]) rmSync(directory, { recursive: true, force: true });
   try {
-    const options: ReleaseOptions = { version, epoch: await sourceDate(), work: WORK, out: join(WORK, "out") };
     mkdirSync(options.out, { recursive: true });
 
     const packageOf = await step("package", () => makePackage(options));

@@ -15,8 +15,9 @@ import { TARGETS } from "./targets.ts";
 
 /** Writes it, and returns its path. */
 export async function makeSbom({ version, epoch, work, out }: ReleaseOptions): Promise<string> {
-  const directory = join(work, "sbom");
-  mkdirSync(directory);
+  // npm takes the name of the application from its directory.
+  const directory = join(work, "sbom", manifest.name);
+  mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "package.json"), json(root()));
   writeFileSync(join(directory, "package-lock.json"), json(packageLock()));
   const options = ["--sbom-format=cyclonedx", "--sbom-type=application", "--package-lock-only", "--loglevel=error"];
