@@ -18,7 +18,7 @@ export interface Booted {
   checkout: string;
 }
 
-export type Target = "machine" | "sid" | "daemons" | "host";
+export type Target = "machine" | "sid" | "daemons" | "packages" | "host";
 
 export const TARGETS: readonly Target[] = ["machine", "sid", "daemons", "host"];
 
@@ -92,6 +92,8 @@ const OPTIONS = {
   machine: ["--volatile=yes"],
   sid: ["--volatile=yes"],
   daemons: ["--volatile=overlay", "--private-network"],
+  // Where dpkg(1) can write.
+  packages: ["--volatile=overlay"],
 } as const;
 
 async function describe(pid: number, checkout: string): Promise<Booted> {
