@@ -125,6 +125,17 @@ describe.skipIf(Boolean(lacks))(titled("npm run release", lacks), () => {
   });
 });
 
+test("a build leaves dist/release/ alone", async () => {
+  using directory = temporaryDirectory();
+  copyCheckout(directory.path);
+  const kept = join(directory.path, "dist/release/SHA256SUMS");
+  await Bun.write(kept, "");
+  await Bun.write(join(directory.path, "dist/old.js"), "");
+  expect(await run([BUN, "src/build/bundle.ts"], { cwd: directory.path })).toMatchObject({ code: 0 });
+  expect(existsSync(kept)).toBe(true);
+  expect(existsSync(join(directory.path, "dist/old.js"))).toBe(false);
+});
+
 test("the version stands in package.json alone", async () => {
   const files = [];
   for await (const file of new Bun.Glob("{src,ffi,docs,examples,.ci}/**/*").scan({ cwd: ROOT, dot: true })) {

@@ -39,6 +39,8 @@ test("SHA256SUMS has every other file", async () => {
 test("the bill of materials names what is bundled, with hashes", async () => {
   const bill = await Bun.file(fileOf(`sd-notify-${version}.cdx.json`)).json();
   expect(bill).toMatchObject({ bomFormat: "CycloneDX", metadata: { component: { name: "sd-notify", version } } });
+  // The registry's package of this name is another.
+  expect(bill.metadata.component.purl).toBeUndefined();
   expect(bill.serialNumber).toMatch(/^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
   type Component = { name: string; hashes: { alg: string }[]; licenses: unknown[] };
   const components: Component[] = bill.components;

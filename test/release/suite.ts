@@ -22,8 +22,13 @@ export async function runRelease(args: string[]): Promise<Count> {
   const [kept] = args.filter((arg) => arg.startsWith("--in=")).map((arg) => resolve(arg.slice(5)));
   const directory = kept ?? temporary.path;
   const releases = [join(directory, "one"), join(directory, "another/place")];
-  // One after the other, as each keeps all processors busy; and with another umask.
-  for (const [i, release] of releases.entries()) await makeRelease(release, i === 0 ? "022" : "077");
+  // Both of what the checkout is now, and one after the other, as each keeps all processors busy.
+  using source = temporaryDirectory();
+  const checkouts = [join(source.path, "one/sd-notify"), join(source.path, "another/place")];
+  if (!releases.every(existsSync)) checkouts.forEach(copyTo);
+  for (const [i, release] of releases.entries()) {
+    await makeRelease(checkouts[i] ?? "", release, i === 0 ? "022" : "077");
+  }
 
   await using machines = new AsyncDisposableStack();
   const end = async () => {
@@ -48,13 +53,14 @@ export async function runRelease(args: string[]): Promise<Count> {
 /** The same for both, and not the time of a commit, which differs. */
 const EPOCH = "1700000000";
 
-/** Makes a release of this checkout, as it is now, in a copy of it that is removed. */
-async function makeRelease(directory: string, umask: string): Promise<void> {
+function copyTo(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  copyCheckout(directory);
+}
+
+/** Makes a release in a copy of this checkout, and moves it to a directory. */
+async function makeRelease(checkout: string, directory: string, umask: string): Promise<void> {
   if (existsSync(directory)) return;
-  using temporary = temporaryDirectory();
-  const checkout = join(temporary.path, umask, "sd-notify");
-  mkdirSync(checkout, { recursive: true });
-  copyCheckout(checkout);
   const git = "git -c user.name=test -c user.email=test@example.org -c commit.gpgsign=false";
   const make = `umask ${umask}; git init --quiet && git add --all && ${git} commit --quiet --message=test && exec "$0" run release`;
   const start = performance.now();
@@ -66,7 +72,6 @@ async function makeRelease(directory: string, umask: string): Promise<void> {
     },
   });
   if (code !== 0) throw new Error(`npm run release ended with ${code}: ${stdout}${stderr}`);
-  mkdirSync(directory, { recursive: true });
   cpSync(join(checkout, "dist/release"), directory, { recursive: true });
   console.log(`${stdout}The release took ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }

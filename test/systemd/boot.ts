@@ -41,7 +41,7 @@ export function whyNot(target: Target): string | undefined {
  */
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
-  const root = target === "machine" ? "/" : target === "sid" ? await sid() : await daemonTree(await sid());
+  const root = target === "machine" ? "/" : target === "daemons" ? await daemonTree(await sid()) : await sid();
   using receiver = openReceiver();
   const name = `sd-notify-test-${target}-${process.pid}`;
   const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name, ...OPTIONS[target]], {
