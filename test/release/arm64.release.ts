@@ -4,7 +4,7 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { missing, ROOT, run, temporaryDirectory, titled } from "../support/command.ts";
 import { tcpListener } from "../support/listeners.ts";
@@ -53,7 +53,10 @@ describe.skipIf(Boolean(lacks))(titled("the executable for linux-arm64", lacks),
     });
     expect(await child.exited).toBe(0);
     closeSync(fd);
-    expect(await receiver.next()).toMatchObject({ text: "FDSTORE=1\nFDNAME=users", fds: ["/etc/passwd"] });
+    expect(await receiver.next()).toMatchObject({
+      text: "FDSTORE=1\nFDNAME=users",
+      fds: [{ ino: statSync("/etc/passwd").ino }],
+    });
   });
 
   test("becomes another program with --exec", async () => {
