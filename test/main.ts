@@ -1,15 +1,17 @@
 /**
  * Runs the tests: `bun test` with the arguments given. With --systemd as the first of them, those that need a
- * real service manager; with --install, those that install the package in every way; with --all, everything.
+ * real service manager; with --install, those that install the package in every way; with --release, those that
+ * make a release and try its files; with --all, everything but that.
  * The last line counts them, the skipped ones too, whose titles say why. What failed is repeated before it, and
  * what passed at its second attempt only: under load, a race of the test's own making is not a failure.
  */
 
+import { runRelease } from "./release/suite.ts";
 import { type Count, runTests, type Tests } from "./support/bun-test.ts";
 import { runUnits } from "./systemd/suite.ts";
 
 const [suite, ...rest] = process.argv.slice(2);
-const only = ["--systemd", "--install"].find((name) => name === suite);
+const only = ["--systemd", "--install", "--release"].find((name) => name === suite);
 const runs: Pick<Tests, "count" | "remarks">[] = [];
 if (!only) {
   const words = suite === "--all" ? rest : process.argv.slice(2);
@@ -19,6 +21,7 @@ if (!only) {
 if (only === "--install" || suite === "--all") {
   runs.push(await runTests(["--timeout=120000", "./test/install/ways.ts", ...rest]));
 }
+if (only === "--release") runs.push(await runRelease(rest));
 if (only === "--systemd" || suite === "--all") runs.push(await runUnits(rest));
 
 for (const line of runs.flatMap(({ remarks }) => remarks)) console.log(line);

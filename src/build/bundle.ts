@@ -12,7 +12,7 @@ import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
 const ROOT = join(import.meta.dir, "../..");
 const DIST = join(ROOT, "dist");
 /** What else is made there, and never packed. */
-const OTHERS = ["sd-notify", "release"];
+const OTHERS = ["sd-notify", "release", "release.part"];
 
 async function bundle(): Promise<void> {
   mkdirSync(DIST, { recursive: true });

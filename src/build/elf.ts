@@ -58,7 +58,7 @@ export function readElf(file: Uint8Array): Elf {
 /** A DataView of the file. @throws Error when it is no 64-bit little-endian ELF file. */
 export function viewOf(file: Uint8Array): DataView {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.getUint32(0) !== ELF_MAGIC || file[4] !== ELFCLASS64 || file[5] !== ELFDATA2LSB) {
+  if (file.length < 64 || view.getUint32(0) !== ELF_MAGIC || file[4] !== ELFCLASS64 || file[5] !== ELFDATA2LSB) {
     throw new Error("this is no 64-bit little-endian ELF file");
   }
   return view;

@@ -18,7 +18,7 @@ export interface Booted {
   checkout: string;
 }
 
-export type Target = "machine" | "sid" | "daemons" | "containers" | "host";
+export type Target = "machine" | "sid" | "daemons" | "containers" | "packages" | "host";
 
 export const TARGETS: readonly Target[] = ["machine", "sid", "daemons", "containers", "host"];
 
@@ -41,7 +41,7 @@ export function whyNot(target: Target): string | undefined {
  */
 export async function boot(target: Target): Promise<AsyncDisposable & { booted: Booted }> {
   if (target === "host") return useHost();
-  const root = target === "machine" ? "/" : target === "sid" ? await sid() : await packageTree(target, await sid());
+  const root = await rootOf(target);
   using receiver = openReceiver();
   const name = `sd-notify-test-${target}-${process.pid}`;
   const child = Bun.spawn(["bash", `${import.meta.dir}/container.sh`, root, ROOT, name, ...OPTIONS[target]], {
@@ -101,7 +101,14 @@ const OPTIONS = {
     "--tmpfs=/var/lib/containerd:mode=755",
     "--system-call-filter=bpf @keyring",
   ],
+  // Where dpkg(1) can write.
+  packages: ["--volatile=overlay"],
 } as const;
+
+async function rootOf(target: Exclude<Target, "host">): Promise<string> {
+  if (target === "machine") return "/";
+  return target === "daemons" || target === "containers" ? packageTree(target, await sid()) : sid();
+}
 
 async function describe(pid: number, checkout: string): Promise<Booted> {
   const { stdout } = await run([...beside({ pid }), "systemctl", "--version"]);

@@ -55,7 +55,8 @@ export function debianVersion(version: string): string {
 
 // --- internal ---
 
-const MAINTAINER = "The sd-notify authors <sd-notify@packages.debian.org>";
+/** A package has to have an address, and the project has none: RFC 2606. */
+const MAINTAINER = "The sd-notify authors <sd-notify@sd-notify.invalid>";
 
 const COMPLETIONS = [
   ["sd-notify.bash", "bash-completion/completions/sd-notify"],
@@ -83,14 +84,13 @@ Suggests: systemd
 Section: admin
 Priority: optional
 Description: systemd's service notification protocol for shells and units
- sd-notify takes every option of systemd-notify and does what that does: it
+ sd-notify accepts every option of systemd-notify and behaves the same: it
  tells the service manager that a service is ready, reloads or stops.
  .
- Its subcommands run a command as systemd would and show what it tells the
- service manager, say why a unit stays in "activating", and notify for
- programs that can't.
+ Its subcommands run a command as systemd would and show what it sends, say
+ why a unit stays in "activating", and notify for programs that can't.
  .
- It is a program of its own, and can be installed beside systemd-notify.
+ It has its own name, so it can be installed beside systemd-notify.
 `;
 }
 
@@ -99,7 +99,7 @@ function debianChangelog(version: string, epoch: number): string {
   const date = new Date(epoch * 1000).toUTCString().replace("GMT", "+0000");
   return `sd-notify (${version}) unstable; urgency=medium
 
-  * Release of the project's own: changelog.gz has its changes.
+  * New release: changelog.gz has what it changes.
 
  -- ${MAINTAINER}  ${date}
 `;

@@ -6,17 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { version } from "../../../package.json";
 import { pack } from "../pack.ts";
@@ -28,17 +18,18 @@ import { makeSbom } from "./sbom.ts";
 import { ROOT, sourceDate, succeed } from "./steps.ts";
 
 const DIRECTORY = join(ROOT, "dist/release");
+/** What is not complete is here, and what an interrupted run has left. */
+const WORK = join(ROOT, "dist/release.part");
 
 /** Makes the release. @throws Error when a step fails: then dist/release/ is not there. */
 async function release(): Promise<void> {
-  rmSync(DIRECTORY, { recursive: true, force: true });
-  const work = mkdtempSync(join(tmpdir(), "sd-notify-release-"));
+  const options: ReleaseOptions = { version, epoch: await sourceDate(), work: WORK, out: join(WORK, "out") };
+  for (const directory of [DIRECTORY, WORK]) rmSync(directory, { recursive: true, force: true });
   try {
-    const options: ReleaseOptions = { version, epoch: await sourceDate(), work, out: join(work, "out") };
-    mkdirSync(options.out);
+    mkdirSync(options.out, { recursive: true });
 
     const packageOf = await step("package", () => makePackage(options));
-    const binaries = await step("executables", () => makeBinaries(join(work, "executables")));
+    const binaries = await step("executables", () => makeBinaries(join(WORK, "executables")));
     const archives = await step("archives", () => atOnce(binaries, (binary) => makeArchives(binary, options)));
     const debian = binaries.filter(({ target }) => target.debian !== undefined);
     const packages = await step("Debian packages", () => atOnce(debian, (binary) => makeDeb(binary, options)));
@@ -46,12 +37,9 @@ async function release(): Promise<void> {
     const files = [packageOf, ...archives.flat(), ...packages, bill];
     writeFileSync(join(options.out, "SHA256SUMS"), checksums(files));
 
-    // Complete or not there.
-    await succeed(["cp", "-R", options.out, `${DIRECTORY}.part`]);
-    renameSync(`${DIRECTORY}.part`, DIRECTORY);
+    renameSync(options.out, DIRECTORY);
   } finally {
-    rmSync(work, { recursive: true });
-    rmSync(`${DIRECTORY}.part`, { recursive: true, force: true });
+    rmSync(WORK, { recursive: true, force: true });
   }
 }
 

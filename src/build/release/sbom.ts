@@ -15,8 +15,9 @@ import { TARGETS } from "./targets.ts";
 
 /** Writes it, and returns its path. */
 export async function makeSbom({ version, epoch, work, out }: ReleaseOptions): Promise<string> {
-  const directory = join(work, "sbom");
-  mkdirSync(directory);
+  // npm takes the name of the application from its directory.
+  const directory = join(work, "sbom", manifest.name);
+  mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "package.json"), json(root()));
   writeFileSync(join(directory, "package-lock.json"), json(packageLock()));
   const options = ["--sbom-format=cyclonedx", "--sbom-type=application", "--package-lock-only", "--loglevel=error"];
@@ -30,7 +31,7 @@ export async function makeSbom({ version, epoch, work, out }: ReleaseOptions): P
 
 interface Bill {
   serialNumber: string;
-  metadata: { timestamp: string };
+  metadata: { timestamp: string; component: { purl?: string } };
 }
 
 const SHIPPED = [...Object.keys(manifest.dependencies), ...TARGETS.map(({ bunPackage }) => bunPackage)];
@@ -53,10 +54,14 @@ function licenseOf(name: string): string {
   return JSON.parse(readFileSync(join(ROOT, "node_modules", installed, "package.json"), "utf8")).license;
 }
 
-/** npm gives each document the time and a random number: two of the same release have to be the same. */
+/**
+ * npm gives each document the time and a random number: two of the same release have to be the same. It also takes
+ * the application for the package of this name on the registry, which is an unrelated one.
+ */
 function repeatable(bill: Bill, epoch: number): Bill {
   const timestamp = new Date(epoch * 1000).toISOString();
-  const same = { ...bill, serialNumber: "", metadata: { ...bill.metadata, timestamp } };
+  const { purl: _, ...component } = bill.metadata.component;
+  const same = { ...bill, serialNumber: "", metadata: { ...bill.metadata, timestamp, component } };
   const hash = createHash("sha256").update(JSON.stringify(same)).digest("hex");
   // RFC 9562: version 8 is for hashes.
   const uuid = `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
