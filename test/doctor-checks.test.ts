@@ -190,7 +190,7 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
       type: "simple",
       notifyAccess: "none",
       life: aLife({
-        output: { value: [{ text: "$NOTIFY_SOCKET is not set", pid: 10, invocation: "", ofSystemd: false }] },
+        output: { value: [{ text: "$NOTIFY_SOCKET is not set", pid: 10, invocation: "", usec: 1, ofSystemd: false }] },
       }),
     }),
     "failed",
@@ -842,7 +842,7 @@ describe("whatever a process, a unit or the journal has in it", () => {
       needs: [need],
       said: { value: [said(text), said(`x: Failed to y ${text}`), said(`Can't open PID file ${text}`)] },
       output: {
-        value: [true, false].map((ofSystemd) => ({ text, pid: 9, invocation: "i", ofSystemd })),
+        value: [true, false].map((ofSystemd) => ({ text, pid: 9, invocation: "i", usec: 1, ofSystemd })),
       },
       program: {
         path: text,
@@ -885,7 +885,11 @@ describe("whatever a process, a unit or the journal has in it", () => {
 
   test("the report has its own lines and colours, and else what is printable", () => {
     for (let i = 0; i < 300; i++) {
-      for (const facts of [factsWith(nastyWord(i)), behind(nastyWord(i)), ...(i % 10 === 0 ? endedWith(nastyWord(i)) : [])]) {
+      for (const facts of [
+        factsWith(nastyWord(i)),
+        behind(nastyWord(i)),
+        ...(i % 10 === 0 ? endedWith(nastyWord(i)) : []),
+      ]) {
         const text = report(facts, false);
         expect(Bun.stripANSI(report(facts, true))).toBe(text);
         for (const line of text.split("\n")) expect(line).not.toMatch(STRANGE);

@@ -222,7 +222,9 @@ export interface SaidLine {
 export interface OutputLine {
   text: string;
   pid: number;
+  /** Empty where journald came too late to see. */
   invocation: string;
+  usec: number;
   /** Of a process of systemd's that was about to execute a command. */
   ofSystemd: boolean;
 }

@@ -170,13 +170,14 @@ async function gatherOutput(manager: Manager, { Id }: Shown, pids: readonly numb
     `--lines=${MAX_OUTPUT}`,
     "--output-fields=MESSAGE,_PID,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,CODE_FUNC,_EXE",
     `${unit}=${Id}`,
-    ...known.flatMap((pid) => ["+", `${said}=${Id}`, `_PID=${pid}`]),
+    ...known.flatMap((pid) => ["+", `${said}=${Id}`, `_PID=${pid}`, "+", "_TRANSPORT=stdout", `_PID=${pid}`]),
   );
   if ("unknown" in lines) return lines;
   const output = entries(lines.value).map((entry) => ({
     text: messageOf(entry),
     pid: Number(entry._PID),
     invocation: String(entry._SYSTEMD_INVOCATION_ID ?? entry.INVOCATION_ID ?? ""),
+    usec: Number(entry.__MONOTONIC_TIMESTAMP),
     ofSystemd: entry.CODE_FUNC !== undefined && /\/systemd(-executor)?$/.test(String(entry._EXE ?? "/systemd")),
   }));
   return { value: output };

@@ -48,7 +48,10 @@ export function waitingFor(unit: Unit): Waiting {
       };
     }
     case "oneshot":
-      return { until: "the commands of ExecStart= have ended", cure: "Type=exec, if the program is to go on running" };
+      return {
+        until: "the commands of ExecStart= have ended",
+        cure: "Type=exec, or commands that end: what goes on running is no job for Type=oneshot",
+      };
     case "dbus":
       return {
         until: `it owns ${life.busName || "BusName="} on the bus (BusName=)`,
