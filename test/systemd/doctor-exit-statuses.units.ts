@@ -106,13 +106,6 @@ const OF_SYSTEMD: Broken[] = [
     cure: says(/^#!\/bin\/sh/, (my) => ({ files: { [`${my.directory}/run`]: "#!/bin/sh\nexec sleep infinity\n" } })),
   },
   {
-    title: "205/LIMITS: more files than the kernel allows",
-    files: service("LimitNOFILE=2000000000", SLEEP),
-    state,
-    cause: /status 205\/LIMITS: a resource limit can't be set; its unit has LimitNOFILE=2000000000/,
-    cure: says(/not above the hard limit/, lines("LimitNOFILE=100")),
-  },
-  {
     title: "208/STDIN: the file of StandardInput= is not there",
     files: service((my) => `StandardInput=file:${my.directory}/none`, SLEEP),
     state,
@@ -167,7 +160,7 @@ const OF_SYSTEMD: Broken[] = [
     title: "226/NAMESPACE: a path of BindPaths= is not there",
     files: service((my) => `BindPaths=${my.directory}/none:/mnt`, SLEEP),
     state,
-    cause: /status 226\/NAMESPACE: .*its unit has BindPaths=/,
+    cause: /status 226\/NAMESPACE: .*its unit has BindPaths=.*there is no \S+\/none;/,
   },
   {
     title: "233/RUNTIME_DIRECTORY: a file is in its place",

@@ -157,6 +157,9 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
   const why = [
     row.name === "EXEC" ? (whyNotExecuted(life.program) ?? row.what) : row.what,
     ...(set.length > 0 ? [`its unit has ${shorten(set.join(", "), 200)}`] : []),
+    ...(row.name === "NAMESPACE" && life.missingPaths.length > 0
+      ? [`there is no ${shorten(life.missingPaths.join(", "), 200)}`]
+      : []),
     ...(lines.length > 0 ? [`systemd says ${lines.map(quote).join(", ")}`] : []),
   ].join("; ");
   if (row.name === "EXEC") {
@@ -164,7 +167,7 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
     if (cure !== undefined) return { why, cure };
   }
   const values: Values = (name) => {
-    if (name === "path") return place;
+    if (name === "path") return life.missingPaths[0] ?? place;
     if (name === "program") return life.program?.path;
     const [setting = "", part] = name.split(":");
     const value = life.settings[setting]?.at(-1)?.replace(/^-/, "");

@@ -169,6 +169,8 @@ export interface Life {
   said: Fact<readonly SaidLine[]>;
   /** What its processes wrote, oldest first. */
   output: Fact<readonly OutputLine[]>;
+  /** Paths of its mount namespace that are not there: what systemd says names the other end of a bind mount. */
+  missingPaths: readonly string[];
   /** The program of the command that failed, or would be started; undefined where it can't be looked at. */
   program?: ProgramFile | undefined;
 }

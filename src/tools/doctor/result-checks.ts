@@ -122,9 +122,9 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
         "ExecCondition= with a command that ends with status 0",
       ];
     default: {
-      const said = failure === undefined ? "" : `: ${titleOf(failure)}`;
-      const cure = failure === undefined ? `journalctl --unit=${shellWord(id)} shows what it wrote` : undefined;
-      return cure === undefined ? [`its result is ${result}${said}`] : [`its result is ${result}${said}`, cure];
+      // The check of the exit status says more.
+      if (failure !== undefined) return [`its result is ${result}`];
+      return [`its result is ${result}`, `journalctl --unit=${shellWord(id)} shows what it wrote`];
     }
   }
 }
