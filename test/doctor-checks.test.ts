@@ -127,6 +127,7 @@ function aLife(facts: Partial<Life> = {}): Life {
     unitFileState: "enabled",
     conditions: [],
     needs: [],
+    missingPaths: [],
     said: { value: [] },
     output: { value: [] },
     ...facts,
@@ -192,7 +193,7 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
       type: "simple",
       notifyAccess: "none",
       life: aLife({
-        output: { value: [{ text: "$NOTIFY_SOCKET is not set", pid: 10, invocation: "", ofSystemd: false }] },
+        output: { value: [{ text: "$NOTIFY_SOCKET is not set", pid: 10, invocation: "", usec: 1, ofSystemd: false }] },
       }),
     }),
     "failed",
@@ -245,6 +246,13 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     "a watchdog since the start",
     checkWatchdog,
     aUnit({ watchdogUsec: 20e6 }),
+    "unknown",
+    /what it began with has been removed or written over/,
+  ],
+  [
+    "a watchdog that is newer than the process",
+    checkWatchdog,
+    aWaiting({ watchdogUsec: 20e6 }),
     "failed",
     /newer/,
     "systemctl restart x.service",
@@ -842,9 +850,10 @@ describe("whatever a process, a unit or the journal has in it", () => {
       conditions: [text],
       job: { type: text, state: "waiting", waitsFor: [need] },
       needs: [need],
+      missingPaths: [text],
       said: { value: [said(text), said(`x: Failed to y ${text}`), said(`Can't open PID file ${text}`)] },
       output: {
-        value: [true, false].map((ofSystemd) => ({ text, pid: 9, invocation: "i", ofSystemd })),
+        value: [true, false].map((ofSystemd) => ({ text, pid: 9, invocation: "i", usec: 1, ofSystemd })),
       },
       program: {
         path: text,
@@ -890,7 +899,7 @@ describe("whatever a process, a unit or the journal has in it", () => {
       for (const facts of [
         factsWith(nastyWord(i)),
         behind(nastyWord(i)),
-        ...(i % 10 === 0 ? endedWith(nastyWord(i)) : []),
+        ...(i % 30 === 0 ? endedWith(nastyWord(i)) : []),
       ]) {
         const text = report(facts, false);
         expect(Bun.stripANSI(report(facts, true))).toBe(text);

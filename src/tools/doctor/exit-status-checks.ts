@@ -66,8 +66,10 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
   const { output } = life;
   if ("unknown" in output) return undefined;
   const own = output.value.filter(
-    ({ ofSystemd, invocation, text }) =>
-      !ofSystemd && text.trim() !== "" && (failure === undefined || invocation === failure.invocation),
+    (line) =>
+      !line.ofSystemd &&
+      line.text.trim() !== "" &&
+      (failure === undefined || isOfStart(line, failure.invocation, life)),
   );
   return own.at(-1)?.text;
 }
@@ -127,14 +129,20 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
 }
 
 /** What the process wrote that was about to execute the command: why it could not, and at which step. */
-function stepLines({ output }: Life, { pid, invocation }: Failure): string[] {
+function stepLines(life: Life, { pid, invocation }: Failure): string[] {
+  const { output } = life;
   if ("unknown" in output) return [];
-  const wrote = output.value.filter((line) => line.ofSystemd && isOf(line, pid, invocation));
+  const isOf = (line: OutputLine) => (pid === 0 || line.pid === pid) && isOfStart(line, invocation, life);
+  const wrote = output.value.filter((line) => line.ofSystemd && isOf(line));
   return wrote.map(({ text }) => text.replace(/^\S+: /, ""));
 }
 
-function isOf(line: OutputLine, pid: number, invocation: string): boolean {
-  return (pid === 0 || line.pid === pid) && (invocation === "" || line.invocation === invocation);
+/** journald does not always know of which start a line is: then it is of the one that it was written in. */
+function isOfStart(line: OutputLine, invocation: string, { said }: Life): boolean {
+  if (invocation === "" || line.invocation === invocation) return true;
+  if (line.invocation !== "" || "unknown" in said) return false;
+  const began = said.value.find((other) => other.invocation === invocation);
+  return began !== undefined && line.usec >= began.usec;
 }
 
 function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { why: string; cure: string } {
@@ -149,6 +157,9 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
   const why = [
     row.name === "EXEC" ? (whyNotExecuted(life.program) ?? row.what) : row.what,
     ...(set.length > 0 ? [`its unit has ${shorten(set.join(", "), 200)}`] : []),
+    ...(row.name === "NAMESPACE" && life.missingPaths.length > 0
+      ? [`there is no ${shorten(life.missingPaths.join(", "), 200)}`]
+      : []),
     ...(lines.length > 0 ? [`systemd says ${lines.map(quote).join(", ")}`] : []),
   ].join("; ");
   if (row.name === "EXEC") {
@@ -156,7 +167,7 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
     if (cure !== undefined) return { why, cure };
   }
   const values: Values = (name) => {
-    if (name === "path") return place;
+    if (name === "path") return life.missingPaths[0] ?? place;
     if (name === "program") return life.program?.path;
     const [setting = "", part] = name.split(":");
     const value = life.settings[setting]?.at(-1)?.replace(/^-/, "");

@@ -173,6 +173,8 @@ export interface Life {
   said: Fact<readonly SaidLine[]>;
   /** What its processes wrote, oldest first. */
   output: Fact<readonly OutputLine[]>;
+  /** Paths of its mount namespace that are not there: what systemd says names the other end of a bind mount. */
+  missingPaths: readonly string[];
   /** The program of the command that failed, or would be started; undefined where it can't be looked at. */
   program?: ProgramFile | undefined;
 }
@@ -226,7 +228,9 @@ export interface SaidLine {
 export interface OutputLine {
   text: string;
   pid: number;
+  /** Empty where journald came too late to see. */
   invocation: string;
+  usec: number;
   /** Of a process of systemd's that was about to execute a command. */
   ofSystemd: boolean;
 }

@@ -142,7 +142,7 @@ function explainEvent(unit: Unit, { event, line, match }: LastEvent): [why: stri
     }
     case "exec-condition": {
       const command = life.commands.find(({ setting }) => setting === "ExecCondition");
-      const ended = saidOfLast(life).findLast(({ text }) => /Control process exited/.test(text))?.text;
+      const ended = saidOfLast(life).findLast(({ text }) => /process exited, code=/.test(text))?.text;
       const status = /status=(\S+)/.exec(ended ?? "")?.[1];
       const told = lastLine(life, { pid: 0, invocation: line.invocation });
       const how = status === undefined ? "" : ` ended with status ${status}, which`;
@@ -207,4 +207,4 @@ function checkEnd(unit: Unit, line: SaidLine): Check[] {
 const SHORT_USEC = 10e6;
 
 const CURE_OF_END =
-  "Type=forking, if it goes to the background, or the option of the program that keeps it in the foreground; or Type=oneshot, if it is a job that ends";
+  "Type=forking, or the option of the program that keeps it in the foreground, if it goes to the background; or Type=oneshot, if it is a job that ends";

@@ -6,7 +6,7 @@ import { decodeBytes } from "../../linux/bytes.ts";
 import { findProgram } from "../../linux/find-program.ts";
 import { ask, askJournal, type Manager } from "./ask.ts";
 import { failedCommand, parseCommands } from "./commands.ts";
-import { SETTINGS } from "./exit-statuses.ts";
+import { SETTINGS, SYSTEMD_STATUSES } from "./exit-statuses.ts";
 import type { Command, Ending, Fact, Job, Life, Need, OutputLine, ProgramFile, SaidLine } from "./facts.ts";
 import { parseConditions, parseJobs, parseObject, parseSetting, parseShow, parseSpan } from "./parse.ts";
 
@@ -79,6 +79,8 @@ export async function gatherLife(manager: Manager, show: Shown, nowUsec: number,
     gatherJob(manager, show),
     gatherNeeds(manager, show),
   ]);
+  // What its paths lead to is not seen from here.
+  const hasRoot = settings.RootDirectory !== undefined || settings.RootImage !== undefined;
   const command = failedCommand(commands) ?? commands.find(({ setting }) => setting === "ExecStart");
   return {
     loadError: show.LoadError,
@@ -109,7 +111,8 @@ export async function gatherLife(manager: Manager, show: Shown, nowUsec: number,
     needs,
     said,
     output,
-    program: settings.RootDirectory || settings.RootImage ? undefined : lookAtProgram(command),
+    missingPaths: hasRoot ? [] : missingPaths(settings),
+    program: hasRoot ? undefined : lookAtProgram(command),
   };
 }
 
@@ -170,13 +173,14 @@ async function gatherOutput(manager: Manager, { Id }: Shown, pids: readonly numb
     `--lines=${MAX_OUTPUT}`,
     "--output-fields=MESSAGE,_PID,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,CODE_FUNC,_EXE",
     `${unit}=${Id}`,
-    ...known.flatMap((pid) => ["+", `${said}=${Id}`, `_PID=${pid}`]),
+    ...known.flatMap((pid) => ["+", `${said}=${Id}`, `_PID=${pid}`, "+", "_TRANSPORT=stdout", `_PID=${pid}`]),
   );
   if ("unknown" in lines) return lines;
   const output = entries(lines.value).map((entry) => ({
     text: messageOf(entry),
     pid: Number(entry._PID),
     invocation: String(entry._SYSTEMD_INVOCATION_ID ?? entry.INVOCATION_ID ?? ""),
+    usec: Number(entry.__MONOTONIC_TIMESTAMP),
     ofSystemd: entry.CODE_FUNC !== undefined && /\/systemd(-executor)?$/.test(String(entry._EXE ?? "/systemd")),
   }));
   return { value: output };
@@ -254,6 +258,15 @@ async function askAbout(manager: Manager, names: readonly [unit: string, by: str
       { id: Id, by, loadState: LoadState, activeState: ActiveState, subState: SubState, type: Type, result: Result },
     ];
   });
+}
+
+/** A "-" says that a path may be missing, and what comes after a colon is where it is to be shown. */
+function missingPaths(settings: Life["settings"]): string[] {
+  const values = (SYSTEMD_STATUSES[226]?.settings ?? []).flatMap((name) => settings[name] ?? []);
+  const paths = values
+    .flatMap((value) => value.split(/\s+/))
+    .map((word) => word.replace(/^\+/, "").split(":")[0] ?? "");
+  return paths.filter((path) => path.startsWith("/") && !path.includes("%") && !exists(path));
 }
 
 /** Why it can or can't be executed, as far as its file shows. */

@@ -73,10 +73,13 @@ function againOf({ life }: Unit): string {
 }
 
 function explainResult(unit: Unit): [why: string, cure?: string] {
-  const { id, result, watchdogUsec, life, manager } = unit;
+  const { id, activeState, result, watchdogUsec, life, manager } = unit;
   const systemctl = manager === "user" ? "systemctl --user" : "systemctl";
   const failure = findFailure(unit);
-  switch (result) {
+  // systemd 252 keeps the result of the last start.
+  const gaveUp =
+    activeState === "failed" && saidOfLast(life).some(({ text }) => /Start request repeated too/.test(text));
+  switch (gaveUp ? "start-limit-hit" : result) {
     case "timeout":
       return explainTimeout(unit);
     case "watchdog":
@@ -119,9 +122,9 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
         "ExecCondition= with a command that ends with status 0",
       ];
     default: {
-      const said = failure === undefined ? "" : `: ${titleOf(failure)}`;
-      const cure = failure === undefined ? `journalctl --unit=${shellWord(id)} shows what it wrote` : undefined;
-      return cure === undefined ? [`its result is ${result}${said}`] : [`its result is ${result}${said}`, cure];
+      // The check of the exit status says more.
+      if (failure !== undefined) return [`its result is ${result}`];
+      return [`its result is ${result}`, `journalctl --unit=${shellWord(id)} shows what it wrote`];
     }
   }
 }
@@ -205,8 +208,8 @@ function cureOfTimeout(unit: Unit): string {
 /** What is said of it at level debug tells no reason. */
 const PID_FILE_LINE = /: (?!Setting|Stopping|Attempting|Set up|Inotify)(?:.*PID file|.*[Mm]ain PID|PID \d+ read)/;
 
-const PID_FILE =
-  "PIDFile=, with which systemd finds the main process by itself, or the path that the program writes its pid to";
+export const PID_FILE =
+  "PIDFile=, or the path that the program writes its pid to: without PIDFile=, systemd finds the main process by itself";
 
 function explainProtocol(unit: Unit): [why: string, cure: string] {
   const { type, life } = unit;

@@ -6,7 +6,7 @@ import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { shellWord } from "./shell-word.ts";
 import { problemOf } from "./unit-checks.ts";
-import { isWaiting } from "./unit-state.ts";
+import { hasSpoken, isWaiting } from "./unit-state.ts";
 
 /** Who is who among the processes of a unit. */
 export interface Cast {
@@ -89,11 +89,11 @@ export function checkWatchdog(unit: Unit): Check[] {
   if (activeState === "active" && life.stateForUsec !== undefined && life.stateForUsec > 2 * unit.watchdogUsec) {
     return [{ name: "watchdog", result: "passed", what: `${what}, and WATCHDOG=1 arrives in time` }];
   }
-  if (main.overwritten && "value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
-    const why = `the environment of ${titleOf(main)} has been written over by a title`;
-    return [{ name: "watchdog", result: "unknown", what, why }];
-  }
   if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
+    if (main.overwritten || hasSpoken(unit)) {
+      const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: what it began with has been removed or written over`;
+      return [{ name: "watchdog", result: "unknown", what, why }];
+    }
     const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: the setting is newer than that`;
     return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${shellWord(unit.id)}` }];
   }

@@ -6,7 +6,7 @@ import { shorten } from "../../protocol/shorten.ts";
 import { findFailure, titleOf } from "./exit-status-checks.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { checkInactive } from "./inactive-checks.ts";
-import { checkResult, restartsOf } from "./result-checks.ts";
+import { checkResult, PID_FILE, restartsOf } from "./result-checks.ts";
 import { titleOf as processTitle } from "./sender-checks.ts";
 import { shellWord } from "./shell-word.ts";
 import { waitingFor } from "./type-checks.ts";
@@ -149,7 +149,7 @@ function from({ notifyAccess }: Unit): string {
 function cureOfStart(unit: Unit): string {
   const { type, life, controlPid } = unit;
   if (type === "forking" && controlPid === 0) {
-    return "PIDFile=, with which systemd finds the main process by itself, or the path that the program writes its pid to";
+    return PID_FILE;
   }
   if (type === "dbus" && life.busName === "") return "BusName= with the name that the program takes";
   return waitingFor(unit).cure;
@@ -259,7 +259,7 @@ function cureOfStop({ id, manager }: Unit, left: readonly Process[], signal: num
   if (left.some(({ state }) => state === "D")) return "the disk, or the server of the file system, that it waits for";
   if (signal === 9) return kill;
   const name = signalName(signal);
-  return `${kill}, now; and an end to the program in its handler of ${name}, or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=`;
+  return `${kill}, or an end to the program in its handler of ${name}, or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=`;
 }
 
 function isIn(signals: bigint | undefined, signal: number): boolean {

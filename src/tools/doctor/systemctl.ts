@@ -134,7 +134,9 @@ function pidsOf(cgroup: string): number[] {
 async function gatherJournal(manager: Manager, show: Shown, startingUsec?: number): Promise<Fact<JournalLine[]>> {
   // Else what was said a moment ago may not be there yet.
   if (process.getuid?.() === 0) await runProgram("journalctl", "--sync");
-  const since = startingUsec === undefined ? [] : [`--since=@${sinceEpoch(startingUsec)}`];
+  // What names no unit is of interest only since this one has processes.
+  const named = `${manager === "user" ? "USER_" : ""}UNIT=${show.Id}`;
+  const since = startingUsec === undefined ? [named] : [`--since=@${sinceEpoch(startingUsec)}`];
   const lines = await askJournal(
     ...[`--lines=${MAX_LINES}`, ...since],
     "--output-fields=MESSAGE,UNIT,USER_UNIT,INVOCATION_ID,USER_INVOCATION_ID",

@@ -24,8 +24,8 @@ export function checkType(unit: Unit): Check[] {
   if (notifyAccess === "none") {
     const unheard = "systemd gives it no $NOTIFY_SOCKET, and takes no messages of it";
     const asked = asksForSocket(unit);
-    if (asked !== undefined) {
-      const told = `${unheard}; it has written ${quote(asked)}`;
+    if (asked !== undefined || hasSent(unit)) {
+      const told = `${unheard}; it ${asked === undefined ? "has sent one" : `has written ${quote(asked)}`}`;
       return [{ name, result: "failed", what, why: told, cure: problem?.cure ?? "Type=notify" }];
     }
     return [{ name, result: "note", what, why: `${why}; ${unheard}`, cure }];
@@ -48,7 +48,10 @@ export function waitingFor(unit: Unit): Waiting {
       };
     }
     case "oneshot":
-      return { until: "the commands of ExecStart= have ended", cure: "Type=exec, if the program is to go on running" };
+      return {
+        until: "the commands of ExecStart= have ended",
+        cure: "Type=exec, or commands that end: what goes on running is no job for Type=oneshot",
+      };
     case "dbus":
       return {
         until: `it owns ${life.busName || "BusName="} on the bus (BusName=)`,
@@ -69,6 +72,11 @@ export function waitingFor(unit: Unit): Waiting {
 }
 
 // --- internal ---
+
+function hasSent({ journal }: Unit): boolean {
+  const lines = "value" in journal ? journal.value : [];
+  return lines.some(({ text, ours }) => ours && /Got notification message from PID .* but reception is/.test(text));
+}
 
 /** What a program says that would send, such as sd-notify(1) and systemd-notify(1), but is told of no socket. */
 function asksForSocket({ life }: Unit): string | undefined {

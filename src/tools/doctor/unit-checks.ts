@@ -6,6 +6,8 @@ import type { Sender } from "../../verdict/types.ts";
 import type { Check, Unit } from "./facts.ts";
 import { hasSpoken, listens } from "./unit-state.ts";
 
+export { isNotify } from "./unit-state.ts";
+
 const encoder = new TextEncoder();
 
 /** What the manager would ignore of a message of the main process, and why: the words of the judge. */
