@@ -20,11 +20,15 @@ export interface Presenter extends Disposable {
   help(): void;
 }
 
-export function createPresenter(printer: Printer, { json }: { json: boolean }): Presenter {
+/** `isLive`: events are told when they happen. */
+export function createPresenter(
+  printer: Printer,
+  { json, isLive = true }: { json: boolean; isLive?: boolean },
+): Presenter {
   if (json) return simple((event) => printer.print(`${printableJson(event)}\n`));
   const terminal = isTerminal() && process.env.TERM !== "dumb";
   const limiter = new Limiter((event) => printer.print(show(event, { columns: undefined, colour: inColour() })));
-  return terminal ? new TerminalPresenter(printer) : simple((event) => limiter.emit(event));
+  return terminal ? new TerminalPresenter(printer, isLive) : simple((event) => limiter.emit(event));
 }
 
 // --- internal ---
@@ -37,6 +41,7 @@ class TerminalPresenter implements Presenter {
   readonly #colour = inColour();
   readonly #summary = new Summary();
   readonly #printer: Printer;
+  readonly #hasFoot: boolean;
   /** From the first event on. */
   #opened: Screen | undefined;
   readonly #folder = new Folder((shown) => this.#show(shown));
@@ -46,8 +51,9 @@ class TerminalPresenter implements Presenter {
   /** When the last phase began. */
   #since = new Date();
 
-  constructor(printer: Printer) {
+  constructor(printer: Printer, hasFoot: boolean) {
     this.#printer = printer;
+    this.#hasFoot = hasFoot;
   }
 
   tell(event: MonitorEvent): void {
@@ -55,13 +61,13 @@ class TerminalPresenter implements Presenter {
     this.#summary.add(event);
     if (event.event === "phase") this.#since = new Date();
     this.#limiter.emit(event);
-    this.#screen.refresh();
+    this.#screen?.refresh();
   }
 
   help(): void {
     this.#folder.flush();
     const lines = KEY_HELP.map(([key, what]) => line`${styled("bold", key.padEnd(10))}  ${what}`);
-    this.#screen.print(showLines(this.#now(), lines, this.#look()));
+    this.#print(showLines(this.#now(), lines, this.#look()));
   }
 
   [Symbol.dispose](): void {
@@ -71,7 +77,8 @@ class TerminalPresenter implements Presenter {
 
   // --- internal ---
 
-  get #screen(): Screen {
+  get #screen(): Screen | undefined {
+    if (!this.#hasFoot) return undefined;
     const keys = process.stdin.isTTY === true;
     this.#opened ??= new Screen(this.#printer, (columns) =>
       foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys }),
@@ -80,17 +87,23 @@ class TerminalPresenter implements Presenter {
   }
 
   #show(shown: Shown): void {
+    const look = this.#look();
     if (shown.event !== "end") {
-      this.#screen.print(show(shown, this.#look()));
+      this.#print(show(shown, look));
       return;
     }
-    this.#screen[Symbol.dispose]();
-    const picture = drawTimeline(shown.timeline, this.#summary, this.#screen.columns - INDENT);
-    this.#screen.print(showLines(shown.timeUsec, [...picture, showEnd(shown)], this.#look()));
+    this.#opened?.[Symbol.dispose]();
+    const picture = drawTimeline(shown.timeline, this.#summary, look.columns - INDENT);
+    this.#print(showLines(shown.timeUsec, [...picture, showEnd(shown)], look));
+  }
+
+  #print(text: string): void {
+    if (this.#screen) this.#screen.print(text);
+    else this.#printer.print(text);
   }
 
   #look(): { columns: number; colour: boolean } {
-    return { columns: this.#screen.columns, colour: this.#colour };
+    return { columns: process.stdout.columns || 80, colour: this.#colour };
   }
 
   #now(): number {

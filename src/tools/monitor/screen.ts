@@ -29,10 +29,6 @@ export class Screen implements Disposable {
     this.refresh();
   }
 
-  get columns(): number {
-    return process.stdout.columns || 80;
-  }
-
   /** Prints lines above the foot. */
   print(text: string): void {
     this.#printer.print(text);
@@ -43,7 +39,7 @@ export class Screen implements Disposable {
   refresh(): void {
     if (this.#isOver) return;
     const rows = process.stdout.rows || 24;
-    const lines = this.#foot(this.columns).map(printableLines);
+    const lines = this.#foot(process.stdout.columns || 80).map(printableLines);
     if (rows < lines.length + MIN_ROWS) {
       this.#release();
       return;
