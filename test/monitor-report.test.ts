@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { MonitorEvent } from "../src/tools/monitor/events.ts";
+import { descendants } from "../src/tools/monitor/processes.ts";
 import { page } from "../src/tools/monitor/report/page.ts";
 import { Recording } from "../src/tools/monitor/report/recording.ts";
 import { isRoot, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
@@ -238,7 +239,13 @@ describe.skipIf(Boolean(noChromium))(titled("in a browser the report", noChromiu
   const tip = (view: View) =>
     view.evaluate<string>("(() => { const t = document.querySelector('.tip'); return t.hidden ? '' : t.innerText })()");
 
-  afterAll(() => Bun.WebView.closeAll());
+  /** Bun would kill it, and its files would stay in /tmp. */
+  afterAll(async () => {
+    const { view } = await open(100, "light");
+    view.cdp("Browser.close").catch(() => {});
+    const isBrowser = ({ name, isZombie }: { name: string; isZombie: boolean }) => /chrom/.test(name) && !isZombie;
+    while (descendants(process.pid).some(isBrowser)) await Bun.sleep(20);
+  }, 30_000);
 
   test.each([
     [1200, "light"],
