@@ -37,6 +37,9 @@ function simple(tell: (event: MonitorEvent) => void): Presenter {
   return { tell, help() {}, [Symbol.dispose]() {} };
 }
 
+/** The columns that the picture of the timeline needs. */
+const MIN_PICTURE = 52;
+
 class TerminalPresenter implements Presenter {
   readonly #colour = inColour();
   readonly #summary = new Summary();
@@ -88,11 +91,11 @@ class TerminalPresenter implements Presenter {
 
   #show(shown: Shown): void {
     const look = this.#look();
-    if (shown.event !== "end") {
+    if (shown.event === "end") this.#opened?.[Symbol.dispose]();
+    if (shown.event !== "end" || look.columns < MIN_PICTURE) {
       this.#print(show(shown, look));
       return;
     }
-    this.#opened?.[Symbol.dispose]();
     const picture = drawTimeline(shown.timeline, this.#summary, look.columns - INDENT);
     this.#print(showLines(shown.timeUsec, [...picture, showEnd(shown)], look));
   }

@@ -28,6 +28,9 @@ export async function replay(path: string, tell: (event: MonitorEvent) => void |
 
 // --- internal ---
 
+/** More than a message of the largest size makes, in characters. */
+const MAX_LINE = 1 << 26;
+
 /** `isLast`: it has no newline. */
 async function* linesOf(path: string): AsyncGenerator<{ line: string; isLast: boolean }> {
   const decoder = new TextDecoder();
@@ -37,6 +40,8 @@ async function* linesOf(path: string): AsyncGenerator<{ line: string; isLast: bo
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) yield { line, isLast: false };
+      if (rest.length > MAX_LINE)
+        throw new UsageError(`--replay=${path}: it has a line that is too long to be an event`);
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;

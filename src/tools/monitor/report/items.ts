@@ -40,6 +40,10 @@ export function itemOf(event: Happened, index: number): Item {
 
 // --- internal ---
 
+/** What is shown of one message. */
+const MAX_LINES = 30;
+const MAX_FDS = 10;
+
 type Contents = Omit<Item, "id" | "timeUsec">;
 
 function contents(event: Happened): Contents {
@@ -67,7 +71,7 @@ function contents(event: Happened): Contents {
         kind: event.verdict.problems.length > 0 ? "ignored" : "barrier",
         title: "BARRIER=1",
         // Of one that is answered there is no more to say.
-        body: html`${sender(event.sender)}<p><code>BARRIER=1</code>${answered}</p>${verdict({ effects: [], problems: event.verdict.problems })}`,
+        body: html`${sender(event.sender)}<p><code>BARRIER=1</code>${answered}</p>${verdict({ effects: [], problems: event.verdict.problems }, event.leftOut)}`,
       };
     }
     case "phase": {
@@ -101,13 +105,17 @@ function contents(event: Happened): Contents {
   }
 }
 
-function message(event: Extract<MonitorEvent, { event: "message" }>): Contents {
+function message(event: Extract<Happened, { event: "message" }>): Contents {
   const { ping } = event;
-  const lines = event.text.split("\n").map((text, i) => {
+  const texts = event.text.split("\n");
+  const lines = texts.slice(0, MAX_LINES).map((text, i) => {
     const meaning = decodeLine(text, event.receivedUsec);
     return html`${i === 0 ? "" : "\n"}${text}${meaning === undefined ? undefined : html` <i>(${meaning})</i>`}`;
   });
-  const fds = event.fds.map(({ name, kind }) => html`<p>fd: ${name === "" ? "" : `${name}, `}${kind}</p>`);
+  if (texts.length > MAX_LINES) lines.push(html`\n<i>… and ${texts.length - MAX_LINES} lines more</i>`);
+  const fds = event.fds
+    .slice(0, MAX_FDS)
+    .map(({ name, kind }) => html`<p>fd: ${name === "" ? "" : `${name}, `}${kind}</p>`);
   const margin = ping && ping.timeoutUsec - ping.afterUsec;
   const pinged =
     ping === undefined || margin === undefined
@@ -125,7 +133,7 @@ function message(event: Extract<MonitorEvent, { event: "message" }>): Contents {
             ? "late"
             : "ping",
     title: event.text.split("\n").slice(0, 3).join(" "),
-    body: html`${sender(event.sender)}<pre>${lines}</pre>${fds}${pinged}${verdict(event.verdict)}`,
+    body: html`${sender(event.sender)}<pre>${lines}</pre>${fds}${pinged}${verdict(event.verdict, event.leftOut)}`,
   };
 }
 
@@ -134,7 +142,7 @@ function sender(from: Extract<MonitorEvent, { event: "message" }>["sender"]): Ht
   return html`<p class="sender"><b>${who}</b> ${role}</p>`;
 }
 
-function verdict({ effects, problems }: Verdict): Html {
+function verdict({ effects, problems }: Verdict, leftOut = 0): Html {
   const done = effects
     .filter((effect) => !isStatusEffect(effect))
     .map((effect) => html`<p class="effect">→ ${effect}</p>`);
@@ -144,7 +152,8 @@ function verdict({ effects, problems }: Verdict): Html {
         cure === undefined ? undefined : html`<p class="cure">cure: <code>${cure}</code></p>`
       }`,
   );
-  return html`${done}${ignored}`;
+  const more = leftOut > 0 ? html`<p class="problem">… and ${leftOut} more are ignored</p>` : undefined;
+  return html`${done}${ignored}${more}`;
 }
 
 function processes(pids: readonly number[]): string {

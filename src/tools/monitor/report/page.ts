@@ -3,7 +3,6 @@
 import { version } from "../../../../package.json";
 import { formatUsec } from "../../../protocol/durations.ts";
 import { shorten } from "../../../protocol/shorten.ts";
-import type { Problem } from "../../../verdict/types.ts";
 import { chart, legend } from "./chart.ts";
 import { type Html, hashSource, html, verbatim } from "./html.ts";
 import { type Item, itemOf } from "./items.ts";
@@ -105,29 +104,16 @@ function tiles({ summary }: Recording): Html {
 }
 
 /** What was ignored, each once, with its cure. */
-function faults({ happened }: Recording): Html | undefined {
-  const found = new Map<string, { problem: Problem; count: number }>();
-  for (const event of happened) {
-    if (event.event !== "message" && event.event !== "barrier") continue;
-    for (const problem of event.verdict.problems) {
-      const key = JSON.stringify([problem.what, problem.why, problem.cure]);
-      const known = found.get(key);
-      if (known) known.count++;
-      else found.set(key, { problem, count: 1 });
-    }
-  }
-  if (found.size === 0) return undefined;
-  const sorted = [...found.values()].sort((a, b) => b.count - a.count);
-  const each = sorted.slice(0, MAX_FAULTS).map(({ problem: { what, why, cure }, count }) => {
+function faults({ faults }: Recording): Html | undefined {
+  if (faults.size === 0) return undefined;
+  const sorted = [...faults.values()].sort((a, b) => b.count - a.count);
+  const each = sorted.map(({ problem: { what, why, cure }, count }) => {
     const subject = what === "" ? html`A whole message` : html`<code>${what}</code>`;
     const cured = cure === undefined ? undefined : html`<p class="cure">Cure: <code>${cure}</code></p>`;
     return html`<li><p class="problem">${subject} ${times(count)}, because ${why}</p>${cured}</li>\n`;
   });
-  const more = sorted.length > MAX_FAULTS ? html`<li>… and ${sorted.length - MAX_FAULTS} more</li>` : undefined;
-  return html`<section aria-labelledby="ignored"><h2 id="ignored">Ignored, and the cure</h2><ul class="faults">${each}${more}</ul></section>`;
+  return html`<section aria-labelledby="ignored"><h2 id="ignored">Ignored, and the cure</h2><ul class="faults">${each}</ul></section>`;
 }
-
-const MAX_FAULTS = 50;
 
 function list(items: readonly Item[], { dropped, keptFirst }: Recording): Html {
   const all = items.map(

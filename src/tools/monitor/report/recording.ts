@@ -1,6 +1,7 @@
 /** What a report is made of: the events of a life. Of a very long one, its beginning and its end. */
 
 import { shorten } from "../../../protocol/shorten.ts";
+import type { Problem } from "../../../verdict/types.ts";
 import type { MonitorEvent, Span } from "../events.ts";
 import { Folder, type Shown } from "../fold.ts";
 import { Summary } from "../summary.ts";
@@ -8,7 +9,13 @@ import type { Ping } from "../watchdog.ts";
 
 export type TimedPing = Ping & { timeUsec: number };
 
-export type Happened = Exclude<Shown, { event: "end" | "suppressed" }>;
+/** `leftOut`: how many of a message's problems are not kept. */
+export type Happened = Exclude<Shown, { event: "end" | "suppressed" }> & { leftOut?: number };
+
+export interface Fault {
+  problem: Problem;
+  count: number;
+}
 
 export class Recording {
   readonly summary = new Summary();
@@ -18,6 +25,8 @@ export class Recording {
   readonly keptFirst = KEPT_FIRST;
   /** Of very many, those with the least margin. */
   pings: TimedPing[] = [];
+  /** What was ignored, and how often. */
+  readonly faults = new Map<string, Fault>();
   end: Extract<MonitorEvent, { event: "end" }> | undefined;
   readonly #folder = new Folder((shown) => this.#keep(shown));
   #lastUsec = 0;
@@ -25,6 +34,9 @@ export class Recording {
   add(event: MonitorEvent): void {
     this.#lastUsec = Math.max(this.#lastUsec, event.timeUsec);
     this.summary.add(event);
+    if (event.event === "message" || event.event === "barrier") {
+      for (const problem of event.verdict.problems.slice(0, MAX_PROBLEMS)) this.#count(problem);
+    }
     if (event.event === "message" && event.ping) {
       this.pings.push({ timeUsec: event.timeUsec, ...event.ping });
       if (this.pings.length > MAX_PINGS) this.pings = thin(this.pings);
@@ -46,14 +58,20 @@ export class Recording {
 
   // --- internal ---
 
+  #count(problem: Problem): void {
+    const key = JSON.stringify([problem.what, problem.why, problem.cure]);
+    const known = this.faults.get(key);
+    if (known) known.count++;
+    else if (this.faults.size < MAX_FAULTS) this.faults.set(key, { problem, count: 1 });
+  }
+
   #keep(shown: Shown): void {
     if (shown.event === "end") {
       this.end = shown;
       return;
     }
     if (shown.event === "suppressed") return;
-    const isLong = shown.event === "message" && shown.text.length > MAX_TEXT;
-    this.happened.push(isLong ? { ...shown, text: shorten(shown.text, MAX_TEXT) } : shown);
+    this.happened.push(trim(shown));
     if (this.happened.length > KEPT_FIRST + 2 * KEPT_LAST) {
       this.happened.splice(KEPT_FIRST, KEPT_LAST);
       this.dropped += KEPT_LAST;
@@ -71,6 +89,19 @@ const MAX_PINGS = 2000;
 
 /** What PID 1 reads of a message. */
 const MAX_TEXT = 4096;
+
+/** Kinds of them, and those of one message that are kept. */
+const MAX_FAULTS = 100;
+const MAX_PROBLEMS = 10;
+
+function trim(happened: Happened): Happened {
+  if (happened.event !== "message" && happened.event !== "barrier") return happened;
+  const { effects, problems } = happened.verdict;
+  const verdict = { effects: effects.slice(0, MAX_PROBLEMS), problems: problems.slice(0, MAX_PROBLEMS) };
+  const leftOut = problems.length - verdict.problems.length;
+  const trimmed = { ...happened, verdict, ...(leftOut > 0 && { leftOut }) };
+  return trimmed.event === "message" ? { ...trimmed, text: shorten(trimmed.text, MAX_TEXT) } : trimmed;
+}
 
 /** Of each two, the one with the smaller margin. */
 function thin(pings: readonly TimedPing[]): TimedPing[] {
