@@ -135,6 +135,10 @@ describe.skipIf(Boolean(noTmux))(titled("the foot of the monitor's terminal", no
   test("stays where it is, below what the command prints, in every size", async () => {
     const terminal = await openTerminal("--watchdog=60", 100, "", PINGING);
     await terminal.until(/served 7 +r reload/);
+    // Too low for a foot, and back.
+    await terminal.resize(100, 6);
+    while ((await terminal.region()).trim() !== "0 5 6" || (await terminal.screen()).includes("r reload"))
+      await Bun.sleep(20);
     for (const [columns, rows] of [
       [60, 30],
       [200, 50],

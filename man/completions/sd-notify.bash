@@ -5,7 +5,7 @@
 _sd_notify_describe() {
     case $1 in
     sd-notify) operand='' options=(-h --help --version --ready --reloading --stopping --pid= --uid= --status= --booted --no-block --exec --fd= --fdname= --fork -q --quiet) ;;
-    monitor) operand=command options=(--type= --notify-access= --watchdog= --timeout-start= --timeout-stop= --fdstore= --restart --until= --timeout= --strict --json -h --help --) ;;
+    monitor) operand=command options=(--type= --notify-access= --watchdog= --timeout-start= --timeout-stop= --fdstore= --restart --until= --timeout= --strict --json --report= --replay= -h --help --) ;;
     doctor) operand=unit options=(--user --pid= --json -h --help) ;;
     run) operand=command options=(--ready-http= --ready-tcp= --ready-unix= --ready-file= --ready-log= --ready-exec= --ready-after= --reload-log= --healthy-http= --healthy-tcp= --healthy-unix= --healthy-exec= --timeout= --share -h --help --) ;;
     bridge) operand=command options=(--http= --watchdog= --type= --notify-access= --timeout-start= --timeout-stop= --drain-delay= --restart --fdstore= --forward --socket= --socket-mode= -h --help --) ;;
@@ -25,6 +25,7 @@ _sd_notify_value() {
     "monitor --notify-access") values=(none main exec all) ;;
     "monitor --watchdog" | "monitor --timeout-start" | "monitor --timeout-stop" | "monitor --fdstore" | "monitor --timeout") ;;
     "monitor --until") values=(ready stopping exit) ;;
+    "monitor --report" | "monitor --replay") kind=file ;;
     "doctor --pid") kind=pid ;;
     "run --ready-http" | "run --ready-tcp" | "run --ready-log" | "run --ready-after" | "run --reload-log" | "run --healthy-http" | "run --healthy-tcp") ;;
     "run --ready-unix" | "run --ready-file" | "run --healthy-unix") kind=file ;;

@@ -142,6 +142,8 @@ complete -c sd-notify -n '__sd_notify_in monitor' -l until -x -a 'ready stopping
 complete -c sd-notify -n '__sd_notify_in monitor' -l timeout -x -d 'How long --until may take'
 complete -c sd-notify -n '__sd_notify_in monitor' -l strict -d 'Exit with 5 if anything was ignored'
 complete -c sd-notify -n '__sd_notify_in monitor' -l json -d 'Print an object for each event, on a line each'
+complete -c sd-notify -n '__sd_notify_in monitor' -l report -r -F -d 'Write a page of HTML that shows the life of CMD'
+complete -c sd-notify -n '__sd_notify_in monitor' -l replay -r -F -d 'Start nothing: show what --json wrote'
 complete -c sd-notify -n '__sd_notify_in monitor' -s h -l help -d 'Show this help'
 complete -c sd-notify -n '__sd_notify_in doctor' -l user -d 'UNIT belongs to the service manager of the user'
 complete -c sd-notify -n '__sd_notify_in doctor' -l pid -x -a '(__fish_complete_pids)' -d 'Look at this process, and at its unit'

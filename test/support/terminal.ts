@@ -16,6 +16,7 @@ export function openTmux(directory: string) {
       /** The screen, colours included when asked for. */
       const screen = (colours = false) => tmux("capture-pane", "-p", "-t", name, ...(colours ? ["-e"] : []));
       return {
+        screen,
         /** Returns the screen in which the text stands. */
         async until(text: string | RegExp, colours = false): Promise<string> {
           for (const deadline = performance.now() + 10_000; performance.now() < deadline; await Bun.sleep(20)) {

@@ -3,15 +3,21 @@
 import { complain } from "../../console/output.ts";
 import { complainOf } from "../options.ts";
 import { readKeys } from "./keys.ts";
-import { parseOptions, tool } from "./options.ts";
+import { type MonitorOptions, parseOptions, tool } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
 import { Printer } from "./printer.ts";
+import { replay } from "./replay.ts";
+import { Recording } from "./report/recording.ts";
+import { checkReport, writeReport } from "./report/write.ts";
 import { Supervisor } from "./supervisor.ts";
 
 export { tool };
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
+  const { report } = options;
+  if (report !== undefined) checkReport(report);
+  if (options.replay !== undefined) return tellAgain(options.replay, options);
   let failure: unknown;
   const stopping = Promise.withResolvers<void>();
   const stop = (why: string) => {
@@ -23,10 +29,14 @@ export async function main(args: readonly string[]): Promise<number> {
     failure = error;
     stop("what the monitor prints can't be written");
   });
+  const recording = report === undefined ? undefined : new Recording();
   using presenter = createPresenter(printer, options);
   using supervisor = new Supervisor(
     options,
-    (event) => presenter.tell(event),
+    (event) => {
+      recording?.add(event);
+      presenter.tell(event);
+    },
     () => printer.room(),
   );
   const keys: Record<string, () => void> = {
@@ -58,6 +68,12 @@ export async function main(args: readonly string[]): Promise<number> {
     stopping.resolve();
   }
   presenter[Symbol.dispose]();
+  try {
+    if (report !== undefined && recording) writeReport(report, recording);
+  } catch (error) {
+    failure ??= error;
+    status = 1;
+  }
   // Whoever reads may take the time, but not that of somebody who wants this to stop.
   const timeUp = stopping.promise.then(() => pass(READER_MS)).then(() => true);
   const isTimeUp = await Promise.race([printer.end(), timeUp]);
@@ -69,6 +85,30 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 // --- internal ---
+
+/** Tells of the events of a file, or writes their report. Returns the exit status. */
+async function tellAgain(path: string, { report, json }: MonitorOptions): Promise<number> {
+  if (report !== undefined) {
+    const recording = new Recording();
+    await replay(path, (event) => recording.add(event));
+    writeReport(report, recording);
+    return 0;
+  }
+  let failure: unknown;
+  const printer = new Printer((error) => {
+    failure = error;
+  });
+  using presenter = createPresenter(printer, { json, isLive: false });
+  await replay(path, async (event) => {
+    presenter.tell(event);
+    await printer.room();
+    if (failure !== undefined) throw failure;
+  });
+  presenter[Symbol.dispose]();
+  await printer.end();
+  if (failure !== undefined) throw failure;
+  return 0;
+}
 
 /** How long whoever reads what is printed may take when the monitor is to stop. */
 const READER_MS = 2000;

@@ -1,6 +1,7 @@
 /** The options of the monitor: those of a unit, by their names. */
 
-import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
+import { UsageError } from "../../console/usage-error.ts";
+import { commandOf, type Parsed, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
 
 const TYPES = ["notify", "notify-reload"] as const;
 const ACCESS = ["none", "main", "exec", "all"] as const;
@@ -27,11 +28,13 @@ export const tool = {
     timeout: { type: "string", hint: "TIME", help: "How long --until may take" },
     strict: { type: "boolean", help: "Exit with 5 if anything was ignored" },
     json: { type: "boolean", help: "Print an object for each event, on a line each" },
+    report: { type: "string", hint: "PATH", help: "Write a page of HTML that shows the life of CMD" },
+    replay: { type: "string", hint: "PATH", help: "Start nothing: show what --json wrote" },
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
   footer:
-    "Keys on a terminal: r reload, t stop, R restart, q quit, Ctrl-C stop. What CMD prints goes to standard " +
-    "error. Times are seconds, or a number with ms, s, min or h.\n\n" +
+    "Keys on a terminal: r reload, R restart, t stop, q quit, ? help, Ctrl-C stop. What CMD prints goes to " +
+    "standard error. Times are seconds, or a number with ms, s, min or h.\n\n" +
     "Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, " +
     "or ended badly; 4 the time was over; 5 something was ignored, with --strict.",
 } as const satisfies Tool;
@@ -50,6 +53,10 @@ export interface MonitorOptions {
   timeoutMs: number;
   strict: boolean;
   json: boolean;
+  /** The file of the report. */
+  report: string | undefined;
+  /** The file of the events that are told in place of a command's; then there is none. */
+  replay: string | undefined;
 }
 
 /** Reads the arguments. @throws UsageError */
@@ -60,8 +67,9 @@ export function parseOptions(args: readonly string[]): MonitorOptions {
     const text = values[name];
     return text === undefined ? otherwise : parseTime(name, text) || Number.POSITIVE_INFINITY;
   };
+  if (values.report === "") throw new UsageError("--report needs the name of a file");
   return {
-    command: commandOf(tool, parsed),
+    command: values.replay === undefined ? commandOf(tool, parsed) : noCommand(parsed),
     type: parseWord("type", values.type ?? "notify", TYPES),
     notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ACCESS),
     watchdogUsec: values.watchdog === undefined ? 0 : Math.round(parseTime("watchdog", values.watchdog) * 1000),
@@ -73,5 +81,17 @@ export function parseOptions(args: readonly string[]): MonitorOptions {
     timeoutMs: time("timeout", Number.POSITIVE_INFINITY),
     strict: values.strict ?? false,
     json: values.json ?? false,
+    report: values.report,
+    replay: values.replay,
   };
+}
+
+// --- internal ---
+
+/** @throws UsageError where there is one, or an option that is about one. */
+function noCommand({ values, operands, command }: Parsed<(typeof tool)["options"]>): string[] {
+  const other = Object.keys(values).find((name) => !["replay", "report", "json"].includes(name));
+  if (other !== undefined) throw new UsageError(`--${other} is for a command, and --replay starts none`);
+  if (operands.length > 0 || command !== undefined) throw new UsageError("--replay starts no command");
+  return [];
 }

@@ -20,11 +20,15 @@ export interface Presenter extends Disposable {
   help(): void;
 }
 
-export function createPresenter(printer: Printer, { json }: { json: boolean }): Presenter {
+/** `isLive`: events are told when they happen. */
+export function createPresenter(
+  printer: Printer,
+  { json, isLive = true }: { json: boolean; isLive?: boolean },
+): Presenter {
   if (json) return simple((event) => printer.print(`${printableJson(event)}\n`));
   const terminal = isTerminal() && process.env.TERM !== "dumb";
   const limiter = new Limiter((event) => printer.print(show(event, { columns: undefined, colour: inColour() })));
-  return terminal ? new TerminalPresenter(printer) : simple((event) => limiter.emit(event));
+  return terminal ? new TerminalPresenter(printer, isLive) : simple((event) => limiter.emit(event));
 }
 
 // --- internal ---
@@ -33,10 +37,14 @@ function simple(tell: (event: MonitorEvent) => void): Presenter {
   return { tell, help() {}, [Symbol.dispose]() {} };
 }
 
+/** The columns that the picture of the timeline needs. */
+const MIN_PICTURE = 52;
+
 class TerminalPresenter implements Presenter {
   readonly #colour = inColour();
   readonly #summary = new Summary();
   readonly #printer: Printer;
+  readonly #hasFoot: boolean;
   /** From the first event on. */
   #opened: Screen | undefined;
   readonly #folder = new Folder((shown) => this.#show(shown));
@@ -46,8 +54,9 @@ class TerminalPresenter implements Presenter {
   /** When the last phase began. */
   #since = new Date();
 
-  constructor(printer: Printer) {
+  constructor(printer: Printer, hasFoot: boolean) {
     this.#printer = printer;
+    this.#hasFoot = hasFoot;
   }
 
   tell(event: MonitorEvent): void {
@@ -55,13 +64,13 @@ class TerminalPresenter implements Presenter {
     this.#summary.add(event);
     if (event.event === "phase") this.#since = new Date();
     this.#limiter.emit(event);
-    this.#screen.refresh();
+    this.#screen?.refresh();
   }
 
   help(): void {
     this.#folder.flush();
     const lines = KEY_HELP.map(([key, what]) => line`${styled("bold", key.padEnd(10))}  ${what}`);
-    this.#screen.print(showLines(this.#now(), lines, this.#look()));
+    this.#print(showLines(this.#now(), lines, this.#look()));
   }
 
   [Symbol.dispose](): void {
@@ -71,7 +80,8 @@ class TerminalPresenter implements Presenter {
 
   // --- internal ---
 
-  get #screen(): Screen {
+  get #screen(): Screen | undefined {
+    if (!this.#hasFoot) return undefined;
     const keys = process.stdin.isTTY === true;
     this.#opened ??= new Screen(this.#printer, (columns) =>
       foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys }),
@@ -80,17 +90,23 @@ class TerminalPresenter implements Presenter {
   }
 
   #show(shown: Shown): void {
-    if (shown.event !== "end") {
-      this.#screen.print(show(shown, this.#look()));
+    const look = this.#look();
+    if (shown.event === "end") this.#opened?.[Symbol.dispose]();
+    if (shown.event !== "end" || look.columns < MIN_PICTURE) {
+      this.#print(show(shown, look));
       return;
     }
-    this.#screen[Symbol.dispose]();
-    const picture = drawTimeline(shown.timeline, this.#summary, this.#screen.columns - INDENT);
-    this.#screen.print(showLines(shown.timeUsec, [...picture, showEnd(shown)], this.#look()));
+    const picture = drawTimeline(shown.timeline, this.#summary, look.columns - INDENT);
+    this.#print(showLines(shown.timeUsec, [...picture, showEnd(shown)], look));
+  }
+
+  #print(text: string): void {
+    if (this.#screen) this.#screen.print(text);
+    else this.#printer.print(text);
   }
 
   #look(): { columns: number; colour: boolean } {
-    return { columns: this.#screen.columns, colour: this.#colour };
+    return { columns: process.stdout.columns || 80, colour: this.#colour };
   }
 
   #now(): number {

@@ -11,7 +11,9 @@ export class Screen implements Disposable {
   /** A sequence of its own has reserved them. */
   #reserved: { rows: number; height: number } | undefined;
   #drawn = "";
+  #drawnMs = Number.NEGATIVE_INFINITY;
   #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
   readonly #onResize = () => this.#resize();
   /** The process may end at any time, by process.exit() too. */
   readonly #onExit = () => {
@@ -26,11 +28,7 @@ export class Screen implements Disposable {
     // Somebody may have stopped it, and the shell has used the terminal meanwhile.
     process.on("SIGCONT", this.#onResize);
     process.once("exit", this.#onExit);
-    this.refresh();
-  }
-
-  get columns(): number {
-    return process.stdout.columns || 80;
+    this.#draw();
   }
 
   /** Prints lines above the foot. */
@@ -39,11 +37,33 @@ export class Screen implements Disposable {
     this.refresh();
   }
 
-  /** Draws the foot, if it has changed. */
+  /** Draws the foot if it has changed: at once, but not more often than a person sees. */
   refresh(): void {
+    if (this.#isOver || this.#timer) return;
+    const waitMs = this.#drawnMs + REFRESH_MS - performance.now();
+    if (waitMs <= 0) this.#draw();
+    else this.#timer = setTimeout(() => this.#draw(), waitMs);
+  }
+
+  /** Removes the foot; what is printed after that is at the end. */
+  [Symbol.dispose](): void {
     if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    process.stdout.off("resize", this.#onResize);
+    process.off("SIGCONT", this.#onResize);
+    process.off("exit", this.#onExit);
+    this.#release();
+  }
+
+  // --- internal ---
+
+  #draw(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#drawnMs = performance.now();
     const rows = process.stdout.rows || 24;
-    const lines = this.#foot(this.columns).map(printableLines);
+    const lines = this.#foot(process.stdout.columns || 80).map(printableLines);
     if (rows < lines.length + MIN_ROWS) {
       this.#release();
       return;
@@ -59,22 +79,10 @@ export class Screen implements Disposable {
     this.#drawn = drawn;
   }
 
-  /** Removes the foot; what is printed after that is at the end. */
-  [Symbol.dispose](): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    process.stdout.off("resize", this.#onResize);
-    process.off("SIGCONT", this.#onResize);
-    process.off("exit", this.#onExit);
-    this.#release();
-  }
-
-  // --- internal ---
-
   /** Terminals forget the region then, and some break the lines of the foot anew. */
   #resize(): void {
-    this.#reserved = undefined;
-    this.refresh();
+    if (this.#reserved) this.#reserved = { rows: 0, height: 0 };
+    this.#draw();
   }
 
   #release(): void {
@@ -84,6 +92,9 @@ export class Screen implements Disposable {
 }
 
 // --- internal ---
+
+/** How long at least from one drawing of the foot to the next. */
+const REFRESH_MS = 50;
 
 /** The rows that are left for what scrolls; with fewer there is no foot. */
 const MIN_ROWS = 5;

@@ -36,6 +36,18 @@ export function showEnd(event: Extract<Shown, { event: "end" }>): Line {
   return line`${messages}, ${event.ignored} ignored in part or whole${refused}; ${event.why}`;
 }
 
+/** Returns a process by its name, and what it is to the unit. */
+export function describeSender({ pid, name, role }: Sender & { name: string }): { who: string; role: string } {
+  const roles = {
+    main: "main process",
+    control: "control process",
+    member: "child",
+    stranger: "stranger",
+    gone: "gone",
+  };
+  return { who: `${name === "" ? "?" : name}[${pid}]`, role: roles[role] };
+}
+
 /** The columns of the time, and two blanks. */
 export const INDENT = 11;
 
@@ -125,15 +137,9 @@ function processes(pids: readonly number[]): string {
   return `${pids.length === 1 ? "process" : "processes"} ${pids.join(", ")}`;
 }
 
-function showSender({ pid, name, role }: Sender & { name: string }): Line {
-  const what = {
-    main: "main process",
-    control: "control process",
-    member: "child",
-    stranger: "stranger",
-    gone: "gone",
-  };
-  return line`${styled("cyan", `${name === "" ? "?" : name}[${pid}]`)} ${what[role]}`;
+function showSender(sender: Sender & { name: string }): Line {
+  const { who, role } = describeSender(sender);
+  return line`${styled("cyan", who)} ${role}`;
 }
 
 function showPing({ afterUsec, timeoutUsec, late }: Ping): Line {
