@@ -83,9 +83,10 @@ function commandPage(tools: readonly Tool[]): string {
     const argument = hint === undefined ? "" : value === "optional" ? `[=\\fI${hint}\\fR]` : `=\\fI${hint}\\fR`;
     return `.TP\n${names(long, short)}${argument}\n${DETAILS[long as keyof typeof DETAILS]}`;
   });
-  const subcommands = tools.map(
-    ({ name, description, operand }) =>
-      `.TP\n.B sd\\-notify ${name}\n${roff(sentence(description))} ${roff(`It takes ${operand || "no operand"}; see`)}\n.BR sd\\-notify\\-${name} (1).`,
+  const subcommands = tools.map(({ name, description }) =>
+    [`.TP`, `.B sd\\-notify ${name}`, `${roff(sentence(description))} See`, `.BR sd\\-notify\\-${name} (1).`].join(
+      "\n",
+    ),
   );
   return page(template("sd-notify"), {
     HEAD: head("sd-notify", "notify the service manager about the state of a service"),
