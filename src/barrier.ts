@@ -22,12 +22,13 @@ export interface BarrierOptions extends Pick<SendOptions, "pid" | "socket"> {
 }
 
 /**
- * Waits until the service manager has processed every message sent before. A process can then exit, and the manager still
- * knows which unit the messages came from. The event loop goes on meanwhile.
+ * Waits until the service manager has processed every message sent before. A process can then exit, and the manager
+ * still knows which unit the messages came from. The event loop goes on meanwhile.
  *
- * @returns true if the manager has processed them, false if this process is not supervised ($NOTIFY_SOCKET is not set).
- * @throws SystemError with code "ETIMEDOUT" if the manager does not answer within `timeoutMs`; otherwise what notify()
- *   throws.
+ * @returns true if the manager has processed them, false if this process is not supervised ($NOTIFY_SOCKET is not
+ *   set).
+ * @throws SystemError with code "ETIMEDOUT" if the manager does not answer within `timeoutMs`; otherwise what
+ *   notify() throws.
  * @see sd_notify_barrier(3)
  * @example
  * await barrier({ timeoutMs: 5000 });

@@ -13,8 +13,8 @@ const OURS = [
 
 /**
  * Returns the environment for a child process, without the variables by which the service manager speaks to this one.
- * Deleting them from process.env is not enough: Bun.spawn() without `env` passes on the environment that this process was
- * started with.
+ * Deleting them from process.env is not enough: Bun.spawn() without `env` passes on the environment that this process
+ * was started with.
  *
  * @see sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)
  * @example

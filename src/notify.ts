@@ -12,7 +12,8 @@ import { send } from "./transport/send.ts";
 
 /**
  * Tells the service manager about the state of this service. Everything is checked first, with or without a service
- * manager. Then the message goes out as one datagram, by one system call. If the queue of the manager is full, this waits.
+ * manager. Then the message goes out as one datagram, by one system call. If the queue of the manager is full, this
+ * waits.
  *
  * @returns true if the message was sent, false if this process is not supervised ($NOTIFY_SOCKET is not set).
  * @throws TypeError or RangeError that names the field or option that can't be sent; SyntaxError for an address that

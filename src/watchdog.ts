@@ -79,7 +79,8 @@ export function watchdogTimeoutMs(): number | undefined {
  * @throws SyntaxError if the environment can't be read, TypeError or RangeError for wrong options.
  * @see sd_watchdog_enabled(3)
  * @example
- * startWatchdog({ check: async () => (await fetch("http://localhost:3000/health")).ok });
+ * const server = Bun.serve({ port: 3000, fetch: () => new Response("Hello\n") });
+ * startWatchdog({ check: async () => (await fetch(server.url)).ok });
  */
 export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefined {
   checkOptions(options);

@@ -71,7 +71,7 @@ test("bun run docs --check names a file that is not what the tables make of it, 
   expect(await docs("--check")).toMatchObject({ code: 0, stdout: "", stderr: "" });
   const page = Bun.file(join(directory.path, "man/sd-notify-run.1"));
   const text = await page.text();
-  await page.write(text.replace("READY", "REDDY"));
+  await page.write(text.replace("SYNOPSIS", "SINOPSIS"));
   const complaint = "man/sd-notify-run.1 is not what the tables of options make of it: run bun run docs\n";
   expect(await docs("--check")).toMatchObject({ code: 1, stderr: complaint });
   expect(await page.text()).not.toBe(text);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { MonitorEvent } from "../src/tools/monitor/events.ts";
-import { descendants } from "../src/tools/monitor/processes.ts";
 import { page } from "../src/tools/monitor/report/page.ts";
 import { Recording } from "../src/tools/monitor/report/recording.ts";
+import { descendants } from "../src/tools/unit/processes.ts";
 import { ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
 const MONITOR = [`${ROOT}dist/sd-notify`, "monitor"];

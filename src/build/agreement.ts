@@ -67,6 +67,7 @@ function unknownOptions(path: string, text: string): string[] {
   const unknown: string[] = [];
   for (const [call = "", word = ""] of text.matchAll(/(?<![\w./@-])sd-notify ((?:[a-z]+ )?)--[a-z][^\n`#|]*/g)) {
     const tool = TOOLS.find(({ name }) => name === word.trim());
+    if (word !== "" && !tool) continue;
     const known = tool ? Object.keys(tool.options) : OPTIONS.map(({ long }) => long as string);
     const own = call.split(/ (?:\\?; )?-- | (?:&&|[;<>]) /)[0] ?? "";
     for (const [, option = ""] of own.replaceAll(/(["']).*?\1/g, "").matchAll(/(?<= )--([a-z][a-z-]*)/g)) {

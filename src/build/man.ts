@@ -83,9 +83,10 @@ function commandPage(tools: readonly Tool[]): string {
     const argument = hint === undefined ? "" : value === "optional" ? `[=\\fI${hint}\\fR]` : `=\\fI${hint}\\fR`;
     return `.TP\n${names(long, short)}${argument}\n${DETAILS[long as keyof typeof DETAILS]}`;
   });
-  const subcommands = tools.map(
-    ({ name, description, operand }) =>
-      `.TP\n.B sd\\-notify ${name}\n${roff(sentence(description))} ${roff(`It takes ${operand || "no operand"}; see`)}\n.BR sd\\-notify\\-${name} (1).`,
+  const subcommands = tools.map(({ name, description }) =>
+    [`.TP`, `.B sd\\-notify ${name}`, `${roff(sentence(description))} See`, `.BR sd\\-notify\\-${name} (1).`].join(
+      "\n",
+    ),
   );
   return page(template("sd-notify"), {
     HEAD: head("sd-notify", "notify the service manager about the state of a service"),
@@ -101,8 +102,7 @@ function toolPage(tool: Tool, tools: readonly Tool[]): string {
     ([long, { hint, help, short }]) =>
       `.TP\n${names(long, short)}${hint === undefined ? "" : `=\\fI${roff(hint)}\\fR`}\n${roff(sentence(help))}`,
   );
-  const paragraphs = footer.split(/\n\n|\n(?=Exit status:)/).map((text) => text.replaceAll("\n", " "));
-  const status = paragraphs.find((text) => text.startsWith(STATUS));
+  const [notes = "", status] = footer.replaceAll(/(?<!\n)\n(?!\n)/g, " ").split(/\s*Exit status: /);
   const others = tools.filter((other) => other !== tool).map((other) => `sd-notify-${other.name}(1)`);
   return page(template(name), {
     HEAD: `${head(`sd-notify-${name}`, lower(description).replace(/\.$/, ""))}
@@ -112,16 +112,12 @@ function toolPage(tool: Tool, tools: readonly Tool[]): string {
 ${roff(operand)}`.trimEnd(),
     DESCRIPTION: roff(sentence(description)),
     OPTIONS: list.join("\n"),
-    NOTES: paragraphs
-      .filter((text) => text !== status)
-      .map(roff)
-      .join("\n.PP\n"),
+    NOTES: roff(notes).replaceAll("\n\n", "\n.PP\n"),
     STATUS: exitStatus(status),
     SEE: seeAlso(["sd-notify(1)", ...others, ...UNITS]),
   });
 }
 
-const STATUS = "Exit status: ";
 const UNITS = ["systemd.service(5)"];
 
 /** The page of a subcommand without a template. */
@@ -160,12 +156,12 @@ function head(name: string, what: string): string {
 ${roff(name)} \\- ${roff(what)}`;
 }
 
-/** "Exit status: 0 it went well; 1 it did not." as a list; as a sentence when not all of it is numbers. */
+/** "0 it went well; 1 it did not." as a list; as a sentence if not every part begins with a number. */
 function exitStatus(text: string | undefined): string {
   if (text === undefined) return "0 on success, 1 on failure.";
-  const items = text.slice(STATUS.length).replace(/\.$/, "").split("; ");
-  const numbered = items.map((item) => /^(\d+) (.+)$/s.exec(item));
-  if (numbered.includes(null)) return roff(sentence(text.slice(STATUS.length)));
+  const items = text.replace(/\.$/, "").split(/(?:;|(?<=^\d [^;,]*),) (?=\d)/);
+  const numbered = items.map((item) => /^(\d+) ([^;]+)$/s.exec(item));
+  if (numbered.includes(null)) return roff(sentence(text));
   return numbered.map((found) => `.TP\n${found?.[1]}\n${roff(sentence(found?.[2] ?? ""))}`).join("\n");
 }
 

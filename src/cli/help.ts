@@ -43,11 +43,13 @@ const DESCRIPTION = "Notify the service manager about the state of a service";
 
 const FOOTER = `It waits up to 5 seconds until the service manager has read the message.
 
-These first words are no message, and have a --help of their own:
+Subcommands, each with its own --help:
 
   sd-notify monitor -- CMD   start CMD, and show what systemd would make of it
   sd-notify doctor [UNIT]    find out why a unit, or the caller, is not heard
-  sd-notify run -- CMD       start CMD, and notify for it when a probe passes`;
+  sd-notify run -- CMD       start CMD, and notify for it when a probe passes
+  sd-notify bridge -- CMD    start CMD as systemd would, where there is none
+  sd-notify probe            ask the bridge whether its command is ready`;
 
 const args: ArgsDef = {
   "variable=value": {

@@ -57,8 +57,8 @@ export interface WaitOptions {
 }
 
 /**
- * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The event loop goes
- * on while it waits.
+ * Opens a receiver: a socket that takes notifications as the service manager's does, in this process. The event loop
+ * goes on while it waits.
  *
  * @returns the receiver, which is Disposable: `using` closes it at the end of a scope.
  * @throws SyntaxError for an address that can't be used, SystemError if it can't be listened on.

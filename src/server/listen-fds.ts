@@ -61,8 +61,8 @@ export type ListenFd = { fd: number; name: string } & FdKind;
 
 /**
  * Returns the file descriptors that were passed to this process, or those of a name. They are in their order and
- * close-on-exec. Their names are those of the units or of the fd store. A name is "stored" for a file descriptor that was
- * stored without one, "connection" with Accept=yes, and "unknown" if no names were passed.
+ * close-on-exec. Their names are those of the units or of the fd store. A name is "stored" for a file descriptor that
+ * was stored without one, "connection" with Accept=yes, and "unknown" if no names were passed.
  *
  * If libc can't be called, /proc tells what a socket is. If it is not in the tables there, its family and type are
  * "other".

@@ -44,16 +44,16 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 };
 
 /**
- * Serves on the listening sockets that the service manager passed by this name, by socket activation or from the fd store.
- * If none was passed, it opens a socket and puts it into the fd store. Either way the manager has the socket too, so a
- * restart of the service refuses no connection: they wait for the next start.
+ * Serves on the listening sockets that the service manager passed by this name, by socket activation or from the fd
+ * store. If none was passed, it opens a socket and puts it into the fd store. Either way the manager has the socket
+ * too, so a restart of the service refuses no connection: they wait for the next start.
  *
- * If no socket has the name, it takes the only one that was passed. If a handler throws, the answer is 500, and `onError`
- * is called.
+ * If no socket has the name, it takes the only one that was passed. If a handler throws, the answer is 500, and
+ * `onError` is called.
  *
  * @returns the server of Bun.serve(), once it listens.
- * @throws TypeError for wrong options; SyntaxError if the environment can't be read, or doesn't say which socket is meant;
- *   SystemError if it can't listen.
+ * @throws TypeError for wrong options; SyntaxError if the environment can't be read, or doesn't say which socket is
+ *   meant; SystemError if it can't listen.
  * @see systemd.socket(5), sd_listen_fds(3)
  * @example
  * const server = await serve({ port: 3000, fetch: () => new Response("Hello\n") });

@@ -1,8 +1,8 @@
 /** An event that was written with --json, and read again: it may be anybody's. Pure. */
 
 import type { Problem, Sender, Verdict } from "../../verdict/types.ts";
+import type { Ping } from "../unit/watchdog.ts";
 import type { MonitorEvent, Span, UnitPhase } from "./events.ts";
-import type { Ping } from "./watchdog.ts";
 
 /**
  * Returns the event of a line; undefined for one of a newer version.

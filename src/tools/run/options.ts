@@ -36,7 +36,7 @@ export const OPTIONS = {
     type: "string",
     hint: "TIME",
     values: ["infinity"],
-    help: "Give up if CMD is not ready by then [default: 5min]",
+    help: "How long CMD may take to be ready [default: 5min]",
   },
   share: { type: "boolean", help: "Give CMD $NOTIFY_SOCKET and the watchdog too" },
   help: { type: "boolean", short: "h", help: "Show this help" },

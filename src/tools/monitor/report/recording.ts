@@ -2,10 +2,10 @@
 
 import { shorten } from "../../../protocol/shorten.ts";
 import type { Problem } from "../../../verdict/types.ts";
+import type { Ping } from "../../unit/watchdog.ts";
 import type { MonitorEvent, Span } from "../events.ts";
 import { Folder, type Shown } from "../fold.ts";
 import { Summary } from "../summary.ts";
-import type { Ping } from "../watchdog.ts";
 
 export type TimedPing = Ping & { timeUsec: number };
 
