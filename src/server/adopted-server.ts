@@ -134,6 +134,9 @@ interface Member {
 const GRACE_MS = 200;
 const MAX_GRACE_MS = 2000;
 
+/** How long requests may take to be read, which have come. */
+const MAX_UNREAD_MS = 10_000;
+
 /** How long a connection to itself may take: two seconds, unless the event loop is busy. */
 const MAX_TURNS = 40;
 const TURN_MS = 50;
@@ -312,10 +315,12 @@ function stopper(members: readonly Member[]): BunServer["stop"] {
     const listeners = members.flatMap(({ listener }) => listener ?? []);
     for (const listener of listeners) pauseListener(listener);
     let before = Number.POSITIVE_INFINITY;
-    for (let waited = 0; waited < MAX_GRACE_MS; waited += GRACE_MS) {
+    for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
       const connections = listeners.flatMap(connectionsOf);
-      // On a busy machine clients are late, or the event loop is: others may be about to send their request.
-      if (connections.length === 0 || (connections.length >= before && !connections.some(hasUnread))) break;
+      // On a busy machine clients are late: others may be about to send their request.
+      const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
+      // And the event loop is: what has come on a connection that is closed unread would be lost.
+      if (!mayCome && !connections.some(hasUnread)) break;
       before = connections.length;
       await Bun.sleep(GRACE_MS);
     }
