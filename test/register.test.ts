@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
+import { oldBun } from "./support/old-bun.ts";
 import { LIBRARY, type ProgramOptions, REGISTER, startProgram, urlOf, words } from "./support/register.ts";
 
 const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
@@ -680,6 +681,35 @@ describe("on a passed socket there are", () => {
       expect(await text(socket.url.replace("http", "https"), { tls: { rejectUnauthorized: false } })).toBe("tls");
     }
   });
+});
+
+const oldest = await oldBun("1.4.0");
+test.skipIf(Boolean(oldest.why))(titled("Bun 1.4.0 takes a passed socket, too", oldest.why), async () => {
+  using receiver = openReceiver();
+  using socket = tcpListener();
+  const directory = temporaryDirectory();
+  const path = join(directory.path, "server.ts");
+  await Bun.write(path, `export default { fetch: () => new Response("old") };`);
+  const command = [oldest.program ?? "", "--preload", REGISTER, path];
+  const { child } = startProgram("", { receiver, fds: [socket.fd], command });
+  expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
+  expect(await text(socket.url)).toBe("old");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  directory[Symbol.dispose]();
+});
+
+test("where libc can't be called a passed socket is an error with the cure, and a program of its own port runs", async () => {
+  using receiver = openReceiver();
+  using socket = tcpListener();
+  const env = { BUN_JSC_useJIT: "0" };
+  const failed = startProgram(BUN_SERVE, { receiver, fds: [socket.fd], env });
+  expect(await failed.child.exited).toBe(1);
+  expect((await failed.errors).join("\n")).toContain("set MemoryDenyWriteExecute=no in the unit");
+  const { child, line } = startProgram(`${BUN_SERVE} console.log(server.url.href);`, { receiver, env });
+  expect(await text((await line()) ?? "")).toBe("x");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
 });
 
 describe("without a service manager", () => {
