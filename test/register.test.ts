@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { closeSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
@@ -496,6 +497,32 @@ describe("at SIGTERM", () => {
     child.kill("SIGTERM");
     await receiver.waitFor({ stopping: true, status: "Stopping: 2 requests in flight" });
     expect(await answers).toEqual(["late", "late"]);
+    expect(await child.exited).toBe(0);
+  });
+
+  const OWN = `process.on("SIGTERM", () => { server.closeIdleConnections(); server.close(() => process.exit(0)); });`;
+  const NODE = `const server = require("http").createServer((_, response) => response.end("x")); server.listen(3000);`;
+  test.each([
+    ["Bun.serve()", `Bun.serve({ fetch: () => new Response("x") });`],
+    ["node:http", NODE],
+    ["node:http that closes idle connections itself", NODE + OWN],
+  ])("a client that has connected is given a moment for its request: %s", async (_, source) => {
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const { child } = startProgram(source, { receiver, fds: [socket.fd], extension: "cjs" });
+    await receiver.waitFor({ ready: true });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const client = connect(Number(new URL(socket.url).port), "127.0.0.1");
+    let answer = "";
+    client.on("data", (data) => (answer += data)).on("close", () => resolve(answer));
+    client.on("error", ({ message }) => resolve(message));
+    // It was accepted when another one that came later is answered.
+    await text(socket.url, { keepalive: false, headers: { connection: "close" } });
+    child.kill("SIGTERM");
+    await receiver.waitFor({ stopping: true });
+    await Bun.sleep(80);
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    expect(await promise).toStartWith("HTTP/1.1 200 OK");
     expect(await child.exited).toBe(0);
   });
 
