@@ -64,6 +64,26 @@ describe("READY=1 goes out when", () => {
   });
 });
 
+test("the status counts requests in flight", async () => {
+  using receiver = openReceiver();
+  const source = BUN_SERVE.replace("() => new Response", "async () => await Bun.sleep(8000) ?? new Response");
+  startProgram(source, { receiver });
+  const url = urlOf(await receiver.waitFor({ ready: true }));
+  void fetch(url).catch(() => {});
+  await receiver.waitFor({ status: `Listening on ${url}: 1 request in flight` }, { timeoutMs: 8000 });
+}, 15_000);
+
+test("an address that is none is told in a line, and the program serves", async () => {
+  const { child, line, errors } = startProgram(`${BUN_SERVE} console.log(server.url.href);`, {
+    env: { NOTIFY_SOCKET: "nonsense" },
+  });
+  expect(await text((await line()) ?? "")).toBe("x");
+  await Bun.sleep(300);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  expect((await errors).join("\n")).toMatch(/^sd-notify: .*"nonsense".*$/);
+});
+
 describe("a program that listens on nothing", () => {
   test("is told after some seconds that READY=1 was not sent, and stops on SIGTERM", async () => {
     using receiver = openReceiver();
@@ -526,6 +546,18 @@ describe("at SIGTERM", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("signal-exit's handler, which leaves the end to others, counts as none", async () => {
+    using receiver = openReceiver();
+    const source = `${BUN_SERVE}
+      globalThis[Symbol.for("signal-exit emitter")] = { count: 1 };
+      process.on("SIGTERM", () => { if (process.listeners("SIGTERM").length === 1) process.kill(process.pid, "SIGTERM"); });`;
+    const { child } = startProgram(source, { receiver });
+    await receiver.waitFor({ ready: true });
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(words(receiver)).toEqual(WHOLE_LIFE);
+  });
+
   test("a second one ends the program at once", async () => {
     using receiver = openReceiver();
     const source = BUN_SERVE.replace("() => new", `async () => (console.log("taken"), await Bun.sleep(1e6), 1) && new`);
@@ -688,18 +720,13 @@ describe("on a passed socket there are", () => {
   const noOpenssl = missing("openssl");
   test.skipIf(Boolean(noOpenssl))(titled("TLS, of node:https too", noOpenssl), async () => {
     using directory = temporaryDirectory();
-    const [key, cert] = [join(directory.path, "key"), join(directory.path, "cert")];
-    const made = await run(
-      `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ${key} -out ${cert} -days 2 -subj /CN=localhost`.split(
-        " ",
-      ),
-    );
-    expect(made.code).toBe(0);
+    const tls = await certificate(directory.path);
     for (const source of [
-      `Bun.serve({ tls: { key: Bun.file("${key}"), cert: Bun.file("${cert}") }, fetch: () => new Response("tls") });`,
-      `import { readFileSync } from "node:fs";
-       import { createServer } from "node:https";
-       createServer({ key: readFileSync("${key}"), cert: readFileSync("${cert}") }, (_, response) => response.end("tls")).listen(8443);`,
+      `Bun.serve({ tls: ${tls}, fetch: () => new Response("tls") });`,
+      `import { createServer } from "node:https";
+       const { key, cert } = ${tls};
+       const options = { key: await key.text(), cert: await cert.text() };
+       createServer(options, (_, response) => response.end("tls")).listen(8443);`,
     ]) {
       using receiver = openReceiver();
       using socket = tcpListener();
@@ -707,6 +734,19 @@ describe("on a passed socket there are", () => {
       await receiver.waitFor({ ready: true });
       expect(await text(socket.url.replace("http", "https"), { tls: { rejectUnauthorized: false } })).toBe("tls");
     }
+  });
+
+  test.skipIf(Boolean(noOpenssl))(titled("no HTTP/3, which is told in a line", noOpenssl), async () => {
+    using directory = temporaryDirectory();
+    const tls = await certificate(directory.path);
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const source = `Bun.serve({ tls: ${tls}, http3: true, fetch: () => new Response("tls") });`;
+    const { child, errors } = startProgram(source, { receiver, fds: [socket.fd] });
+    await receiver.waitFor({ ready: true });
+    expect(await text(socket.url.replace("http", "https"), { tls: { rejectUnauthorized: false } })).toBe("tls");
+    child.kill("SIGTERM");
+    expect(await errors).toEqual(["sd-notify: HTTP/3 is off for port 3000: it has no passed socket, which is TCP"]);
   });
 });
 
@@ -773,3 +813,14 @@ describe("an error ends the program, and is told before:", () => {
     expect(await child.exited).toBe(1);
   });
 });
+
+// --- internal ---
+
+/** The option `tls`, as text. */
+async function certificate(directory: string): Promise<string> {
+  const [key, cert] = [join(directory, "key"), join(directory, "cert")];
+  const command =
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost";
+  expect((await run([...command.split(" "), "-keyout", key, "-out", cert])).code).toBe(0);
+  return `{ key: Bun.file("${key}"), cert: Bun.file("${cert}") }`;
+}
