@@ -37,6 +37,9 @@ const programs = [
 
 const LOAD = isFull ? { restarts: 5, everyMs: 2000 } : { restarts: 1, everyMs: 600 };
 
+/** They wait for each other. */
+const MANY_LOADS_MS = 200_000;
+
 describeEach("register", (machine) => {
   const directory = `${machine.directory}/register`;
   const bun = `${machine.checkout}/node_modules/bun/bin/bun.exe`;
@@ -133,6 +136,7 @@ describeEach("register", (machine) => {
         if (tried.length > 0) await survives(unit, { url: "http://localhost/", unix: machine.outside(path) });
         await machine.systemctl("stop", `${id}.socket`, unit.name);
       },
+      MANY_LOADS_MS,
     );
 
     test.skipIf(Boolean(skipped))(
@@ -146,6 +150,7 @@ describeEach("register", (machine) => {
         await survives(unit, { url: `http://127.0.0.1:${port}/` });
         await unit.stop();
       },
+      MANY_LOADS_MS,
     );
   }
 
@@ -163,6 +168,7 @@ describeEach("register", (machine) => {
         await unit.stop();
       }
     },
+    MANY_LOADS_MS,
   );
 });
 
