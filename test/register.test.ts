@@ -617,6 +617,28 @@ describe("a worker that serves", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("of node:worker_threads imports register itself", async () => {
+    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "worker.ts");
+    await Bun.write(path, `import ${JSON.stringify(REGISTER)}; ${worker("port: 0")}`);
+    const source = `import { Worker } from "node:worker_threads"; new Worker(${JSON.stringify(path)});`;
+    const { child } = startProgram(source, { receiver });
+    expect(await text(urlOf(await receiver.waitFor({ ready: true })))).toBe("worker");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(words(receiver)).toEqual(WHOLE_LIFE);
+  });
+
+  test("and is done ends as ever, and with it the program", async () => {
+    using receiver = openReceiver();
+    const source = `const worker = new Worker("data:text/javascript,postMessage(1)");
+      worker.addEventListener("close", () => console.log("closed"));`;
+    const { child, line } = startProgram(source, { receiver });
+    expect(await line()).toBe("closed");
+    expect(await child.exited).toBe(0);
+  });
+
   test("and is terminated keeps no stop waiting", async () => {
     using receiver = openReceiver();
     const { child, line } = startWith(
