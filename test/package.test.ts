@@ -77,6 +77,8 @@ describe("the installed package", () => {
       "CHANGELOG.md",
       "dist/index.js",
       "dist/index.js.map",
+      "dist/register.js",
+      "dist/register/main.js",
       "dist/cli/main.js",
       "dist/cli/main.js.jsc",
       "dist/cli/command.js",
@@ -176,6 +178,18 @@ describe("the installed package", () => {
     });
     expect((await receiver.next()).text).toBe("READY=1");
   }, 20_000);
+
+  test("makes a program a unit, by its name", async () => {
+    await using receiver = await openReceiver();
+    await Bun.write(join(app, "unmodified.ts"), "Bun.serve({ port: 0, fetch: () => new Response() });");
+    const child = Bun.spawn([BUN, "--preload", "sd-notify/register", "unmodified.ts"], {
+      cwd: app,
+      env: { PATH, NOTIFY_SOCKET: receiver.address },
+    });
+    expect((await receiver.next()).text).toStartWith("READY=1\nSTATUS=Listening on http://");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
 
   test.each([
     // The options of serve() are Bun's, which nothing else declares.

@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { closeSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
+import { oldBun } from "./support/old-bun.ts";
 import { LIBRARY, type ProgramOptions, REGISTER, startProgram, urlOf, words } from "./support/register.ts";
 
 const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
@@ -60,6 +62,26 @@ describe("READY=1 goes out when", () => {
     startProgram(`${BUN_SERVE} await new Promise(() => {});`, { receiver });
     await receiver.waitFor({ ready: true });
   });
+});
+
+test("the status counts requests in flight", async () => {
+  using receiver = openReceiver();
+  const source = BUN_SERVE.replace("() => new Response", "async () => await Bun.sleep(8000) ?? new Response");
+  startProgram(source, { receiver });
+  const url = urlOf(await receiver.waitFor({ ready: true }));
+  void fetch(url).catch(() => {});
+  await receiver.waitFor({ status: `Listening on ${url}: 1 request in flight` }, { timeoutMs: 8000 });
+}, 15_000);
+
+test("an address that is none is told in a line, and the program serves", async () => {
+  const { child, line, errors } = startProgram(`${BUN_SERVE} console.log(server.url.href);`, {
+    env: { NOTIFY_SOCKET: "nonsense" },
+  });
+  expect(await text((await line()) ?? "")).toBe("x");
+  await Bun.sleep(300);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  expect((await errors).join("\n")).toMatch(/^sd-notify: .*"nonsense".*$/);
 });
 
 describe("a program that listens on nothing", () => {
@@ -498,6 +520,44 @@ describe("at SIGTERM", () => {
     expect(await child.exited).toBe(0);
   });
 
+  const OWN = `process.on("SIGTERM", () => { server.closeIdleConnections(); server.close(() => process.exit(0)); });`;
+  const NODE = `const server = require("http").createServer((_, response) => response.end("x")); server.listen(3000);`;
+  test.each([
+    ["Bun.serve()", `Bun.serve({ fetch: () => new Response("x") });`],
+    ["node:http", NODE],
+    ["node:http that closes idle connections itself", NODE + OWN],
+  ])("a client that has connected is given a moment for its request: %s", async (_, source) => {
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const { child } = startProgram(source, { receiver, fds: [socket.fd], extension: "cjs" });
+    await receiver.waitFor({ ready: true });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const client = connect(Number(new URL(socket.url).port), "127.0.0.1");
+    let answer = "";
+    client.on("data", (data) => (answer += data)).on("close", () => resolve(answer));
+    client.on("error", ({ message }) => resolve(message));
+    // It was accepted when another one that came later is answered.
+    await text(socket.url, { keepalive: false, headers: { connection: "close" } });
+    child.kill("SIGTERM");
+    await receiver.waitFor({ stopping: true });
+    await Bun.sleep(80);
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    expect(await promise).toStartWith("HTTP/1.1 200 OK");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("signal-exit's handler, which leaves the end to others, counts as none", async () => {
+    using receiver = openReceiver();
+    const source = `${BUN_SERVE}
+      globalThis[Symbol.for("signal-exit emitter")] = { count: 1 };
+      process.on("SIGTERM", () => { if (process.listeners("SIGTERM").length === 1) process.kill(process.pid, "SIGTERM"); });`;
+    const { child } = startProgram(source, { receiver });
+    await receiver.waitFor({ ready: true });
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(words(receiver)).toEqual(WHOLE_LIFE);
+  });
+
   test("a second one ends the program at once", async () => {
     using receiver = openReceiver();
     const source = BUN_SERVE.replace("() => new", `async () => (console.log("taken"), await Bun.sleep(1e6), 1) && new`);
@@ -554,6 +614,28 @@ describe("a worker that serves", () => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init)));
     expect(new Set(answers).size).toBeGreaterThan(1);
     child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("of node:worker_threads imports register itself", async () => {
+    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "worker.ts");
+    await Bun.write(path, `import ${JSON.stringify(REGISTER)}; ${worker("port: 0")}`);
+    const source = `import { Worker } from "node:worker_threads"; new Worker(${JSON.stringify(path)});`;
+    const { child } = startProgram(source, { receiver });
+    expect(await text(urlOf(await receiver.waitFor({ ready: true })))).toBe("worker");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(words(receiver)).toEqual(WHOLE_LIFE);
+  });
+
+  test("and is done ends as ever, and with it the program", async () => {
+    using receiver = openReceiver();
+    const source = `const worker = new Worker("data:text/javascript,postMessage(1)");
+      worker.addEventListener("close", () => console.log("closed"));`;
+    const { child, line } = startProgram(source, { receiver });
+    expect(await line()).toBe("closed");
     expect(await child.exited).toBe(0);
   });
 
@@ -660,18 +742,13 @@ describe("on a passed socket there are", () => {
   const noOpenssl = missing("openssl");
   test.skipIf(Boolean(noOpenssl))(titled("TLS, of node:https too", noOpenssl), async () => {
     using directory = temporaryDirectory();
-    const [key, cert] = [join(directory.path, "key"), join(directory.path, "cert")];
-    const made = await run(
-      `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ${key} -out ${cert} -days 2 -subj /CN=localhost`.split(
-        " ",
-      ),
-    );
-    expect(made.code).toBe(0);
+    const tls = await certificate(directory.path);
     for (const source of [
-      `Bun.serve({ tls: { key: Bun.file("${key}"), cert: Bun.file("${cert}") }, fetch: () => new Response("tls") });`,
-      `import { readFileSync } from "node:fs";
-       import { createServer } from "node:https";
-       createServer({ key: readFileSync("${key}"), cert: readFileSync("${cert}") }, (_, response) => response.end("tls")).listen(8443);`,
+      `Bun.serve({ tls: ${tls}, fetch: () => new Response("tls") });`,
+      `import { createServer } from "node:https";
+       const { key, cert } = ${tls};
+       const options = { key: await key.text(), cert: await cert.text() };
+       createServer(options, (_, response) => response.end("tls")).listen(8443);`,
     ]) {
       using receiver = openReceiver();
       using socket = tcpListener();
@@ -680,6 +757,48 @@ describe("on a passed socket there are", () => {
       expect(await text(socket.url.replace("http", "https"), { tls: { rejectUnauthorized: false } })).toBe("tls");
     }
   });
+
+  test.skipIf(Boolean(noOpenssl))(titled("no HTTP/3, which is told in a line", noOpenssl), async () => {
+    using directory = temporaryDirectory();
+    const tls = await certificate(directory.path);
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const source = `Bun.serve({ tls: ${tls}, http3: true, fetch: () => new Response("tls") });`;
+    const { child, errors } = startProgram(source, { receiver, fds: [socket.fd] });
+    await receiver.waitFor({ ready: true });
+    expect(await text(socket.url.replace("http", "https"), { tls: { rejectUnauthorized: false } })).toBe("tls");
+    child.kill("SIGTERM");
+    expect(await errors).toEqual(["sd-notify: HTTP/3 is off for port 3000: it has no passed socket, which is TCP"]);
+  });
+});
+
+const oldest = await oldBun("1.4.0");
+test.skipIf(Boolean(oldest.why))(titled("Bun 1.4.0 takes a passed socket, too", oldest.why), async () => {
+  using receiver = openReceiver();
+  using socket = tcpListener();
+  const directory = temporaryDirectory();
+  const path = join(directory.path, "server.ts");
+  await Bun.write(path, `export default { fetch: () => new Response("old") };`);
+  const command = [oldest.program ?? "", "--preload", REGISTER, path];
+  const { child } = startProgram("", { receiver, fds: [socket.fd], command });
+  expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
+  expect(await text(socket.url)).toBe("old");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  directory[Symbol.dispose]();
+});
+
+test("where libc can't be called a passed socket is an error with the cure, and a program of its own port runs", async () => {
+  using receiver = openReceiver();
+  using socket = tcpListener();
+  const env = { BUN_JSC_useJIT: "0" };
+  const failed = startProgram(BUN_SERVE, { receiver, fds: [socket.fd], env });
+  expect(await failed.child.exited).toBe(1);
+  expect((await failed.errors).join("\n")).toContain("set MemoryDenyWriteExecute=no in the unit");
+  const { child, line } = startProgram(`${BUN_SERVE} console.log(server.url.href);`, { receiver, env });
+  expect(await text((await line()) ?? "")).toBe("x");
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
 });
 
 describe("without a service manager", () => {
@@ -716,3 +835,14 @@ describe("an error ends the program, and is told before:", () => {
     expect(await child.exited).toBe(1);
   });
 });
+
+// --- internal ---
+
+/** The option `tls`, as text. */
+async function certificate(directory: string): Promise<string> {
+  const [key, cert] = [join(directory, "key"), join(directory, "cert")];
+  const command =
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost";
+  expect((await run([...command.split(" "), "-keyout", key, "-out", cert])).code).toBe(0);
+  return `{ key: Bun.file("${key}"), cert: Bun.file("${cert}") }`;
+}

@@ -53,6 +53,20 @@ describe.each(olds)("Bun $version", ({ version, program = "", why }) => {
   );
 });
 
+describe.each(olds)("Bun $version", ({ version, program = "", why }) => {
+  test.skipIf(Boolean(why))(
+    titled("is too old for sd-notify/register, which says so where there is a service manager", why),
+    async () => {
+      await Bun.write(join(project, "program.mjs"), "console.log(1);");
+      const command = [program, "--preload", "sd-notify/register", "program.mjs"];
+      expect(await run(command, { cwd: project })).toMatchObject({ code: 0, stdout: "1\n", stderr: "" });
+      const { code, stderr } = await run(command, { cwd: project, env: { NOTIFY_SOCKET: "/run/nobody" } });
+      expect(code).toBe(1);
+      expect(stderr).toContain(`sd-notify needs Bun 1.4 or newer, this is ${version}`);
+    },
+  );
+});
+
 const noNode = missing("node");
 describe("Node.js", () => {
   test.skipIf(Boolean(noNode))(titled("is told that the command needs Bun", noNode), async () => {

@@ -566,7 +566,7 @@ test("serve() says in one line what to change where libc can't be called", async
   expect(message).toContain("set MemoryDenyWriteExecute=no in the unit");
 });
 
-test("Bun.serve() takes no fd yet; the day it does, serve() can do without its detour", async () => {
+test("Bun.serve() takes no fd yet; the day it does, serve() and register can do without their detour", async () => {
   using socket = tcpListener();
   const { port } = new URL(socket.url);
   const source = `

@@ -9,10 +9,10 @@
  * that Bun.serve() takes an fd. This goes on that day.
  */
 
-import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, SO_ACCEPTCONN } from "../../ffi/constants.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, POLLIN, SO_ACCEPTCONN } from "../../ffi/constants.ts";
 import { getSocketName, replaceFd, setNonblocking, watchFd } from "../../ffi/process.ts";
 import type { BoundAddress, EpollEvent } from "../../ffi/structs.ts";
-import { getSocketOption } from "../../ffi/syscalls.ts";
+import { getSocketOption, poll } from "../../ffi/syscalls.ts";
 import { node } from "./node.ts";
 
 /** A socket that a server of Bun's listens on: its fd, and the epoll that watches it. */
@@ -59,10 +59,17 @@ export function pauseListener({ fd, epoll, event }: Listener): void {
   watchFd(epoll, EPOLL_CTL_MOD, fd, { ...event, events: 0 });
 }
 
-/** How many connections of the listener its event loop has open. */
-export function countConnections({ fd, epoll }: Listener): number {
+/** The connections of the listener that its event loop has open, by their fds. */
+export function connectionsOf({ fd, epoll }: Listener): number[] {
   const address = getSocketName(fd);
-  return watched(epoll).filter((other) => other.fd !== fd && sharesAddress(getSocketName(other.fd), address)).length;
+  return watched(epoll)
+    .map((other) => other.fd)
+    .filter((other) => other !== fd && sharesAddress(getSocketName(other), address));
+}
+
+/** Whether something has come on a connection that the event loop has not read yet. */
+export function hasUnread(connection: number): boolean {
+  return (poll(connection, POLLIN, 0) & POLLIN) !== 0;
 }
 
 /** Whether two are the same. */

@@ -17,7 +17,7 @@ import { removeFds, storeFds } from "../server/fd-store.ts";
 import { allListeners } from "../server/passed-listeners.ts";
 import { servedPlaces } from "../server/served-places.ts";
 import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
-import { keyOf, type Place, placeOf } from "./place.ts";
+import { describe, keyOf, type Place, placeOf } from "./place.ts";
 import type { Settings } from "./settings.ts";
 import { choose, inTheWay, isAt, isStored, type Passed, STORED, storedName } from "./sockets.ts";
 
@@ -67,7 +67,8 @@ export class Opener {
     const { fds, notice } = choose(place, free, all.length > 0 && !isServed, this.#sockets);
     if (notice !== undefined) this.#tell(notice);
     if (fds.length === 0) return this.#openOwn(options, place);
-    const server = serveSockets(fds, options, unchanged);
+    if (hasHttp3(options)) this.#tell(`HTTP/3 is off for ${describe(place)}: it has no passed socket, which is TCP`);
+    const server = serveSockets(fds, options, withoutHttp3);
     const served = servedPlaces();
     for (const place of [key, ...fds]) served.set(place, { server, evaluation });
     whenStopped(server, () => {
@@ -110,7 +111,7 @@ export class Opener {
     // Any free port is another one after a restart: nobody would look for it there.
     const isFixed = "path" in place || place.port !== 0;
     // A worker does not see what was stored, nor know which other one has it.
-    const isKept = process.env.NOTIFY_SOCKET !== undefined && isFixed && Bun.isMainThread;
+    const isKept = process.env.NOTIFY_SOCKET !== undefined && isFixed && Bun.isMainThread && !hasHttp3(options);
     if (!isKept) return serveAlone(options, unchanged);
     return "path" in place ? this.#openPath(options, place) : this.#openPort(options, place);
   }
@@ -199,4 +200,12 @@ const evaluation = Symbol("register");
 
 function unchanged(options: BunOptions): BunOptions {
   return options;
+}
+
+function hasHttp3(options: BunOptions): boolean {
+  return Boolean((options as { http3?: unknown }).http3);
+}
+
+function withoutHttp3(options: BunOptions): BunOptions {
+  return hasHttp3(options) ? Object.create(options, { http3: { value: false, enumerable: true } }) : options;
 }

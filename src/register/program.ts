@@ -34,9 +34,12 @@ export class OwnDoing implements Program {
     return this.#said.has(word);
   }
 
-  /** The other handler is the one of register. */
+  /**
+   * One handler is that of register. Those of signal-exit, which many packages bring along, are for the case
+   * that nobody else has one, and leave the end to whoever has.
+   */
   handles(signal: NodeJS.Signals): boolean {
-    return process.listenerCount(signal) > 1;
+    return process.listenerCount(signal) - countSignalExit() > 1;
   }
 
   async reloadsItself(): Promise<boolean> {
@@ -68,3 +71,11 @@ const WORDS: readonly (readonly [word: Word, key: string, value?: string])[] = [
   ["stopping", "STOPPING", "1"],
   ["watchdog", "WATCHDOG", "1"],
 ];
+
+/** How many handlers signal-exit has for each signal: version 4 and 3 say it there, for each other. */
+function countSignalExit(): number {
+  const four = (globalThis as Record<symbol, unknown>)[Symbol.for("signal-exit emitter")];
+  const three = (process as unknown as Record<string, unknown>).__signal_exit_emitter__;
+  const countOf = (emitter: unknown) => Number((emitter as { count?: unknown } | undefined)?.count ?? 0) || 0;
+  return countOf(four) + countOf(three);
+}

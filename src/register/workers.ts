@@ -30,12 +30,14 @@ export class Workers implements Adapter {
   readonly #reports = new Map<number, Extract<Report, { says: "serves" }>>();
   readonly #onServes: () => void;
   readonly #onHeard: (message: string | Uint8Array) => void;
-  #channel: BroadcastChannel | undefined;
+  readonly #channel = openChannel();
+  #hasAny = false;
   #drained: { left: Set<number>; all: PromiseWithResolvers<void> } | undefined;
 
   constructor(onServes: () => void, onHeard: (message: string | Uint8Array) => void) {
     this.#onServes = onServes;
     this.#onHeard = onHeard;
+    this.#channel.onmessage = ({ data }) => this.#hear(data as Report);
   }
 
   /** Has each worker that the program makes from now on load a module first. */
@@ -44,7 +46,7 @@ export class Workers implements Adapter {
     const Original = globalThis.Worker;
     globalThis.Worker = class Worker extends Original {
       constructor(url: string | URL, options?: WorkerOptions) {
-        workers.#open();
+        workers.#hasAny = true;
         const given = options?.preload ?? [];
         const preload = [...(isThere(path) ? [path] : []), ...(Array.isArray(given) ? given : [given])];
         super(url, { ...options, preload });
@@ -56,7 +58,7 @@ export class Workers implements Adapter {
   }
 
   get isEmpty(): boolean {
-    return this.#channel === undefined;
+    return !this.#hasAny;
   }
 
   /** The passed sockets that they serve. */
@@ -82,23 +84,18 @@ export class Workers implements Adapter {
   async drain(): Promise<void> {
     if (this.#reports.size === 0) return;
     this.#drained = { left: new Set(this.#reports.keys()), all: Promise.withResolvers() };
-    this.#channel?.postMessage({ order: "drain" } satisfies Order);
+    this.#channel.postMessage({ order: "drain" } satisfies Order);
     await this.#drained.all.promise;
   }
 
   /** They end with the process. */
   closeNow(): void {}
 
-  #open(): void {
-    if (this.#channel) return;
-    this.#channel = openChannel();
-    this.#channel.onmessage = ({ data }) => this.#hear(data as Report);
-  }
-
   #hear(report: Report): void {
     if (report.says === "heard") this.#onHeard(report.message);
     else if (report.says === "drained") this.#forget(report.thread);
     else {
+      this.#hasAny = true;
       this.#reports.set(report.thread, report);
       if (report.places.length > 0) this.#onServes();
     }

@@ -5,7 +5,14 @@
 
 import { getSocketName } from "../../ffi/process.ts";
 import type { BoundAddress } from "../../ffi/structs.ts";
-import { adoptListener, countConnections, findListener, type Listener, pauseListener } from "../bun/adopt-listener.ts";
+import {
+  adoptListener,
+  connectionsOf,
+  findListener,
+  hasUnread,
+  type Listener,
+  pauseListener,
+} from "../bun/adopt-listener.ts";
 import { nativeServe } from "../bun/registered.ts";
 
 /** Any options of Bun.serve(), and any server of its. */
@@ -127,6 +134,9 @@ interface Member {
 const GRACE_MS = 200;
 const MAX_GRACE_MS = 2000;
 
+/** How long requests may take to be read, which have come. */
+const MAX_UNREAD_MS = 10_000;
+
 /** How long a connection to itself may take: two seconds, unless the event loop is busy. */
 const MAX_TURNS = 40;
 const TURN_MS = 50;
@@ -225,7 +235,7 @@ function combine(members: readonly Member[], prepare: (options: BunOptions, inde
   const { server: first } = members[0] as Member;
   const natives = members.map(({ native }) => native);
   const own = {
-    stop: stopper(members),
+    ...stopper(members),
     reload(options: BunOptions) {
       for (const [i, native] of natives.entries()) native.reload(prepare(options, i));
       return first;
@@ -239,7 +249,6 @@ function combine(members: readonly Member[], prepare: (options: BunOptions, inde
       return sent.includes(-1) ? -1 : Math.max(...sent);
     },
     subscriberCount: (topic: string) => sum(natives.map((native) => native.subscriberCount(topic))),
-    closeIdleConnections: () => sum(natives.map((native) => native.closeIdleConnections())),
     ref() {
       for (const native of natives) native.ref();
     },
@@ -296,35 +305,55 @@ function withRelay(options: BunOptions, others: () => readonly Native[]): BunOpt
 /**
  * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a
  * connection, its request on the way. So the server accepts no more first, and gives what is there a moment.
+ * node:http's close() asks for idle connections to be closed first, and programs do, too: they wait for that.
  */
-function stopper(members: readonly Member[]): BunServer["stop"] {
+function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdleConnections"> {
+  let state: "serving" | "waiting" | "stopping" = "serving";
+  let stopped: Promise<void> | undefined;
   const stopAll = async (closeActiveConnections: boolean) => {
+    state = "stopping";
     await Promise.all(members.map(({ native }) => native.stop(closeActiveConnections)));
   };
   const drain = async () => {
-    const listeners = members.flatMap(({ listener }) => listener ?? []);
-    for (const listener of listeners) pauseListener(listener);
-    const count = () => sum(listeners.map(countConnections));
-    let before = count();
-    for (let waited = 0; before > 0 && waited < MAX_GRACE_MS; waited += GRACE_MS) {
-      await Bun.sleep(GRACE_MS);
-      const now = count();
-      // As long as connections end, others may be about to send their request: the machine is busy.
-      if (now >= before) break;
-      before = now;
-    }
+    state = "waiting";
+    await waitForRequests(members.flatMap(({ listener }) => listener ?? []));
     await stopAll(false);
   };
-  let draining: Promise<void> | undefined;
-  return (closeActiveConnections = false) => {
-    if (closeActiveConnections) {
+  const closeIdle = () => sum(members.map(({ native }) => native.closeIdleConnections()));
+  return {
+    stop(closeActiveConnections = false) {
+      if (!closeActiveConnections) {
+        stopped ??= drain();
+        return stopped;
+      }
       const ended = stopAll(true);
-      draining ??= ended;
+      stopped ??= ended;
       return ended;
-    }
-    draining ??= drain();
-    return draining;
+    },
+    closeIdleConnections() {
+      if (state === "stopping" || !members.some(({ listener }) => listener)) return closeIdle();
+      // Whoever stops the server next does it in this turn.
+      queueMicrotask(() => {
+        if (state === "serving") closeIdle();
+      });
+      return 0;
+    },
   };
+}
+
+/** Accepts no more connections, and waits for requests on those that were accepted. */
+async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
+  for (const listener of listeners) pauseListener(listener);
+  let before = Number.POSITIVE_INFINITY;
+  for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
+    const connections = listeners.flatMap(connectionsOf);
+    // On a busy machine clients are late: others may be about to send their request.
+    const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
+    // And the event loop is: what has come on a connection that is closed unread would be lost.
+    if (!mayCome && !connections.some(hasUnread)) break;
+    before = connections.length;
+    await Bun.sleep(GRACE_MS);
+  }
 }
 
 function sum(numbers: readonly number[]): number {
