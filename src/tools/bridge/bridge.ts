@@ -25,7 +25,7 @@ import { reapOrphans } from "../orphans.ts";
 import { hasSignalledAll } from "../run/manager.ts";
 import { ALL_SIGNALS, isOfTerminal, onSignals } from "../signals.ts";
 import { own, startProgram, untilExecuted } from "../start-program.ts";
-import { changesOf } from "../unit/changes.ts";
+import { type Changes, changesOf } from "../unit/changes.ts";
 import { FdStore } from "../unit/fd-store.ts";
 import { inspect } from "../unit/inspect.ts";
 import {
@@ -80,6 +80,7 @@ export class Bridge implements Disposable {
   #facts: UnitFacts = {};
   #status = "";
   #failure: string | undefined;
+  #restartsMs: number[] = [];
   #lastEnd: End | undefined;
 
   /** Takes the socket over. `tell` gets lines for people. */
@@ -92,6 +93,8 @@ export class Bridge implements Disposable {
     this.#forwarder = above === undefined ? undefined : new Forwarder(above, tell);
     this.#watchdogAboveUsec = options.forward ? (watchdogTimeoutMs() ?? 0) * 1000 : 0;
     this.#store = new FdStore(options.fdStoreMax);
+    // run() tells.
+    this.#done.promise.catch(() => {});
     this.#inbox = new Inbox(socket, (message) => this.#take(message));
   }
 
@@ -111,6 +114,11 @@ export class Bridge implements Disposable {
       noOrphans();
     }
     return this.#exitStatus();
+  }
+
+  /** Something is wrong with the bridge itself: run() rejects. */
+  fail(error: unknown): void {
+    this.#done.reject(error);
   }
 
   /** Closes what it has open. */
@@ -166,8 +174,7 @@ export class Bridge implements Disposable {
   #do(action: Action): void {
     switch (action.act) {
       case "start":
-        this.#tally.restarts++;
-        this.#start();
+        this.#restart();
         break;
       case "signal":
         if (action.signal === "SIGKILL") this.#tell(`${this.#name} is killed: ${action.why}`);
@@ -193,6 +200,18 @@ export class Bridge implements Disposable {
       case "end":
         this.#done.resolve();
     }
+  }
+
+  #restart(): void {
+    const now = performance.now();
+    this.#restartsMs = [...this.#restartsMs.filter((ms) => now - ms < RESTART_INTERVAL_MS), now];
+    if (this.#restartsMs.length >= RESTART_BURST) {
+      this.#tell(`not started again: that was ${RESTART_BURST - 1} times in ${RESTART_INTERVAL_MS / 1000} s`);
+      this.#done.resolve();
+      return;
+    }
+    this.#tally.restarts++;
+    this.#start();
   }
 
   #start(): void {
@@ -285,7 +304,9 @@ export class Bridge implements Disposable {
   async #onStop(signal: NodeJS.Signals): Promise<void> {
     switch (this.#stop.step) {
       case "none": {
-        const delayMs = isUp(this.#life) ? this.#options.drainDelayMs : 0;
+        // Nobody asks anything of one that was not ready.
+        const { phase } = this.#life;
+        const delayMs = phase === "active" || phase === "reloading" ? this.#options.drainDelayMs : 0;
         if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
         this.#stop = { step: "draining", signal, delay: startTimer(delayMs, () => this.#tellStop(signal)) };
         this.#forwarder?.say({ extendTimeoutMs: delayMs + Math.min(this.#options.timeoutStopMs, MAX_STOP_MS) });
@@ -372,12 +393,13 @@ export class Bridge implements Disposable {
   #apply(message: Message, verdict: Verdict): void {
     const changes = changesOf(message, verdict);
     const { notifyAccess, watchdogUsec, storeFds, removeFds, stopping, extendMs } = changes;
-    const mainPid = changes.mainPid === undefined || this.#isForeign(message) ? undefined : changes.mainPid;
+    const mainPid = this.#mainPidOf(message, changes);
     if (changes.ping) {
       this.#tally.pings++;
       const ping = this.#watchdog.ping(message.receivedUsec);
       if (ping !== undefined) this.#tally.ping(ping);
     }
+    if (message.fields.RESTART_RESET === "1") this.#restartsMs = [];
     if (notifyAccess !== undefined) this.#facts.notifyAccess = notifyAccess;
     if (watchdogUsec !== undefined) this.#setWatchdog(watchdogUsec, message.receivedUsec);
     if (this.#forwarder === undefined) {
@@ -389,12 +411,13 @@ export class Bridge implements Disposable {
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
-  /** Whether the sender's numbers of processes are others than those here. */
-  #isForeign({ pid, fields }: Message): boolean {
+  /** The sender's numbers of processes may be others than those here. */
+  #mainPidOf({ pid }: Message, { mainPid }: Changes): number | undefined {
+    if (mainPid === undefined || mainPid === process.pid) return undefined;
     const theirs = linkOf(pid, "ns/pid");
     const isForeign = pid === 0 || (theirs !== undefined && theirs !== linkOf("self", "ns/pid"));
-    if (isForeign) this.#tell(`ignored MAINPID=${fields.MAINPID}: it is a number of another PID namespace`);
-    return isForeign;
+    if (isForeign) this.#tell(`ignored MAINPID=${mainPid}: it is a number of another PID namespace`);
+    return isForeign ? undefined : mainPid;
   }
 
   #setWatchdog(usec: number, receivedUsec: number): void {
@@ -420,6 +443,10 @@ export class Bridge implements Disposable {
 }
 
 // --- internal ---
+
+/** systemd-system.conf(5), DefaultStartLimitBurst= and DefaultStartLimitIntervalSec=. */
+const RESTART_BURST = 5;
+const RESTART_INTERVAL_MS = 10_000;
 
 /** What an engine sends to stop a container: STOPSIGNAL of a Dockerfile says which. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
