@@ -14,7 +14,8 @@ describe.each(COMMANDS)("the bridge of %s", (_, command) => {
     using directory = temporaryDirectory();
     const fifo = join(directory.path, "fifo");
     await run(["mkfifo", fifo]);
-    const go = () => Bun.write(fifo, "\n");
+    // It waits for whoever reads.
+    const go = () => run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     const bridge = startBridge([], ["sh", "-c", script, "sh", fifo], { command });
     const statuses = async () =>
       Promise.all(["/livez", "/readyz", "/startupz"].map(async (path) => (await bridge.get(path)).status));
@@ -207,7 +208,7 @@ describe("a reload", () => {
     bridge.child.kill("SIGHUP");
     expect(await bridge.line()).toBe("got");
     expect(await bridge.status()).toMatchObject({ phase: "reloading", ready: true, ignored: [] });
-    await Bun.write(fifo, "\n");
+    await run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     expect(await bridge.line()).toBe("done");
     expect(await bridge.status()).toMatchObject({ phase: "active", ignored: [] });
   });
