@@ -345,7 +345,7 @@ describe("with --restart", () => {
 });
 
 test("MAINPID= can't make the bridge its own main process", async () => {
-  const bridge = startBridge([], `$N --ready MAINPID=$PPID; echo up; trap 'exit 3' TERM; ${WAIT}`);
+  const bridge = startBridge([], `trap 'exit 3' TERM; $N --ready MAINPID=$PPID; echo up; ${WAIT}`);
   await bridge.line();
   bridge.child.kill("SIGTERM");
   expect(await bridge.end()).toMatchObject({ code: 3 });
