@@ -1,9 +1,8 @@
 /** The bridge: the manager's end of the protocol, by real processes and sockets. */
 
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { openReceiver } from "../src/receiver/receiver.ts";
 import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
 import { BUN, COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
@@ -14,7 +13,8 @@ describe.each(COMMANDS)("the bridge of %s", (_, command) => {
     using directory = temporaryDirectory();
     const fifo = join(directory.path, "fifo");
     await run(["mkfifo", fifo]);
-    const go = () => Bun.write(fifo, "\n");
+    // It waits for whoever reads.
+    const go = () => run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     const bridge = startBridge([], ["sh", "-c", script, "sh", fifo], { command });
     const statuses = async () =>
       Promise.all(["/livez", "/readyz", "/startupz"].map(async (path) => (await bridge.get(path)).status));
@@ -47,7 +47,7 @@ describe.each(COMMANDS)("the bridge of %s", (_, command) => {
     }
     const { code, stderr } = await startBridge([], ["nosuch-program"], { command }).end();
     expect(code).toBe(203);
-    expect(stderr).toStartWith("sd-notify: execve nosuch-program: No such file or directory\n");
+    expect(stderr).toBe("sd-notify: execve nosuch-program: No such file or directory\n");
   }, 30_000);
 });
 
@@ -65,17 +65,24 @@ test("gives its command a socket, a watchdog and nothing of its own", async () =
 describe("a stop", () => {
   test("makes it unready at once; the command is told when the delay is over", async () => {
     const script = `trap 'echo told; exit 4' TERM; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--drain-delay=500ms"], script);
+    const bridge = startBridge(["--drain-delay=2"], script);
     expect(await bridge.line()).toBe("up");
     const start = performance.now();
     bridge.child.kill("SIGTERM");
     const { text } = await bridge.until("/readyz", ({ status }) => status === 503);
     expect(text).toMatch(/^not ready: active for .*, to stop by SIGTERM$/);
-    expect(performance.now() - start).toBeLessThan(400);
+    expect(performance.now() - start).toBeLessThan(1900);
     expect((await bridge.get("/livez")).status).toBe(200);
     expect(await bridge.line()).toBe("told");
-    expect(performance.now() - start).toBeGreaterThan(490);
+    expect(performance.now() - start).toBeGreaterThan(1990);
     expect(await bridge.end()).toMatchObject({ code: 4 });
+  }, 20_000);
+
+  test("of what was never ready is not delayed", async () => {
+    const bridge = startBridge(["--drain-delay=1h"], `trap 'exit 3' TERM; echo up; ${WAIT}`);
+    await bridge.line();
+    bridge.child.kill("SIGTERM");
+    expect(await bridge.end()).toMatchObject({ code: 3 });
   });
 
   test("is not delayed any more by a second signal", async () => {
@@ -103,10 +110,10 @@ describe("a stop", () => {
   test("is SIGKILL when its time is over, which EXTEND_TIMEOUT_USEC= can make longer", async () => {
     const script = (more: string) => `trap '${more} echo told' TERM; $N --ready; echo up; ${WAIT}`;
     for (const [more, min] of [
-      ["", 200],
-      ["$N EXTEND_TIMEOUT_USEC=900000;", 900],
+      ["", 2000],
+      ["$N EXTEND_TIMEOUT_USEC=4000000;", 4000],
     ] as const) {
-      const bridge = startBridge(["--timeout-stop=200ms"], script(more));
+      const bridge = startBridge(["--timeout-stop=2"], script(more));
       await bridge.line();
       const start = performance.now();
       bridge.child.kill("SIGTERM");
@@ -129,17 +136,17 @@ describe("a stop", () => {
 describe("the watchdog", () => {
   test("ends by SIGABRT what does not ping, and counts the margin of what does", async () => {
     const script = `$N --ready; $N WATCHDOG=1; echo up; read -r x`;
-    const bridge = startBridge(["--watchdog=700ms"], script, { prefix: ["sh", "-c", 'sleep 100 | "$@"', "sh"] });
+    const bridge = startBridge(["--watchdog=3"], script, { prefix: ["sh", "-c", 'sleep 100 | "$@"', "sh"] });
     await bridge.line();
     const { watchdog } = await bridge.status();
-    expect(watchdog).toMatchObject({ timeoutSeconds: 0.7, pings: 1 });
+    expect(watchdog).toMatchObject({ timeoutSeconds: 3, pings: 1 });
     expect(watchdog.smallestMarginSeconds).toBeGreaterThan(0);
-    expect(watchdog.smallestMarginSeconds).toBeLessThan(0.7);
+    expect(watchdog.smallestMarginSeconds).toBeLessThan(3);
     const start = performance.now();
     while (existsSync(bridge.http)) await Bun.sleep(10);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(10_000);
     bridge.child.kill("SIGKILL");
-  });
+  }, 20_000);
 
   test("says why, kills what survives SIGABRT, and never ends with 0", async () => {
     for (const [trap, expected, stop] of [
@@ -182,8 +189,8 @@ describe("the start", () => {
   });
 
   test("may take longer by EXTEND_TIMEOUT_USEC=", async () => {
-    const script = `$N EXTEND_TIMEOUT_USEC=20000000; sleep 0.5; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--timeout-start=400ms"], script);
+    const script = `$N EXTEND_TIMEOUT_USEC=20000000; sleep 2.1; $N --ready; echo up; ${WAIT}`;
+    const bridge = startBridge(["--timeout-start=2"], script);
     expect(await bridge.line()).toBe("up");
     expect(await bridge.status()).toMatchObject({ ready: true, phase: "active" });
   });
@@ -200,7 +207,7 @@ describe("a reload", () => {
     bridge.child.kill("SIGHUP");
     expect(await bridge.line()).toBe("got");
     expect(await bridge.status()).toMatchObject({ phase: "reloading", ready: true, ignored: [] });
-    await Bun.write(fifo, "\n");
+    await run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     expect(await bridge.line()).toBe("done");
     expect(await bridge.status()).toMatchObject({ phase: "active", ignored: [] });
   });
@@ -298,11 +305,29 @@ describe("with --restart", () => {
 
   test("an expired watchdog starts it again, and it stays live", async () => {
     const script = `trap "sleep 0.3; kill -KILL $$" ABRT; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--restart", "--watchdog=400ms"], script);
+    const bridge = startBridge(["--restart", "--watchdog=2"], script);
     await bridge.line();
     const { text } = await bridge.until("/livez", ({ text }) => text.includes("watchdog"));
-    expect(text).toBe("live: starting again: no ping of the watchdog within 400 ms: sh gets SIGABRT");
+    expect(text).toBe("live: starting again: no ping of the watchdog within 2 s: sh gets SIGABRT");
     expect(await bridge.line()).toBe("up");
+  });
+
+  test("it is given up when it has to be started again and again", async () => {
+    const bridge = startBridge(["--restart"], "echo start; exit 6");
+    const { code, stderr } = await bridge.end();
+    expect(code).toBe(6);
+    for (let i = 0; i < 5; i++) expect(await bridge.line()).toBe("start");
+    expect(await bridge.line()).toBeUndefined();
+    expect(stderr).toEndWith("sd-notify: bridge: not started again: that was 4 times in 10 s\n");
+  });
+
+  test("a stop while it is being ended for its watchdog is final, too", async () => {
+    const script = `trap 'echo aborted' ABRT; $N --ready; echo up; ${WAIT}`;
+    const bridge = startBridge(["--restart", "--watchdog=2", "--timeout-stop=2"], script);
+    expect(await bridge.line()).toBe("up");
+    expect(await bridge.line()).toBe("aborted");
+    bridge.child.kill("SIGTERM");
+    expect(await bridge.end()).toMatchObject({ signal: "SIGKILL" });
   });
 
   test("a stop is final", async () => {
@@ -316,6 +341,27 @@ describe("with --restart", () => {
     bridge.child.kill("SIGUSR1");
     expect(await bridge.end()).toMatchObject({ code: 2 });
   });
+});
+
+test("MAINPID= can't make the bridge its own main process", async () => {
+  const bridge = startBridge([], `trap 'exit 3' TERM; $N --ready MAINPID=$PPID; echo up; ${WAIT}`);
+  await bridge.line();
+  bridge.child.kill("SIGTERM");
+  expect(await bridge.end()).toMatchObject({ code: 3 });
+});
+
+test("a command that sends nonsense without an end does not fill the log", async () => {
+  const program = `const { notifyRaw } = require(${JSON.stringify(`${ROOT}dist/index.js`)});
+    for (let i = 0; i < 300; i++) { notifyRaw("K" + i + "=1"); notifyRaw("MAINPID=1", { fds: [0] }); }
+    for (let i = 0; i < 300; i++) notifyRaw("WATCHDOG=trigger" + i + "\\nMAINPID=" + process.pid);
+    notifyRaw("READY=1"); console.log("up"); setInterval(() => {}, 1e6);`;
+  const bridge = startBridge([], [BUN, "-e", program]);
+  await bridge.line();
+  await bridge.until("/readyz", ({ status }) => status === 200);
+  bridge.child.kill("SIGTERM");
+  const { stderr } = await bridge.end();
+  expect(stderr.split("\n").length).toBeGreaterThan(30);
+  expect(stderr.split("\n").length).toBeLessThanOrEqual(102);
 });
 
 test("killed, it takes its command with it", async () => {
@@ -398,6 +444,7 @@ describe("a mistake in the arguments is told, and nothing is started:", () => {
   test.each([
     [["--http=70000"], "--http=70000: it must be PORT, HOST:PORT, [IPV6]:PORT or unix:/PATH"],
     [["--http=unix:x"], "--http=unix:x: it must be PORT, HOST:PORT, [IPV6]:PORT or unix:/PATH"],
+    [["--socket-mode=666", "--socket=x"], "--socket=x: a path has to begin with /"],
     [["--forward"], "--forward: $NOTIFY_SOCKET is not set, so there is nobody to pass messages on to"],
     [["--socket=x"], "--socket=x: a path has to begin with /"],
     [["--socket-mode=666"], "--socket-mode= belongs to --socket="],
@@ -408,17 +455,6 @@ describe("a mistake in the arguments is told, and nothing is started:", () => {
     const { code, stdout, stderr } = await run([BINARY, "bridge", ...options, "--", "echo", "started"]);
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: `sd-notify: bridge: ${message}\n` });
   });
-});
-
-test("by the name systemd-notify, bridge and probe are messages", async () => {
-  using directory = temporaryDirectory();
-  using receiver = openReceiver();
-  const link = join(directory.path, "systemd-notify");
-  symlinkSync(BINARY, link);
-  for (const word of ["bridge", "probe"]) {
-    expect(await run([link, "--no-block", word], { env: receiver.env })).toMatchObject({ code: 0, stderr: "" });
-    expect((await receiver.next()).text).toBe(word);
-  }
 });
 
 test("it leaves nothing behind", async () => {

@@ -9,11 +9,11 @@ import { adoptOrphans } from "../../../ffi/process.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { startTimer } from "../../bun/timers.ts";
 import { childEnv } from "../../child-env.ts";
-import { exists } from "../../linux/manager.ts";
 import { linkOf } from "../../linux/proc.ts";
-import { signalName } from "../../linux/signals.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import { printable } from "../../protocol/printable.ts";
+import { shorten } from "../../protocol/shorten.ts";
+import { EXIT_EXEC } from "../../protocol/systemd.ts";
 import { Inbox } from "../../receiver/inbox.ts";
 import type { Message } from "../../receiver/message.ts";
 import type { BoundSocket } from "../../receiver/private-socket.ts";
@@ -25,7 +25,7 @@ import { reapOrphans } from "../orphans.ts";
 import { hasSignalledAll } from "../run/manager.ts";
 import { ALL_SIGNALS, isOfTerminal, onSignals } from "../signals.ts";
 import { own, startProgram, untilExecuted } from "../start-program.ts";
-import { changesOf } from "../unit/changes.ts";
+import { type Changes, changesOf } from "../unit/changes.ts";
 import { FdStore } from "../unit/fd-store.ts";
 import { inspect } from "../unit/inspect.ts";
 import {
@@ -42,9 +42,11 @@ import {
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
+import { Ends } from "./ends.ts";
 import { Forwarder } from "./forwarder.ts";
 import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { StartLimit } from "./start-limit.ts";
 import { Tally } from "./tally.ts";
 
 /** Whether somebody wants the command to stop, and how far that has come. */
@@ -68,9 +70,8 @@ export class Bridge implements Disposable {
   readonly #timers = new Timers<"phase">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
   readonly #done = Promise.withResolvers<void>();
-  /** How orphans have ended, of which one may be the main process. */
-  readonly #ends = new Map<number, End>();
-  #onOrphan: () => void = () => {};
+  readonly #ends = new Ends();
+  readonly #startLimit = new StartLimit();
   #program: Bun.Subprocess | undefined;
   #life: Life = UNBORN;
   #sinceUsec = monotonicUsec();
@@ -85,13 +86,15 @@ export class Bridge implements Disposable {
   /** Takes the socket over. `tell` gets lines for people. */
   constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
     this.#options = options;
-    this.#name = basename(options.command[0] ?? "");
+    this.#name = printable(shorten(basename(options.command[0] ?? ""), MAX_NAME_LENGTH));
     this.#tell = tell;
     this.#address = socket.address;
     const above = options.forward ? process.env.NOTIFY_SOCKET : undefined;
     this.#forwarder = above === undefined ? undefined : new Forwarder(above, tell);
     this.#watchdogAboveUsec = options.forward ? (watchdogTimeoutMs() ?? 0) * 1000 : 0;
     this.#store = new FdStore(options.fdStoreMax);
+    // run() tells.
+    this.#done.promise.catch(() => {});
     this.#inbox = new Inbox(socket, (message) => this.#take(message));
   }
 
@@ -100,7 +103,7 @@ export class Bridge implements Disposable {
     if (process.pid !== 1) adoptOrphans();
     // First, because it looks which signals are ignored, and has the kernel keep the exit status of children.
     this.#start();
-    const noOrphans = reapOrphans(own, (pid, end) => this.#reaped(pid, end));
+    const noOrphans = reapOrphans(own, (pid, end) => this.#ends.add(pid, end));
     const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
     try {
       await this.#done.promise;
@@ -111,6 +114,11 @@ export class Bridge implements Disposable {
       noOrphans();
     }
     return this.#exitStatus();
+  }
+
+  /** Something is wrong with the bridge itself: run() rejects. */
+  fail(error: unknown): void {
+    this.#done.reject(error);
   }
 
   /** Closes what it has open. */
@@ -126,7 +134,7 @@ export class Bridge implements Disposable {
     return {
       phase: life.phase,
       phaseUsec: monotonicUsec() - this.#sinceUsec,
-      isRestarting: isUp(life) ? isBeingStopped(life) && "next" in life && life.next === "start" : life.restarts,
+      isRestarting: this.#isRestarting(),
       status: this.#status,
       mainPid: this.#mainPid(),
       stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
@@ -159,15 +167,17 @@ export class Bridge implements Disposable {
     }
     const failure = "failure" in life ? life.failure : undefined;
     if (failure !== undefined && failure !== this.#failure) this.#failTold(failure);
-    else if (why !== undefined && why !== this.#failure) this.#tell(why);
+    // What can't be executed has said so.
+    else if (why !== undefined && why !== this.#failure && !("code" in happening && happening.code === EXIT_EXEC)) {
+      this.#tell(why);
+    }
     for (const action of actions) this.#do(action);
   }
 
   #do(action: Action): void {
     switch (action.act) {
       case "start":
-        this.#tally.restarts++;
-        this.#start();
+        this.#restart();
         break;
       case "signal":
         if (action.signal === "SIGKILL") this.#tell(`${this.#name} is killed: ${action.why}`);
@@ -195,6 +205,17 @@ export class Bridge implements Disposable {
     }
   }
 
+  #restart(): void {
+    const why = this.#startLimit.refuse();
+    if (why !== undefined) {
+      this.#tell(why);
+      this.#done.resolve();
+      return;
+    }
+    this.#tally.restarts++;
+    this.#start();
+  }
+
   #start(): void {
     const { command, type, notifyAccess, fdStoreMax, forward } = this.#options;
     const watchdogUsec = this.#options.watchdogUsec || this.#watchdogAboveUsec;
@@ -218,37 +239,18 @@ export class Bridge implements Disposable {
     // What it has sent before is there by now.
     this.#takeAll();
     this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
-    const mainPid = this.#mainPid();
-    if (mainPid !== undefined && mainPid !== program.pid) await this.#endOf(mainPid);
+    for (let pid = program.pid, next = this.#mainPid(); next !== undefined && next !== pid; next = this.#mainPid()) {
+      pid = next;
+      this.#lastEnd = await this.#ends.of(pid, () => this.#mainPid() === pid);
+    }
     this.#takeAll();
     this.#stopClocks();
     this.#happens({ what: "ended", ...this.#lastEnd });
   }
 
-  /** Resolves when the process has ended that MAINPID= has named, or is another one by now. */
-  async #endOf(pid: number): Promise<void> {
-    while (this.#mainPid() === pid && !this.#ends.has(pid) && exists(pid)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onOrphan = resolve;
-      // It may be nobody's orphan.
-      using _ = startTimer(LOOK_MS, resolve);
-      await promise;
-    }
-    this.#lastEnd = this.#ends.get(pid) ?? { code: null, signal: null };
-    const next = this.#mainPid();
-    if (next !== undefined && next !== pid) await this.#endOf(next);
-  }
-
   /** But not for ever: somebody else may be sending still. */
   #takeAll(): void {
     this.#inbox.takeSome(MAX_LAST);
-  }
-
-  #reaped(pid: number, end: { code: number } | { signal: number }): void {
-    this.#ends.set(pid, "code" in end ? { ...end, signal: null } : { code: null, signal: signalName(end.signal) });
-    const [oldest] = this.#ends.keys();
-    if (this.#ends.size > MAX_ENDS && oldest !== undefined) this.#ends.delete(oldest);
-    this.#onOrphan();
   }
 
   #stopClocks(): void {
@@ -285,10 +287,13 @@ export class Bridge implements Disposable {
   async #onStop(signal: NodeJS.Signals): Promise<void> {
     switch (this.#stop.step) {
       case "none": {
-        const delayMs = isUp(this.#life) ? this.#options.drainDelayMs : 0;
+        // Nobody asks anything of one that was not ready.
+        const { phase } = this.#life;
+        const delayMs = phase === "active" || phase === "reloading" ? this.#options.drainDelayMs : 0;
         if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
         this.#stop = { step: "draining", signal, delay: startTimer(delayMs, () => this.#tellStop(signal)) };
-        this.#forwarder?.say({ extendTimeoutMs: delayMs + Math.min(this.#options.timeoutStopMs, MAX_STOP_MS) });
+        const stopMs = Math.ceil(Math.min(delayMs + this.#options.timeoutStopMs, MAX_STOP_MS));
+        this.#forwarder?.say({ extendTimeoutMs: stopMs });
         return;
       }
       case "draining":
@@ -301,7 +306,8 @@ export class Bridge implements Disposable {
   #tellStop(signal: NodeJS.Signals): void {
     if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
     this.#stop = { step: "told", signal };
-    if (!isBeingStopped(this.#life)) this.#happens({ what: "stop", why: signal });
+    // A second time would be SIGKILL.
+    if (!isBeingStopped(this.#life) || this.#isRestarting()) this.#happens({ what: "stop", why: signal });
   }
 
   /** systemctl reload. */
@@ -372,12 +378,13 @@ export class Bridge implements Disposable {
   #apply(message: Message, verdict: Verdict): void {
     const changes = changesOf(message, verdict);
     const { notifyAccess, watchdogUsec, storeFds, removeFds, stopping, extendMs } = changes;
-    const mainPid = changes.mainPid === undefined || this.#isForeign(message) ? undefined : changes.mainPid;
+    const mainPid = this.#mainPidOf(message, changes);
     if (changes.ping) {
       this.#tally.pings++;
       const ping = this.#watchdog.ping(message.receivedUsec);
       if (ping !== undefined) this.#tally.ping(ping);
     }
+    if (message.fields.RESTART_RESET === "1") this.#startLimit.reset();
     if (notifyAccess !== undefined) this.#facts.notifyAccess = notifyAccess;
     if (watchdogUsec !== undefined) this.#setWatchdog(watchdogUsec, message.receivedUsec);
     if (this.#forwarder === undefined) {
@@ -389,12 +396,14 @@ export class Bridge implements Disposable {
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
-  /** Whether the sender's numbers of processes are others than those here. */
-  #isForeign({ pid, fields }: Message): boolean {
+  /** The sender's numbers of processes may be others than those here. */
+  #mainPidOf({ pid }: Message, { mainPid }: Changes): number | undefined {
+    if (mainPid === undefined || mainPid === process.pid) return undefined;
     const theirs = linkOf(pid, "ns/pid");
     const isForeign = pid === 0 || (theirs !== undefined && theirs !== linkOf("self", "ns/pid"));
-    if (isForeign) this.#tell(`ignored MAINPID=${fields.MAINPID}: it is a number of another PID namespace`);
-    return isForeign;
+    if (isForeign) this.#tell(`ignored MAINPID=${mainPid}: it is a number of another PID namespace`);
+    if (!isForeign) this.#ends.forget(mainPid);
+    return isForeign ? undefined : mainPid;
   }
 
   #setWatchdog(usec: number, receivedUsec: number): void {
@@ -403,6 +412,10 @@ export class Bridge implements Disposable {
   }
 
   // --- internal: the end ---
+
+  #isRestarting(): boolean {
+    return "restarts" in this.#life ? this.#life.restarts : "next" in this.#life && this.#life.next === "start";
+  }
 
   #mainPid(): number | undefined {
     return isUp(this.#life) ? this.#life.mainPid : undefined;
@@ -430,14 +443,11 @@ const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
 /** More than a queue holds: net.unix.max_dgram_qlen of systemd's. */
 const MAX_LAST = 2000;
 
-/** How often to look whether a process runs that is nobody's child here. */
-const LOOK_MS = 500;
-
-/** The main process ends last, most often. */
-const MAX_ENDS = 1000;
+/** How much of a command's name is repeated. */
+const MAX_NAME_LENGTH = 60;
 
 /** Infinity is no time that can be told. */
-const MAX_STOP_MS = 3_600_000;
+const MAX_STOP_MS = 30 * 86_400_000;
 
 function counts({ problems }: Verdict, key: string): boolean {
   return problems[0]?.what !== "" && !problems.some(({ what }) => what.startsWith(`${key}=`));
