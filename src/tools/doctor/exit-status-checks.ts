@@ -50,7 +50,8 @@ export function findFailure({ life }: Unit): Failure | undefined {
   if (code !== "" && !isClean(code, status)) return { command: title, ended: code, status, pid, invocation };
   // The manager forgets when it starts anew, and its journal does not.
   const said = "value" in life.said ? life.said.value : [];
-  for (const { text, invocation } of [...said].reverse()) {
+  const before = life.restarts > 0 ? said : said.filter((line) => line.invocation === invocation);
+  for (const { text, invocation } of [...before].reverse()) {
     const [, who, code = "", number] =
       /: (Main|Control) process exited, code=(exited|killed|dumped), status=(\d+)/.exec(text) ?? [];
     const ended = code as Ending;
@@ -99,12 +100,10 @@ export function titleOf({ command, ended, status }: Failure): string {
 /** Results where the process ended without the manager's doing. */
 const BY_ITSELF = new Set(["exit-code", "signal", "core-dump", "protocol", "start-limit-hit", "success", "oom-kill"]);
 
-function hasFailed({ activeState, subState, life }: Unit): boolean {
-  return (
-    activeState === "failed" ||
-    subState.startsWith("auto-restart") ||
-    (activeState === "activating" && life.restarts > 0)
-  );
+function hasFailed({ activeState, subState, result, life }: Unit): boolean {
+  if (activeState === "deactivating") return result !== "success";
+  if (activeState === "activating") return subState.startsWith("auto-restart") || life.restarts > 0;
+  return activeState === "failed";
 }
 
 function explain(failure: Failure, unit: Unit): { why: string; cure?: string | undefined } {

@@ -22,10 +22,16 @@ export function checkResult(unit: Unit): Check[] {
     why: `${why}${restarted}`,
     ...(cure !== undefined && { cure }),
   };
-  const told =
-    findFailure(unit) === undefined && result !== "success" ? lastLine(unit.life, lastStart(unit.life)) : undefined;
-  if (told === undefined) return [check];
-  return [check, { name: "output", result: "note", what: "the last line that it wrote", why: quote(told) }];
+  // What ended by itself has its last line beside its exit status.
+  return findFailure(unit) === undefined && result !== "success" ? [check, ...outputOf(unit)] : [check];
+}
+
+/** The last line that a process of the last start wrote. */
+export function outputOf({ life }: Unit): Check[] {
+  const told = lastLine(life, { pid: 0, invocation: lastInvocation(life) });
+  return told === undefined
+    ? []
+    : [{ name: "output", result: "note", what: "the last line that it wrote", why: quote(told) }];
 }
 
 /** How often it was started again, for a unit that is being started once more. */
@@ -61,10 +67,6 @@ export function longestStart({ said }: Life): number | undefined {
 }
 
 // --- internal ---
-
-function lastStart(life: Life): { pid: number; invocation: string } {
-  return { pid: 0, invocation: lastInvocation(life) };
-}
 
 function againOf({ life }: Unit): string {
   const after = life.restartUsec === undefined ? "" : ` after ${formatUsec(life.restartUsec)} (RestartSec=)`;

@@ -6,7 +6,7 @@ import { shorten } from "../../protocol/shorten.ts";
 import { findFailure, titleOf } from "./exit-status-checks.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { checkInactive } from "./inactive-checks.ts";
-import { checkResult, PID_FILE, restartsOf } from "./result-checks.ts";
+import { checkResult, outputOf, PID_FILE, restartsOf } from "./result-checks.ts";
 import { titleOf as processTitle } from "./sender-checks.ts";
 import { shellWord } from "./shell-word.ts";
 import { waitingFor } from "./type-checks.ts";
@@ -51,13 +51,13 @@ export function checkActivating(unit: Unit): Check[] {
   if (subState !== "start" && control !== undefined) {
     const why = `it waits${sinceOf(unit)} until ${control.title} ends; ${timeoutOf(unit)}`;
     const cure = `a command of ${control.setting}= that ends: what goes on running is for ExecStart=`;
-    return [{ name, result: "failed", what, why, cure }];
+    return [{ name, result: "failed", what, why, cure }, ...outputOf(unit)];
   }
   const restarted = restartsOf(unit);
   const why = `it waits${sinceOf(unit)} ${whatFor(unit)}; ${timeoutOf(unit)}${restarted}`;
   // A command that takes its time is what the type is for.
   if (type === "oneshot") return [{ name, result: "note", what, why, cure: waitingFor(unit).cure }];
-  return [{ name, result: "failed", what, why, cure: cureOfStart(unit) }];
+  return [{ name, result: "failed", what, why, cure: cureOfStart(unit) }, ...outputOf(unit)];
 }
 
 // --- internal ---
