@@ -1041,7 +1041,7 @@ describe("whatever a process, a unit or the journal has in it", () => {
       for (const facts of [
         factsWith(nastyWord(i)),
         behind(nastyWord(i)),
-        ...(i % 30 === 0 ? endedWith(nastyWord(i)) : []),
+        ...(i % 60 === 0 ? endedWith(nastyWord(i)) : []),
       ]) {
         const text = report(facts, false);
         expect(Bun.stripANSI(report(facts, true))).toBe(text);

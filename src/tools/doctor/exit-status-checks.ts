@@ -119,7 +119,8 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
   if (row !== undefined && (wrote.length > 0 || "unknown" in unit.life.output)) return explainStep(row, wrote, unit);
   if (row !== undefined && lastLine(unit.life, failure) === undefined) return explainStep(row, wrote, unit);
   const known = PROGRAM_STATUSES[status];
-  const read = `what its last lines say: journalctl ${unit.manager === "user" ? "--user-unit" : "--unit"}=${shellWord(unit.id)}`;
+  const option = unit.manager === "user" ? "--user-unit" : "--unit";
+  const read = `what its last lines say: journalctl ${option}=${shellWord(unit.id)}`;
   if (known) return { why: known.what, cure: known.cure ?? read };
   if (status > 128 && status < 192) {
     return { why: `a shell says so of a command that was killed by ${signalName(status - 128)}`, cure: read };
@@ -181,7 +182,7 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
 
 /** Of what a manager at level debug says besides. */
 const DEBUG =
-  /^(Executing|Found|Applying|Setting|Bind|Mounting|Remount|Successfully|Operating|User lookup|Skipping|Passing|Changed|Followed|Kernel keyring|Failed to .*, ignoring)/;
+  /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)|, ignoring/;
 
 type Values = (name: string) => string | undefined;
 

@@ -207,4 +207,5 @@ function checkEnd(unit: Unit, line: SaidLine): Check[] {
 const SHORT_USEC = 10e6;
 
 const CURE_OF_END =
-  "Type=forking, or the option of the program that keeps it in the foreground, if it goes to the background; or Type=oneshot, if it is a job that ends";
+  "Type=forking, or the option of the program that keeps it in the foreground, if it goes to the background; " +
+  "or Type=oneshot, if it is a job that ends";

@@ -96,7 +96,8 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
       const limit = intervalUsec === undefined ? "" : ` in ${formatUsec(intervalUsec)}`;
       const cause = failure === undefined ? "" : `; each time, ${titleOf(failure)}`;
       return [
-        `it was started more than ${burst} times${limit} (StartLimitBurst=, StartLimitIntervalSec=), and systemd gave up${cause}`,
+        `it was started more than ${burst} times${limit} (StartLimitBurst=, StartLimitIntervalSec=), ` +
+          `and systemd gave up${cause}`,
         `${systemctl} reset-failed ${shellWord(id)}, then ${systemctl} start ${shellWord(id)}, when its cause is gone`,
       ];
     }
@@ -157,7 +158,8 @@ function explainTimeout(unit: Unit): [why: string, cure: string] {
   if (began === undefined && told(stopping) !== undefined) {
     return [
       `it did not end within ${stop} after it was told to, and was killed`,
-      "an end to the program in its handler of SIGTERM, or KillSignal= with a signal that ends it, or a longer TimeoutStopSec=",
+      "an end to the program in its handler of SIGTERM, or KillSignal= with a signal that ends it, " +
+        "or a longer TimeoutStopSec=",
     ];
   }
   const limit = startTimeoutUsec === undefined ? "TimeoutStartSec=" : formatUsec(startTimeoutUsec);
@@ -170,7 +172,7 @@ function explainTimeout(unit: Unit): [why: string, cure: string] {
   const extension =
     extended === undefined
       ? ""
-      : `; it had sent EXTEND_TIMEOUT_USEC=${/EXTEND_TIMEOUT_USEC=(\d+)/.exec(extended.text)?.[1]}, and that time was up too`;
+      : `; it had sent ${/EXTEND_TIMEOUT_USEC=\d+/.exec(extended.text)?.[0]}, and that time was up too`;
   const pre = { "start-pre": "ExecStartPre=", "start-post": "ExecStartPost=", condition: "ExecCondition=" }[
     began ?? ""
   ];
@@ -211,7 +213,8 @@ function cureOfTimeout(unit: Unit): string {
 const PID_FILE_LINE = /: (?!Setting|Stopping|Attempting|Set up|Inotify)(?:.*PID file|.*[Mm]ain PID|PID \d+ read)/;
 
 export const PID_FILE =
-  "PIDFile=, or the path that the program writes its pid to: without PIDFile=, systemd finds the main process by itself";
+  "PIDFile=, or the path that the program writes its pid to: " +
+  "without PIDFile=, systemd finds the main process by itself";
 
 function explainProtocol(unit: Unit): [why: string, cure: string] {
   const { type, life } = unit;

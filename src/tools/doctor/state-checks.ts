@@ -242,7 +242,8 @@ function checkDeactivating(unit: Unit): Check[] {
   const left = "value" in unit.processes ? unit.processes.value : [];
   const signal = subState.includes("sigkill") ? 9 : subState.includes("watchdog") ? 6 : life.killSignal;
   const who = left.length === 0 ? "its processes" : shorten(left.map((one) => answer(one, signal)).join(", "), 300);
-  const why = `it has sent ${signalName(signal)}, and waits${since} until ${who} end${left.length === 1 ? "s" : ""}; ${timeout}`;
+  const end = left.length === 1 ? "ends" : "end";
+  const why = `it has sent ${signalName(signal)}, and waits${since} until ${who} ${end}; ${timeout}`;
   return [{ name, result: "failed", what, why, cure: cureOfStop(unit, left, signal) }, ...before];
 }
 
@@ -259,7 +260,8 @@ function cureOfStop({ id, manager }: Unit, left: readonly Process[], signal: num
   if (left.some(({ state }) => state === "D")) return "the disk, or the server of the file system, that it waits for";
   if (signal === 9) return kill;
   const name = signalName(signal);
-  return `${kill}, or an end to the program in its handler of ${name}, or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=`;
+  const others = "or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=";
+  return `${kill}, or an end to the program in its handler of ${name}, ${others}`;
 }
 
 function isIn(signals: bigint | undefined, signal: number): boolean {
