@@ -87,6 +87,8 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     group: "",
     workingDirectory: "",
     configuration: NO_CONFIGURATION,
+    speech: [],
+    command: "/usr/bin/sd-notify",
     execStart: ["/usr/bin/bun server.ts"],
     processes: { value: processes },
     journal: { value: [] },

@@ -90,6 +90,18 @@ export function nameDropIns(checks: readonly Check[], { configuration }: Unit): 
   });
 }
 
+/** A drop-in that keeps a unit from being told of the socket, which its own file wants to be told of. */
+export function checkDropIn({ configuration, type }: Unit): Check[] {
+  const [unitFile] = configuration.files;
+  const last = lastOf(configuration, "Type");
+  const own = unitFile?.assignments.findLast(({ section, name }) => section === "Service" && name === "Type");
+  if (!last || !own || !unitFile || last.path === unitFile.path || last.assignment.value !== type) return [];
+  if (!own.value.startsWith("notify") || type.startsWith("notify")) return [];
+  const what = `Type=${type}, line ${last.assignment.line} of the drop-in ${last.path}`;
+  const why = `${unitFile.path} says Type=${own.value}, and the drop-in has the last word`;
+  return [{ name: "drop-in", result: "failed", what, why, cure: `Type=${own.value}` }];
+}
+
 // --- internal ---
 
 /** Settings that decide what becomes of messages, so that a mistake in one counts in an active unit too. */
@@ -198,7 +210,8 @@ function explain({ text, meant }: Complaint, line: string): { why: string; cure?
   }
   if (name === "") return { why: `systemd says: ${text}` };
   const near = nearValue(name, value);
-  const why = `systemd can't read this value, and ignores the line: ${text}`;
+  const isIgnored = /ignoring/i.test(text);
+  const why = isIgnored ? `systemd can't read this value, and ignores the line: ${text}` : `systemd says: ${text}`;
   return { why, cure: near === undefined ? undefined : `${name}=${near}` };
 }
 

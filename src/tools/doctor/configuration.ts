@@ -12,11 +12,15 @@ import { VARIABLES } from "./facts.ts";
 import { parseShow } from "./parse.ts";
 import { parseUnitFile } from "./unit-file.ts";
 
-export async function gatherConfiguration(manager: Manager, id: string): Promise<Configuration> {
+/** `cat` is what systemctl cat prints, which has the drop-ins too that the manager has not read yet. */
+export async function gatherConfiguration(manager: Manager, id: string, cat: string): Promise<Configuration> {
   const answer = await ask(manager, "systemctl", "show", `--property=${PROPERTIES.join(",")}`, "--", id);
   if ("unknown" in answer) return NO_CONFIGURATION;
-  const shown = { ...NOTHING, ...parseShow(answer.value, PROPERTIES.slice(0, -1)) };
-  const texts = [shown.FragmentPath, ...splitWords(shown.DropInPaths)].flatMap((path) => {
+  const shown = { ...NOTHING, ...parseShow(answer.value, PROPERTIES) };
+  const named = [...cat.matchAll(/^# (\/.*)$/gm)].map(([, path = ""]) => path);
+  const dropIns = named.filter((path) => /\.d\/[^/]+\.conf$/.test(path));
+  const paths = new Set([shown.FragmentPath, ...(dropIns.length > 0 ? dropIns : splitWords(shown.DropInPaths))]);
+  const texts = [...paths].flatMap((path) => {
     const text = readFile(path);
     return text === undefined ? [] : [{ path, text }];
   });
@@ -121,7 +125,8 @@ function placeOf(texts: readonly Text[], path: string, line: number, complaint: 
   const assignment = parseUnitFile(file.text).find(({ lastLine }) => lastLine === line);
   if (assignment) {
     const { name, value } = assignment;
-    const isThere = complaint.includes(name) || (value !== "" && complaint.includes(value));
+    const words = value.split(/\s+/).filter((word) => word.length > 1);
+    const isThere = complaint.includes(name) || words.some((word) => complaint.includes(word));
     return isThere ? { path, line: assignment.line, text: `${name}=${value}` } : undefined;
   }
   const text = (file.text.split(/\r\n|[\n\r]/)[line - 1] ?? "").trim();
