@@ -14,6 +14,7 @@ const FAILED = { ActiveState: "failed" };
 /** Sends by itself, and stays: all that it needs is in perl-base. */
 const SENDER = `use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0);
   if ($ENV{NOTIFY_SOCKET}) { send(S, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or warn "$!\\n" } sleep 1e6;`;
+const inShell = `/usr/bin/perl -e '${SENDER}'`;
 const sender = exec("/usr/bin/perl", "-e", SENDER);
 /** A server that knows nothing of systemd. */
 const tcpServer = (my: My) =>
@@ -56,7 +57,7 @@ brokenUnits("doctor: messages that PID 1 takes and does not understand", [
     [
       ["READY=1 STATUS=up", /READY=1 STATUS=up of process \d+: each assignment needs a line of its own/],
       ["READY=true", /READY=true of process \d+: only 1 means anything/],
-      [" READY=1", / READY=1 of process \d+: the service manager knows no such key/],
+      [" READY=1", /" READY=1" of process \d+: the service manager knows no such key/],
       ["Ready=1", /Ready=1 of process \d+: the service manager knows no such key/],
       ["READY", /READY of process \d+: it is no assignment/],
     ] as const
@@ -78,7 +79,10 @@ brokenUnits("doctor: cures that have to help", [
     title: "sudo: User= and the command without it",
     skip: noSudo,
     files: (my) => ({ [my.unit]: notify(sudo()) }),
-    arrive: (unit, my) => (allowSudo(my), unit.start("--no-block")),
+    arrive: (unit, my) => {
+      allowSudo(my);
+      return unit.start("--no-block");
+    },
     state: STARTING,
     cause: /\$NOTIFY_SOCKET of process \d+ \(perl\) is not set: process \d+ \(sudo\) has it, and does not pass it on/,
   },
@@ -86,7 +90,10 @@ brokenUnits("doctor: cures that have to help", [
     title: "sudo: NotifyAccess=all and --preserve-env=NOTIFY_SOCKET",
     skip: noSudo,
     files: (my) => ({ [my.unit]: notify(sudo(), "NotifyAccess=all") }),
-    arrive: (unit, my) => (allowSudo(my), unit.start("--no-block")),
+    arrive: (unit, my) => {
+      allowSudo(my);
+      return unit.start("--no-block");
+    },
     state: STARTING,
     cause: /process \d+ \(sudo\) has it, and does not pass it on/,
     cure: (said) => {
@@ -98,21 +105,27 @@ brokenUnits("doctor: cures that have to help", [
     title: "sudo that passes the socket on: who sends is not the main process",
     skip: noSudo,
     files: (my) => ({ [my.unit]: notify(sudo("--preserve-env=NOTIFY_SOCKET")) }),
-    arrive: (unit, my) => (allowSudo(my), unit.start("--no-block")),
+    arrive: (unit, my) => {
+      allowSudo(my);
+      return unit.start("--no-block");
+    },
     state: STARTING,
     cause: /messages of process \d+ \(perl\): process \d+ is not the main process/,
   },
   {
     title: "env -i in a script",
-    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `env -i ${sender}; :`), "NotifyAccess=all") }),
+    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `env -i ${inShell}; :`), "NotifyAccess=all") }),
     state: STARTING,
     cause: /\$NOTIFY_SOCKET of process \d+ \(perl\) is not set: process \d+ \(sh\) has it/,
-    cure: (_, my) => ({ files: { [my.unit]: notify(exec("/bin/sh", "-c", `${sender}; :`), "NotifyAccess=all") } }),
+    cure: (_, my) => ({ files: { [my.unit]: notify(exec("/bin/sh", "-c", `${inShell}; :`), "NotifyAccess=all") } }),
   },
   {
     title: "chroot(8): the socket is not in the new root",
     files: (my) => ({ [my.unit]: jailed(my) }),
-    arrive: (unit, my) => (makeJail(my), unit.start("--no-block")),
+    arrive: (unit, my) => {
+      makeJail(my);
+      return unit.start("--no-block");
+    },
     state: STARTING,
     cause: /its root directory is .*\/jail, as after chroot/,
   },
@@ -187,18 +200,18 @@ brokenUnits("doctor: cures that have to help", [
   },
   {
     title: "a shell is the main process, and its child sends: NotifyAccess=all",
-    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `${sender}; :`)) }),
+    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `${inShell}; :`)) }),
     state: STARTING,
     cause: /messages of process \d+ \(perl\): process \d+ is not the main process/,
   },
   {
     title: "a shell is the main process, and its child sends: exec",
-    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `${sender}; :`)) }),
+    files: (my) => ({ [my.unit]: notify(exec("/bin/sh", "-c", `${inShell}; :`)) }),
     state: STARTING,
     cause: /messages of process \d+ \(perl\): process \d+ is not the main process/,
     cure: (said, my) => {
       if (!/or exec before the command in the script of sh$/.test(said.cause?.cure ?? "")) throw new Error(said.text);
-      return { files: { [my.unit]: notify(exec("/bin/sh", "-c", `exec ${sender}`)) } };
+      return { files: { [my.unit]: notify(exec("/bin/sh", "-c", `exec ${inShell}`)) } };
     },
   },
   {
@@ -248,7 +261,7 @@ brokenUnits("doctor: programs that know nothing of the protocol", [
           "-MIO::Socket::UNIX",
           "-e",
           "unlink $ARGV[0]; my $s = IO::Socket::UNIX->new(Listen => 5, Local => $ARGV[0]) or die; while (my $c = $s->accept) { close $c }",
-          `${my.directory}/server.sock`,
+          `/tmp/server-${my.port}.sock`,
         ),
       ),
     }),
@@ -303,7 +316,10 @@ healthyUnits("doctor: healthy units behind something", [
     title: "sudo that passes the socket on, and NotifyAccess=all",
     skip: noSudo,
     files: (my) => ({ [my.unit]: notify(sudo("--preserve-env=NOTIFY_SOCKET"), "NotifyAccess=all") }),
-    arrive: (unit, my) => (allowSudo(my), unit.start()),
+    arrive: (unit, my) => {
+      allowSudo(my);
+      return unit.start();
+    },
     state: ACTIVE,
   },
   {
@@ -311,18 +327,24 @@ healthyUnits("doctor: healthy units behind something", [
     files: (my) => ({
       [my.unit]: jailed(my, `BindReadOnlyPaths=/run/systemd/notify:${my.directory}/jail/run/systemd/notify`),
     }),
-    arrive: (unit, my) => (makeJail(my), unit.start()),
+    arrive: (unit, my) => {
+      makeJail(my);
+      return unit.start();
+    },
     state: ACTIVE,
   },
   {
     title: "RootDirectory=, in which systemd puts the socket",
     files: (my) => ({ [my.unit]: notify(sender, `RootDirectory=${my.directory}/jail`, "BindReadOnlyPaths=/usr") }),
-    arrive: (unit, my) => (makeJail(my), unit.start()),
+    arrive: (unit, my) => {
+      makeJail(my);
+      return unit.start();
+    },
     state: ACTIVE,
   },
   {
     title: "sd-notify run, for a server that knows nothing of systemd",
-    files: (my) => ({ [my.unit]: notify(`${my.command} run --ready-tcp=${my.port} -- ${tcpServer(my)}`) }),
+    files: (my) => ({ [my.unit]: notify(`${my.command} run --ready-tcp=127.0.0.1:${my.port} -- ${tcpServer(my)}`) }),
     arrive: (unit) => unit.start(),
     state: ACTIVE,
   },

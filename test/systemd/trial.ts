@@ -131,13 +131,13 @@ export function dropIn(lines: readonly string[]): string {
 
 /** The cure of the doctor's words: settings, or commands, of what it names first; "A=1 and B=2" are both. */
 export function fromWords({ cause, text }: Said): Cure {
-  const words = (cause?.cure ?? "").split(/, or |; or |, where |, in /)[0] ?? "";
+  const words = (cause?.cure ?? "").split(/, or |; or |, where |, in |, as a /)[0] ?? "";
   const parts = words.split(/ and (?=[A-Z][A-Za-z]+=|systemctl )|, then /);
-  const settings = parts.filter((part) => /^[A-Z][A-Za-z]+=/.test(part));
+  const settings = parts.filter((part) => /^[A-Z][A-Za-z]+=/.test(part) && !/^ExecStart= without/.test(part));
   const lines = settings
     .map((part) => part.replace(/^(\w+=) without .*/, "$1"))
-    // A command of a drop-in is one more, unless those before are taken back.
-    .flatMap((line) => (line.startsWith("ExecStart=/") ? ["ExecStart=", line] : [line]));
+    // What a drop-in says of a list is added, unless what stands before is taken back.
+    .flatMap((line) => (RESET.test(line) ? [line.replace(/=.*/s, "="), line] : [line]));
   const commands = parts.filter((part) => /^(systemctl|chmod|mkdir|useradd) /.test(part));
   if (lines.length + commands.length === 0)
     throw new Error(`no cure can be read from ${JSON.stringify(cause)}\n${text}`);
@@ -145,6 +145,8 @@ export function fromWords({ cause, text }: Said): Cure {
 }
 
 // --- internal ---
+
+const RESET = /^(ExecStart|RestrictAddressFamilies)=./;
 
 const PATIENCE_MS = 15_000;
 

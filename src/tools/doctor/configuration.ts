@@ -1,6 +1,6 @@
 /** Gathers what a unit's files say, and what systemd made of them. */
 
-import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { parseEnvironment, readBytes } from "../../linux/proc.ts";
@@ -12,14 +12,13 @@ import { VARIABLES } from "./facts.ts";
 import { parseShow } from "./parse.ts";
 import { parseUnitFile } from "./unit-file.ts";
 
-/** `cat` is what systemctl cat prints, which has the drop-ins too that the manager has not read yet. */
-export async function gatherConfiguration(manager: Manager, id: string, cat: string): Promise<Configuration> {
+export async function gatherConfiguration(manager: Manager, id: string): Promise<Configuration> {
   const answer = await ask(manager, "systemctl", "show", `--property=${PROPERTIES.join(",")}`, "--", id);
   if ("unknown" in answer) return NO_CONFIGURATION;
   const shown = { ...NOTHING, ...parseShow(answer.value, PROPERTIES) };
-  const named = [...cat.matchAll(/^# (\/.*)$/gm)].map(([, path = ""]) => path);
-  const dropIns = named.filter((path) => /\.d\/[^/]+\.conf$/.test(path));
-  const paths = new Set([shown.FragmentPath, ...(dropIns.length > 0 ? dropIns : splitWords(shown.DropInPaths))]);
+  const dropIns = splitWords(shown.DropInPaths);
+  if (shown.NeedDaemonReload === "yes") dropIns.push(...newDropIns(manager, id, dropIns));
+  const paths = new Set([shown.FragmentPath, ...dropIns]);
   const texts = [...paths].flatMap((path) => {
     const text = readFile(path);
     return text === undefined ? [] : [{ path, text }];
@@ -75,6 +74,22 @@ function readFile(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Those that the manager has not read yet: systemd.unit(5), "UNIT FILE LOAD PATH". */
+function newDropIns(manager: Manager, id: string, known: readonly string[]): string[] {
+  const home = process.env.XDG_CONFIG_HOME ?? `${process.env.HOME}/.config`;
+  const own = manager === "user" ? [`${home}/systemd/user`, `${process.env.XDG_RUNTIME_DIR}/systemd/user`] : [];
+  const directories = ["/usr/lib", "/usr/local/lib", "/run", "/etc"].map((base) => `${base}/systemd/${manager}`);
+  return [...directories, ...own].flatMap((directory) => {
+    try {
+      const files = readdirSync(`${directory}/${id}.d`).filter((name) => name.endsWith(".conf"));
+      const paths = files.sort().map((name) => `${directory}/${id}.d/${name}`);
+      return paths.filter((path) => !known.includes(path));
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** What PID 1 wrote since the machine was started, if it is about a line that still stands so in the files. */

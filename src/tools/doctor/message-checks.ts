@@ -19,7 +19,7 @@ export function checkMessages(unit: Unit): Check[] {
       const check: Check = {
         name: "message",
         result: isInTrouble(unit) ? "failed" : "note",
-        what: `${what} of process ${message.pid}${often}`,
+        what: `${what === what.trim() ? what : JSON.stringify(what)} of process ${message.pid}${often}`,
         why,
         ...(cure !== undefined && { cure }),
       };

@@ -97,5 +97,5 @@ function behindSudo(line: string): { user: string; rest: string } | undefined {
       return undefined;
   }
   // Other programs are looked up in the $PATH that sudo sets.
-  return words[0]?.startsWith("/") && /^[\w.-]+$/.test(user) ? { user, rest: words.join(" ") } : undefined;
+  return /^["']?\//.test(words[0] ?? "") && /^[\w.-]+$/.test(user) ? { user, rest: words.join(" ") } : undefined;
 }

@@ -158,9 +158,10 @@ function dockerCure({ command }: Process, unit?: Unit): string {
   const published = command.flatMap((arg, i) => {
     const value =
       /^(?:-p|--publish=)(.+)$/.exec(arg)?.[1] ?? (/^(-p|--publish)$/.test(arg) ? command[i + 1] : undefined);
-    return /(?:^|:)(\d+):\d+(?:\/tcp)?$/.exec(value ?? "")?.[1] ?? [];
+    const [, host = "127.0.0.1", port] = /^(?:([\d.]+|\[[\da-f:]+\]):)?(\d+):\d+(?:\/tcp)?$/.exec(value ?? "") ?? [];
+    return port === undefined ? [] : [`${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`];
   });
-  const [port = "PORT"] = published;
+  const [port = "127.0.0.1:PORT"] = published;
   const line = unit && runCommand(unit, `--ready-tcp=${port} `);
   return line ?? `sd-notify run --ready-tcp=${port} -- docker run …, in a unit of Type=notify`;
 }

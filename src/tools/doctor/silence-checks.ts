@@ -7,6 +7,7 @@ import type { Speech } from "./speech-facts.ts";
 /** READY=1 is waited for from a program that never mentions the socket. */
 export function checkSpeech(unit: Unit): Check[] {
   if (unit.activeState !== "activating" || unit.speech.length === 0) return [];
+  if ("value" in unit.journal && unit.journal.value.some(({ text, ours }) => ours && HAS_SENT.test(text))) return [];
   const senders = likelySenders(unit);
   const seen = senders.map((process) => ({ process, speech: unit.speech.find(({ pid }) => pid === process.pid) }));
   // A Bun has its program beside it, in as many files as it likes.
@@ -47,10 +48,13 @@ export function runCommand(unit: Unit, probe: string): string | undefined {
 
 // --- internal ---
 
+/** At level debug; refused or not. */
+const HAS_SENT = /^(\S+: )?Got notification message from PID/;
+
 const PROTOCOL = "$NOTIFY_SOCKET or sd_notify";
 
 function cureFor(unit: Unit, speech: readonly Speech[]): string {
-  const [port] = speech.flatMap(({ ports }) => ports);
+  const [port] = speech.flatMap(({ addresses }) => addresses);
   const [path] = speech.flatMap(({ paths }) => paths).filter((path) => /^[/@][\w./@-]+$/.test(path));
   const probe = port !== undefined ? `--ready-tcp=${port} ` : path !== undefined ? `--ready-unix=${path} ` : undefined;
   const line = probe === undefined ? undefined : runCommand(unit, probe);

@@ -5,7 +5,7 @@ export interface Speech {
   isInterpreter: boolean;
   /** The program, a library or the script mentions the protocol; undefined: not all of it could be read. */
   speaks?: boolean | undefined;
-  /** TCP ports, and Unix sockets, at which it waits for connections. */
-  ports: readonly number[];
+  /** TCP addresses that can be connected to, "127.0.0.1:80", and Unix sockets, at which it waits for connections. */
+  addresses: readonly string[];
   paths: readonly string[];
 }

@@ -1,6 +1,7 @@
 /** Gathers whether the processes of a unit can speak the protocol at all, and where they listen. */
 
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { endianness } from "node:os";
 import { basename } from "node:path";
 import { findProgram } from "../../linux/find-program.ts";
 import { linkOf, readBytes, readText } from "../../linux/proc.ts";
@@ -88,19 +89,31 @@ function mentions(path: string): boolean | undefined {
 }
 
 /** proc_pid_net(5): the sockets of the process that wait for connections. */
-function listensAt(pid: number): Pick<Speech, "ports" | "paths"> {
+function listensAt(pid: number): Pick<Speech, "addresses" | "paths"> {
   const inodes = socketsOf(pid);
   const rows = (name: string) =>
     (readText(pid, `net/${name}`) ?? "").split("\n").map((line) => line.trim().split(/\s+/));
-  const ports = ["tcp", "tcp6"].flatMap((name) =>
+  const addresses = ["tcp", "tcp6"].flatMap((name) =>
     rows(name).flatMap(([, local = "", , state, , , , , , inode = ""]) =>
-      state === "0A" && inodes.has(inode) ? [Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16)] : [],
+      state === "0A" && inodes.has(inode) ? [addressOf(local)] : [],
     ),
   );
   const paths = rows("unix").flatMap(([, , , flags, , , inode = "", path]) =>
     flags === "00010000" && inodes.has(inode) && path !== undefined ? [path] : [],
   );
-  return { ports: [...new Set(ports)], paths: [...new Set(paths)] };
+  return { addresses: [...new Set(addresses)], paths: [...new Set(paths)] };
+}
+
+/** An address for connect(2) of one to which a server is bound: hexadecimal words in the machine's byte order, proc(5). */
+function addressOf(local: string): string {
+  const [host = "", hex = ""] = local.split(":");
+  const port = Number.parseInt(hex, 16);
+  const bytes = Buffer.from(host, "hex");
+  if (endianness() === "LE" && bytes.length % 4 === 0) bytes.swap32();
+  if (bytes.every((byte) => byte === 0)) return `127.0.0.1:${port}`;
+  if (bytes.length === 4) return `${bytes.join(".")}:${port}`;
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
+  return `[${groups.join(":")}]:${port}`;
 }
 
 function socketsOf(pid: number): Set<string> {

@@ -50,7 +50,7 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
       group: show.Group,
       workingDirectory: show.WorkingDirectory,
       execStart: "value" in file ? parseSetting(file.value, "ExecStart") : undefined,
-      configuration: await gatherConfiguration(manager, show.Id || name, "value" in file ? file.value : ""),
+      configuration: await gatherConfiguration(manager, show.Id || name),
       speech: gatherSpeeches(show),
       command: ownCommand(),
       processes: gatherProcesses(show),

@@ -130,7 +130,9 @@ export function checkSystemCalls({ systemCallFilter }: Unit): Check[] {
   const what = `SystemCallFilter= ${forbids ? "forbids" : "allows"} ${names.length} system calls`;
   if (missing.length === 0) return [{ name: "system-calls", result: "passed", what }];
   const why = `${missing.join(", ")} can't be called, and sending takes ${missing.length === 1 ? "it" : "them"}`;
-  return [{ name: "system-calls", result: "failed", what, why, cure: `SystemCallFilter=${missing.join(" ")}` }];
+  // In place of a line of "~", it would allow nothing else.
+  const cure = `SystemCallFilter=${missing.join(" ")}, as a line behind the others`;
+  return [{ name: "system-calls", result: "failed", what, why, cure }];
 }
 
 export function checkMemory({ memoryDenyWriteExecute, passesSocket, processes, execStart }: Unit): Check[] {
