@@ -341,7 +341,7 @@ const PROCESS_CASES: [
     address(undefined, undefined, { container: "docker" }),
     "failed",
     /does not pass/,
-    /podman/,
+    /^sd-notify run --ready-tcp=127\.0\.0\.1:PORT -- docker run/,
   ],
   [
     "runc's socket",

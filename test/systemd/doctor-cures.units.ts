@@ -48,7 +48,7 @@ function makeJail({ machine, directory }: My): void {
 const jailed = (my: My, ...lines: string[]) =>
   notify(
     `/usr/sbin/chroot ${my.directory}/jail ${sender}`,
-    `BindReadOnlyPaths=/usr:${my.directory}/jail/usr`,
+    `BindReadOnlyPaths=/usr:${my.directory}/jail/usr /dev:${my.directory}/jail/dev`,
     ...lines,
   );
 
@@ -131,6 +131,7 @@ brokenUnits("doctor: cures that have to help", [
   },
   {
     title: "InaccessiblePaths= of a directory over the socket",
+    skip: (machine) => machine.version < 253 && `systemd ${machine.version} can't set it up, because it needs /run/systemd`,
     files: (my) => ({ [my.unit]: notify(sender, "InaccessiblePaths=/run/systemd") }),
     state: STARTING,
     cause: /InaccessiblePaths=\/run\/systemd hides it/,

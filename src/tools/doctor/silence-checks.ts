@@ -30,7 +30,7 @@ export function checkBackground(unit: Unit): Check[] {
   const lines = journal.value.filter(({ ours }) => ours).map(({ text }) => text);
   const end = lines.findIndex((text) => /Main process exited, code=exited, status=0/.test(text));
   // At level debug, manager.c tells of each process that it reaps.
-  const [, pid] = lines.slice(end + 1).flatMap((text) => [/Child (\d+) belongs to /.exec(text) ?? []])[0] ?? [];
+  const [pid] = lines.slice(end + 1).flatMap((text) => /Child (\d+) belongs to /.exec(text)?.[1] ?? []);
   if (end === -1 || pid === undefined) return [];
   const what = "the main process has put itself into the background";
   const why = `it ended with status 0 and left process ${pid}, which systemd does not take for the service`;
