@@ -7,6 +7,7 @@ import { coverOf, keeperOf, wayTo, withoutChanger } from "./obstacles.ts";
 import { launcherName, titleOf } from "./sender-checks.ts";
 import { runCommand } from "./silence-checks.ts";
 import { isInTrouble } from "./trouble.ts";
+import { isNotify } from "./unit-checks.ts";
 
 /** Where the socket is, whether it is one, and whether the process can reach it. */
 export function checkSocket(process: Process, unit?: Unit): Check[] {
@@ -173,7 +174,9 @@ function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   const [why, cure] = unit
     ? whoRemoved(process, unit)
     : ["only a service that systemd started has it", "Type=notify, or NotifyAccess=all, in its unit"];
-  return [{ name: "socket", result: "failed", what, why, cure }];
+  // A program that need not send may well do without.
+  const result = unit && !isNotify(unit) ? "note" : "failed";
+  return [{ name: "socket", result, what, why, cure }];
 }
 
 function whoRemoved(process: Process, unit: Unit): [why: string, cure: string] {
