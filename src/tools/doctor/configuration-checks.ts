@@ -34,7 +34,9 @@ export function checkComplaints(unit: Unit): Check[] {
     if (isCommented(unit.configuration, place.path, place.line)) return [];
     const name = /^(\w+)=/.exec(place.text)?.[1] ?? "";
     const known = complaint.meant?.name ?? name;
-    const result = isInTrouble(unit) || RELEVANT.has(known) ? "failed" : "note";
+    // What is like nothing that this systemd knows is for another one.
+    const isForeign = /^Unknown key/.test(text) && !complaint.meant;
+    const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
     const { why, cure } = explain(complaint, place.text);
     return [
       {
@@ -77,7 +79,8 @@ export function nameDropIns(checks: readonly Check[], { configuration }: Unit): 
   const told = new Set<string>();
   return checks.map((check) => {
     if (check.result !== "failed") return check;
-    const said = `${check.what} ${check.why ?? ""} ${check.cure ?? ""}`;
+    // What the reason speaks of may be only how the unit was found.
+    const said = `${check.what} ${check.cure ?? ""}`;
     const places = [...new Set([...said.matchAll(/\b([A-Z][A-Za-z]+)=/g)].map(([, name = ""]) => name))]
       .filter((name) => !told.has(name))
       .flatMap((name) => {
