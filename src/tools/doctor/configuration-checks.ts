@@ -1,6 +1,7 @@
 /** Checks of a unit's files: whether systemd has read them, and whether it takes what they say. */
 
 import { isNear } from "../../protocol/near.ts";
+import { shorten } from "../../protocol/shorten.ts";
 import type { Complaint, Configuration } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
 import { parseSpan } from "./parse.ts";
@@ -29,7 +30,8 @@ export function checkComplaints(unit: Unit): Check[] {
   const { complaints } = unit.configuration;
   return complaints.flatMap((complaint): Check[] => {
     const { text, place } = complaint;
-    if (!place) return [refused(unit, text)];
+    // What was said before the unit was corrected does not count.
+    if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
     // Said by the check of comments.
     if (isCommented(unit.configuration, place.path, place.line)) return [];
     const name = /^(\w+)=/.exec(place.text)?.[1] ?? "";
@@ -37,12 +39,14 @@ export function checkComplaints(unit: Unit): Check[] {
     // What is like nothing that this systemd knows is for another one.
     const isForeign = /^Unknown key/.test(text) && !complaint.meant;
     const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
-    const { why, cure } = explain(complaint, place.text);
+    const { why, cure } = SECRET.test(name)
+      ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
+      : explain(complaint, place.text);
     return [
       {
         name: "ignored",
         result,
-        what: `${place.text}, line ${place.line} of ${place.path}`,
+        what: `${SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN)}, line ${place.line} of ${place.path}`,
         why,
         ...(cure !== undefined && { cure }),
       },
@@ -65,9 +69,11 @@ export function checkComments(unit: Unit): Check[] {
       : /^Exec/.test(name)
         ? "the program gets it as arguments"
         : "it is part of the value";
-    const why = `${comment} is no comment, because that needs a line of its own: ${effect}`;
-    const what = `${name}=${value} ${comment}, line ${line} of ${path}`;
-    return { name: "comment", result, what, why, cure: `${name}=${value}` };
+    const why = `${shorten(comment, MAX_SHOWN)} is no comment, because that needs a line of its own: ${effect}`;
+    const shown = SECRET.test(name) ? "…" : shorten(value, MAX_SHOWN);
+    const what = `${name}=${shown} ${shorten(comment, MAX_SHOWN)}, line ${line} of ${path}`;
+    const cure = SECRET.test(name) ? `put ${shorten(comment, MAX_SHOWN)} on a line of its own` : `${name}=${value}`;
+    return { name: "comment", result, what, why, cure };
   });
 }
 
@@ -111,6 +117,12 @@ export function checkDropIn({ configuration, type }: Unit): Check[] {
 const RELEVANT = new Set([
   ..."Type NotifyAccess WatchdogSec FileDescriptorStoreMax BusName PIDFile OpenFile ReloadSignal".split(" "),
 ]);
+
+/** What a report that somebody passes on should not have. */
+const SECRET = /^(Environment|SetCredential\w*)$/;
+
+/** How much of a line is repeated. */
+const MAX_SHOWN = 80;
 
 /** Values of systemd.service(5). */
 const VALUES: Record<string, readonly string[]> = {
@@ -237,7 +249,6 @@ function nearValue(name: string, value: string): string | undefined {
 /** Why the unit was not loaded: service_verify() of systemd's src/core/service.c. */
 function refused(unit: Unit, text: string): Check {
   const why = text.replace(/\s*Refusing\.$/, "");
-  const result = unit.loadState === "loaded" ? "note" : "failed";
   const dropIn = originOf(unit.configuration, "ExecStart");
   const cure = /more than one ExecStart=/.test(text)
     ? "a line ExecStart= with nothing behind it, before the one that is to count"
@@ -250,7 +261,7 @@ function refused(unit: Unit, text: string): Check {
           : undefined;
   return {
     name: "refused",
-    result,
+    result: "failed",
     what: `systemd refuses to load ${unit.id}`,
     why: dropIn === undefined || !/ExecStart=/.test(text) ? why : `${why} ${dropIn}`,
     ...(cure !== undefined && { cure }),

@@ -20,8 +20,8 @@ export async function gatherConfiguration(manager: Manager, id: string): Promise
   if (shown.NeedDaemonReload === "yes") dropIns.push(...newDropIns(manager, id, dropIns));
   const paths = new Set([shown.FragmentPath, ...dropIns]);
   const texts = [...paths].flatMap((path) => {
-    const text = readFile(path);
-    return text === undefined ? [] : [{ path, text }];
+    const file = readFile(path);
+    return file === undefined ? [] : [{ path, ...file }];
   });
   // One line for each file.
   const environmentFiles = answer.value.split("\n").flatMap((line) => {
@@ -58,6 +58,7 @@ const NOTHING = Object.fromEntries(PROPERTIES.map((name) => [name, ""])) as Reco
 interface Text {
   path: string;
   text: string;
+  changedMs: number;
 }
 
 /** A list as systemctl shows it: with quotes, where a word has blanks. */
@@ -67,10 +68,11 @@ function splitWords(list: string): string[] {
   );
 }
 
-function readFile(path: string): string | undefined {
+function readFile(path: string): Omit<Text, "path"> | undefined {
   if (path === "") return undefined;
   try {
-    return statSync(path).isFile() ? readFileSync(path, "utf8") : undefined;
+    const stat = statSync(path);
+    return stat.isFile() ? { text: readFileSync(path, "utf8"), changedMs: stat.mtimeMs } : undefined;
   } catch {
     return undefined;
   }
@@ -104,10 +106,10 @@ async function gatherComplaints(manager: Manager, id: string, texts: readonly Te
   const complaints = new Map<string, Complaint>();
   let refusal: string | undefined;
   for (const line of answer.value.split("\n")) {
-    const message = messageOf(line);
+    const { message, timeMs } = entryOf(line);
     const [, path = "", number = "", text = ""] = /^(\/.*?):(\d+): (.*)$/s.exec(message) ?? [];
     if (path !== "") {
-      const place = placeOf(texts, path, Number(number), text);
+      const place = placeOf(texts, { path, line: Number(number), text, timeMs });
       if (place) complaints.set(`${path}:${number}`, { text, place });
     } else if (message.startsWith(`${id}: `)) {
       const said = message.slice(id.length + 2);
@@ -124,19 +126,24 @@ async function gatherComplaints(manager: Manager, id: string, texts: readonly Te
 /** Of the last ones: those of files that were corrected long ago do not count. */
 const MAX_LINES = 200;
 
-function messageOf(json: string): string {
+function entryOf(json: string): { message: string; timeMs: number } {
   try {
-    const { MESSAGE } = JSON.parse(json) as { MESSAGE?: unknown };
-    return Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString() : String(MESSAGE ?? "");
+    const { MESSAGE, __REALTIME_TIMESTAMP: usec } = JSON.parse(json) as Record<string, unknown>;
+    const message = Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString() : String(MESSAGE ?? "");
+    return { message, timeMs: Number(usec) / 1000 };
   } catch {
-    return "";
+    return { message: "", timeMs: 0 };
   }
 }
 
-/** Where a complaint is about what stands in the file now: it names its key, or its value. */
-function placeOf(texts: readonly Text[], path: string, line: number, complaint: string): Complaint["place"] {
+/** Where a complaint is about what stands in the file now: it names its key, or its value, and is newer. */
+function placeOf(
+  texts: readonly Text[],
+  { path, line, text: complaint, timeMs }: { path: string; line: number; text: string; timeMs: number },
+): Complaint["place"] {
   const file = texts.find((text) => text.path === path);
-  if (!file) return undefined;
+  // The kernel's clock for files is some milliseconds behind, never ahead.
+  if (!file || file.changedMs > timeMs) return undefined;
   const assignment = parseUnitFile(file.text).find(({ lastLine }) => lastLine === line);
   if (assignment) {
     const { name, value } = assignment;

@@ -27,7 +27,7 @@ export function ownCommand(): string {
 // --- internal ---
 
 /** Programs that do what a text says: not they have to speak, but that. */
-const INTERPRETER = /^(python|perl|ruby|node|php|lua|java|tclsh|deno|guile|pwsh|(ba|da|z|k|fi)?sh$|busybox)/;
+const INTERPRETER = /^(bun|python|perl|ruby|node|php|lua|java|tclsh|deno|guile|pwsh|(ba|da|z|k|fi)?sh$|busybox)/;
 
 const WORDS = /NOTIFY_SOCKET|sd[-_]?notify|systemd/i;
 
@@ -39,7 +39,8 @@ const MAX_SCRIPT = 1 << 20;
 
 function speaks(pid: number, command: readonly string[], isInterpreter: boolean): boolean | undefined {
   if (isInterpreter) {
-    if (WORDS.test(command.join("\n"))) return true;
+    // A path may have the word for another reason: a directory of systemd's, or of this project's.
+    if (command.some((arg) => WORDS.test(/^\/\S*$/.test(arg) ? basename(arg) : arg))) return true;
     return command.slice(1).some((arg) => WORDS.test(scriptOf(pid, arg)));
   }
   const mapped = (readText(pid, "maps") ?? "").split("\n").flatMap((line) => {
