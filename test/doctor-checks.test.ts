@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import { failedCommand, parseCommands } from "../src/tools/doctor/commands.ts";
+import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
 import { checkExitStatus } from "../src/tools/doctor/exit-status-checks.ts";
 import { ENDING_SIGNALS, SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
@@ -90,6 +91,9 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     user: "",
     group: "",
     workingDirectory: "",
+    configuration: NO_CONFIGURATION,
+    speech: [],
+    command: "/usr/bin/sd-notify",
     execStart: ["/usr/bin/bun server.ts"],
     processes: { value: processes },
     journal: { value: [] },
@@ -505,7 +509,7 @@ const PROCESS_CASES: [
     address(undefined, undefined, { container: "docker" }),
     "failed",
     /does not pass/,
-    /podman/,
+    /^sd-notify run --ready-tcp=127\.0\.0\.1:PORT -- docker run/,
   ],
   [
     "runc's socket",
@@ -792,7 +796,7 @@ describe("reads", () => {
   test("settings of unit files, with drop-ins and lines that go on", () => {
     const text =
       "# /x\n[Unit]\nExecStart=no\n[Service]\nExecStart=a\n# /y\n[Service]\nExecStart=\nExecStart=b \\\n  c\n";
-    expect(parseSetting(text, "ExecStart")).toEqual(["b  c"]);
+    expect(parseSetting(text, "ExecStart")).toEqual(["b    c"]);
   });
 });
 

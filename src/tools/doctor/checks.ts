@@ -1,12 +1,16 @@
 /** THE table of checks: what the doctor looks at, in the order in which it tells it. Pure: from facts to lines. */
 
+import { checkComments, checkComplaints, checkDropIn, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
+import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
 import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
 import { checkUnknown, isService, notLoaded } from "./load-checks.ts";
+import { checkMessages } from "./message-checks.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
+import { checkBackground, checkSpeech } from "./silence-checks.ts";
 import { checkStart, checkStopped } from "./state-checks.ts";
 import { checkType } from "./type-checks.ts";
 import { checkFamilies, checkFdStore, checkMemory, checkReload, checkSystemCalls } from "./unit-checks.ts";
@@ -23,8 +27,8 @@ export function checkAll({ subject, self, process, unit }: Facts): Check[] {
   if (named) checks.push(...checkProcess(named, known, self));
   const isNamed = !process && !self;
   if (unit && "unknown" in unit) checks.push(checkUnknown(subject, unit.unknown, isNamed));
-  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : [notLoaded(unit.value, isNamed)]));
-  return checks;
+  if (unit && "value" in unit) checks.push(...(known ? checkUnit(known, named) : checkFiles(unit.value, isNamed)));
+  return known ? nameDropIns(checks, known) : checks;
 }
 
 // --- internal ---
@@ -48,7 +52,19 @@ const UNIT_CHECKS = [
   checkSystemCalls,
   checkMemory,
   checkJournal,
+  checkReloadNeeded,
+  checkDropIn,
+  checkComplaints,
+  checkComments,
+  checkUnsetEnvironment,
+  checkEnvironmentFiles,
+  checkMessages,
+  checkSpeech,
+  checkBackground,
 ];
+
+/** Of a unit that systemd has not loaded. */
+const FILE_CHECKS = [checkReloadNeeded, checkComplaints, checkComments];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
   const checks = PROCESS_CHECKS.flatMap((check) => check(process, unit, self));
@@ -70,4 +86,8 @@ function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
     ...processes.flatMap((process) => checkProcess(process, unit)),
     ...UNIT_CHECKS.flatMap((check) => check(unit)),
   ];
+}
+
+function checkFiles(unit: Unit, isNamed: boolean): Check[] {
+  return [notLoaded(unit, isNamed), ...FILE_CHECKS.flatMap((check) => check(unit))];
 }

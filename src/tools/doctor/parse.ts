@@ -1,5 +1,7 @@
 /** Reads what systemctl and /proc print. */
 
+import { parseUnitFile } from "./unit-file.ts";
+
 /**
  * Reads `systemctl show`: a value may have several lines, so only what was asked for begins a new one. What is
  * shown more than once, as a list of commands is, becomes one value.
@@ -63,14 +65,10 @@ export function parseUnixSockets(text: string): UnixSocket[] {
 /** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
 export function parseSetting(text: string, name: string): string[] {
   const values: string[] = [];
-  let section = "";
-  for (const line of text.replace(/\\\n\s*/g, " ").split("\n")) {
-    section = /^\[(.+)\]$/.exec(line.trim())?.[1] ?? section;
-    const equals = line.indexOf("=");
-    if (section !== "Service" || equals === -1 || line.slice(0, equals).trim() !== name) continue;
-    const value = line.slice(equals + 1).trim();
-    if (value === "") values.length = 0;
-    else values.push(value);
+  for (const assignment of parseUnitFile(text)) {
+    if (assignment.section !== "Service" || assignment.name !== name) continue;
+    if (assignment.value === "") values.length = 0;
+    else values.push(assignment.value);
   }
   return values;
 }

@@ -1,0 +1,269 @@
+/** Checks of a unit's files: whether systemd has read them, and whether it takes what they say. */
+
+import { isNear } from "../../protocol/near.ts";
+import { shorten } from "../../protocol/shorten.ts";
+import type { Complaint, Configuration } from "./configuration-facts.ts";
+import type { Check, Unit } from "./facts.ts";
+import { parseSpan } from "./parse.ts";
+import { shellWord } from "./shell-word.ts";
+import { isInTrouble } from "./trouble.ts";
+import { type Assignment, inlineComment } from "./unit-file.ts";
+
+/** Whether systemd has read the files as they are now. */
+export function checkReloadNeeded(unit: Unit): Check[] {
+  const { configuration, manager, id } = unit;
+  if (!configuration.needsReload) return [];
+  const systemctl = manager === "user" ? "systemctl --user" : "systemctl";
+  const changed = changes(unit);
+  const what = `the files of ${id} have changed since systemd read them`;
+  const why =
+    changed.length === 0
+      ? "it still goes by what they said before"
+      : `${changed.map(({ file, loaded }) => `the file says ${file}, systemd still has ${loaded}`).join("; ")}`;
+  const result = changed.length > 0 || isInTrouble(unit) ? "failed" : "note";
+  const cure = `${systemctl} daemon-reload, then ${systemctl} restart ${shellWord(id)}`;
+  return [{ name: "daemon-reload", result, what, why, cure }];
+}
+
+/** What systemd says that it ignores, and why it refuses to load the unit. */
+export function checkComplaints(unit: Unit): Check[] {
+  const { complaints } = unit.configuration;
+  return complaints.flatMap((complaint): Check[] => {
+    const { text, place } = complaint;
+    // What was said before the unit was corrected does not count.
+    if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
+    // Said by the check of comments.
+    if (isCommented(unit.configuration, place.path, place.line)) return [];
+    const name = /^(\w+)=/.exec(place.text)?.[1] ?? "";
+    const known = complaint.meant?.name ?? name;
+    // What is like nothing that this systemd knows is for another one.
+    const isForeign = /^Unknown key/.test(text) && !complaint.meant;
+    const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
+    const { why, cure } = SECRET.test(name)
+      ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
+      : explain(complaint, place.text);
+    return [
+      {
+        name: "ignored",
+        result,
+        what: `${SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN)}, line ${place.line} of ${place.path}`,
+        why,
+        ...(cure !== undefined && { cure }),
+      },
+    ];
+  });
+}
+
+/** A comment behind a value is part of the value. */
+export function checkComments(unit: Unit): Check[] {
+  const found = inForce(unit.configuration).flatMap(({ path, assignment }) => {
+    const { name, value, line } = assignment;
+    const comment = inlineComment(name, value);
+    return comment ? [{ path, line, name, ...comment }] : [];
+  });
+  return found.map(({ path, line, name, value, comment }): Check => {
+    const isIgnored = unit.configuration.complaints.some(({ place }) => place?.path === path && place.line === line);
+    const result = isInTrouble(unit) || (isIgnored && RELEVANT.has(name)) ? "failed" : "note";
+    const effect = isIgnored
+      ? "systemd can't read it so, and ignores the line"
+      : /^Exec/.test(name)
+        ? "the program gets it as arguments"
+        : "it is part of the value";
+    const why = `${shorten(comment, MAX_SHOWN)} is no comment, because that needs a line of its own: ${effect}`;
+    const shown = SECRET.test(name) ? "…" : shorten(value, MAX_SHOWN);
+    const what = `${name}=${shown} ${shorten(comment, MAX_SHOWN)}, line ${line} of ${path}`;
+    const cure = SECRET.test(name) ? `put ${shorten(comment, MAX_SHOWN)} on a line of its own` : `${name}=${value}`;
+    return { name: "comment", result, what, why, cure };
+  });
+}
+
+/**
+ * Where the settings come from of which a failed check speaks: a drop-in may have the last word. The place is added to
+ * the reason.
+ */
+export function nameDropIns(checks: readonly Check[], { configuration }: Unit): Check[] {
+  const told = new Set<string>();
+  return checks.map((check) => {
+    if (check.result !== "failed") return check;
+    // What the reason speaks of may be only how the unit was found.
+    const said = `${check.what} ${check.cure ?? ""}`;
+    const places = [...new Set([...said.matchAll(/\b([A-Z][A-Za-z]+)=/g)].map(([, name = ""]) => name))]
+      .filter((name) => !told.has(name))
+      .flatMap((name) => {
+        const from = originOf(configuration, name);
+        if (from === undefined) return [];
+        told.add(name);
+        return [from];
+      });
+    return places.length === 0 ? check : { ...check, why: [check.why, ...places].filter(Boolean).join("; ") };
+  });
+}
+
+/** A drop-in that keeps a unit from being told of the socket, which its own file wants to be told of. */
+export function checkDropIn({ configuration, type }: Unit): Check[] {
+  const [unitFile] = configuration.files;
+  const last = lastOf(configuration, "Type");
+  const own = unitFile?.assignments.findLast(({ section, name }) => section === "Service" && name === "Type");
+  if (!last || !own || !unitFile || last.path === unitFile.path || last.assignment.value !== type) return [];
+  if (!own.value.startsWith("notify") || type.startsWith("notify")) return [];
+  const what = `Type=${type}, line ${last.assignment.line} of the drop-in ${last.path}`;
+  const why = `${unitFile.path} says Type=${own.value}, and the drop-in has the last word`;
+  return [{ name: "drop-in", result: "failed", what, why, cure: `Type=${own.value}` }];
+}
+
+// --- internal ---
+
+/** Settings that decide what becomes of messages, so that a mistake in one counts in an active unit too. */
+const RELEVANT = new Set([
+  ..."Type NotifyAccess WatchdogSec FileDescriptorStoreMax BusName PIDFile OpenFile ReloadSignal".split(" "),
+]);
+
+/** What a report that somebody passes on should not have. */
+const SECRET = /^(Environment|SetCredential\w*)$/;
+
+/** How much of a line is repeated. */
+const MAX_SHOWN = 80;
+
+/** Values of systemd.service(5). */
+const VALUES: Record<string, readonly string[]> = {
+  Type: "simple exec forking oneshot dbus notify notify-reload idle".split(" "),
+  NotifyAccess: "none main exec all".split(" "),
+  Restart: "no always on-success on-failure on-abnormal on-abort on-watchdog".split(" "),
+  KillMode: "control-group process mixed none".split(" "),
+};
+
+/** What the files say now, where systemd has something else. */
+function changes({ configuration, type, notifyAccess, watchdogUsec, user, group }: Unit) {
+  const said = (name: string) => lastOf(configuration, name)?.assignment.value;
+  const [fileType, access, watchdog] = [said("Type"), said("NotifyAccess"), said("WatchdogSec")];
+  const found: { file: string; loaded: string }[] = [];
+  const add = (name: string, file: string | undefined, loaded: string) => {
+    if (file !== undefined && file !== loaded) found.push({ file: `${name}=${file}`, loaded: `${name}=${loaded}` });
+  };
+  add(
+    "Type",
+    VALUES.Type?.find((value) => value === fileType),
+    type,
+  );
+  add(
+    "NotifyAccess",
+    VALUES.NotifyAccess?.find((value) => value === access),
+    notifyAccess,
+  );
+  const span = watchdog === undefined ? undefined : parseSpan(/^\d+$/.test(watchdog) ? `${watchdog}s` : watchdog);
+  if (span !== undefined && span !== watchdogUsec) {
+    found.push({ file: `WatchdogSec=${watchdog}`, loaded: `WatchdogSec=${watchdogUsec / 1e6}` });
+  }
+  // What has specifiers is not what systemd shows.
+  for (const [name, loaded] of [
+    ["User", user],
+    ["Group", group],
+  ] as const) {
+    const file = said(name);
+    if (file !== undefined && !file.includes("%")) add(name, file, loaded);
+  }
+  return found;
+}
+
+/** The assignments that count: what an empty one takes back does not. */
+function inForce({ files }: Configuration): { path: string; assignment: Assignment }[] {
+  const all = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
+  return all.filter(({ assignment: { section, name, value } }, i) => {
+    const isReset = all
+      .slice(i + 1)
+      .some(({ assignment: later }) => later.section === section && later.name === name && later.value === "");
+    return value !== "" && !isReset;
+  });
+}
+
+function lastOf(configuration: Configuration, name: string) {
+  return inForce(configuration).findLast(({ assignment }) => assignment.name === name);
+}
+
+/** "the drop-in /x.conf says Type=simple, over Type=notify of /x.service"; undefined where it is no drop-in's doing. */
+function originOf(configuration: Configuration, name: string): string | undefined {
+  const [unitFile] = configuration.files;
+  const last = lastOf(configuration, name);
+  if (!last || !unitFile || last.path === unitFile.path) return undefined;
+  const before = configuration.files
+    .flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })))
+    .findLast(({ path, assignment }) => assignment.name === name && assignment.value !== "" && path !== last.path);
+  const { value, line } = last.assignment;
+  const over = before ? `, and ${before.path} says ${name}=${before.assignment.value}` : "";
+  return `the drop-in ${last.path} says ${name}=${value} in line ${line}${over}`;
+}
+
+function isCommented(configuration: Configuration, path: string, line: number): boolean {
+  return configuration.files.some(
+    (file) =>
+      file.path === path &&
+      file.assignments.some((one) => one.line === line && inlineComment(one.name, one.value) !== undefined),
+  );
+}
+
+function explain({ text, meant }: Complaint, line: string): { why: string; cure?: string | undefined } {
+  const [, name = "", value = ""] = /^(\w+)=(.*)$/s.exec(line) ?? [];
+  if (/^Unknown key/.test(text)) {
+    const why = "systemd knows no such setting in this section, and ignores the line";
+    return { why, cure: meant && `${meant.name}=${value}${sectionOf(text, meant.section)}` };
+  }
+  const [, header] = /^Unknown section '(.*?)'/.exec(text) ?? [];
+  if (header !== undefined) {
+    const near = ["Unit", "Service", "Install", "Socket", "Timer", "Path"].find(
+      (known) => known.toLowerCase() === header.toLowerCase() || isNear(known, header),
+    );
+    return {
+      why: "systemd knows no such section, and ignores all of it",
+      cure: near === undefined ? undefined : `[${near}]`,
+    };
+  }
+  if (/^Missing '='/.test(text)) {
+    return {
+      why: "it is no assignment, and systemd ignores the line",
+      cure: "a backslash at the end of the line before",
+    };
+  }
+  if (name === "") return { why: `systemd says: ${text}` };
+  const near = nearValue(name, value);
+  const isIgnored = /ignoring/i.test(text);
+  const why = isIgnored ? `systemd can't read this value, and ignores the line: ${text}` : `systemd says: ${text}`;
+  return { why, cure: near === undefined ? undefined : `${name}=${near}` };
+}
+
+function sectionOf(text: string, section: string): string {
+  return new RegExp(`section \\[?'?${section}\\b`).test(text) ? "" : `, in the section [${section}]`;
+}
+
+/** A value that can be meant: of a list, or a time. */
+function nearValue(name: string, value: string): string | undefined {
+  const bare = value
+    .replace(/^(["'])(.*)\1$/, "$2")
+    .replace(/[;,.]$/, "")
+    .trim();
+  const known = VALUES[name]?.find((one) => one === bare.toLowerCase() || isNear(one, bare.toLowerCase()));
+  if (known !== undefined) return known;
+  const [, number, unit = ""] = /Sec$/.test(name) ? (/^(\d+)\s*(ms|us|min|[smhdw])?/i.exec(bare) ?? []) : [];
+  return number === undefined ? undefined : `${number}${unit.toLowerCase() === "m" ? "min" : unit.toLowerCase()}`;
+}
+
+/** Why the unit was not loaded: service_verify() of systemd's src/core/service.c. */
+function refused(unit: Unit, text: string): Check {
+  const why = text.replace(/\s*Refusing\.$/, "");
+  const dropIn = originOf(unit.configuration, "ExecStart");
+  const cure = /more than one ExecStart=/.test(text)
+    ? "a line ExecStart= with nothing behind it, before the one that is to count"
+    : /no ExecStart=|lacks both ExecStart=/.test(text)
+      ? "ExecStart= with the absolute path of a program, in the section [Service]"
+      : /type D-Bus but no D-Bus/.test(text)
+        ? "BusName=, or Type=exec"
+        : /Restart= (?:setting )?set to/.test(text)
+          ? "Restart=on-failure, or Type=exec"
+          : undefined;
+  return {
+    name: "refused",
+    result: "failed",
+    what: `systemd refuses to load ${unit.id}`,
+    why: dropIn === undefined || !/ExecStart=/.test(text) ? why : `${why} ${dropIn}`,
+    ...(cure !== undefined && { cure }),
+  };
+}
