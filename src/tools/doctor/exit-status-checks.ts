@@ -6,6 +6,7 @@ import { shorten } from "../../protocol/shorten.ts";
 import { failedCommand, isClean } from "./commands.ts";
 import { ENDING_SIGNALS, type ExitStatus, PROGRAM_STATUSES, SYSTEMD_STATUSES } from "./exit-statuses.ts";
 import type { Check, Ending, Life, OutputLine, ProgramFile, Unit } from "./facts.ts";
+import { lastInvocation } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** A command that did not end well. */
@@ -73,12 +74,6 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
       (failure === undefined || isOfStart(line, failure.invocation, life)),
   );
   return own.at(-1)?.text;
-}
-
-/** Which start of the unit was the last; empty where that is not known. */
-export function lastInvocation({ said }: Life): string {
-  const lines = "value" in said ? said.value : [];
-  return lines.findLast(({ invocation }) => invocation !== "")?.invocation ?? "";
 }
 
 /** A text of somebody else's: printed with quotes around it, and not more of it than fits a line. */

@@ -3,7 +3,7 @@
 import { formatUsec } from "../../protocol/durations.ts";
 import { lastLine, quote } from "./exit-status-checks.ts";
 import type { Check, Job, Need, SaidLine, Unit } from "./facts.ts";
-import { saidOfLast } from "./result-checks.ts";
+import { saidOfLast } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** For a unit that is inactive. */

@@ -2,7 +2,7 @@
 
 import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
-import { saidOfLast } from "./result-checks.ts";
+import { saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** Whether there is a service of the name, whose settings count. */
@@ -63,7 +63,7 @@ function whyNot({ loadState, life }: Unit): string {
   const said = saidOfLast(life).findLast(
     ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !/configuration:/.test(text),
   );
-  if (said !== undefined) return `${why}: systemd says ${quote(said.text.replace(/^\S+: /, ""))}`;
+  if (said !== undefined) return `${why}: systemd says ${quote(wordsOf(said.text))}`;
   const [, told] = /"(.*)"/.exec(life.loadError) ?? [];
   return told === undefined ? why : `${why}: systemd says ${quote(told)}`;
 }

@@ -6,10 +6,10 @@ import { shorten } from "../../protocol/shorten.ts";
 import { findFailure, titleOf } from "./exit-status-checks.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { checkInactive } from "./inactive-checks.ts";
-import { checkResult, outputOf, PID_FILE, restartsOf } from "./result-checks.ts";
+import { checkResult, outputOf, restartsOf } from "./result-checks.ts";
 import { titleOf as processTitle } from "./sender-checks.ts";
 import { shellWord } from "./shell-word.ts";
-import { waitingFor } from "./type-checks.ts";
+import { PID_FILE, waitingFor } from "./type-checks.ts";
 import { stoppedOf } from "./unit-state.ts";
 
 /** The first line of the checklist: what the unit is, and why. */
