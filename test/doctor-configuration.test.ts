@@ -375,16 +375,16 @@ describe("a program that does not speak the protocol", () => {
     expect(runCommand(aUnit({ execStart: undefined }), "")).toBeUndefined();
   });
 
-  test("one that went into the background is known by the process that it left", () => {
+  test("one that went into the background is known by what systemd had to end", () => {
     const lines = ["x: Child 10 belongs to x.", "x: Main process exited, code=exited, status=0/SUCCESS"];
     const journal = (...more: string[]) => ({ value: [...lines, ...more].map((text) => ({ text, ours: true })) });
     const unit = aUnit({
       activeState: "failed",
       result: "protocol",
-      journal: journal("x: y", "x: Child 11 belongs to x."),
+      journal: journal("x: Changed start -> stop-sigterm"),
     });
     expect(checkBackground(unit)[0]).toMatchObject({ name: "program", cure: expect.stringMatching(/^Type=forking/) });
-    expect(checkBackground({ ...unit, journal: journal() })).toEqual([]);
+    expect(checkBackground({ ...unit, journal: journal("x: Changed start -> failed") })).toEqual([]);
   });
 
   const noPerl = missing("perl");

@@ -39,6 +39,7 @@ export function checkComplaints(unit: Unit): Check[] {
     // What is like nothing that this systemd knows is for another one.
     const isForeign = /^Unknown key/.test(text) && !complaint.meant;
     const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
+    const shown = SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN);
     const { why, cure } = SECRET.test(name)
       ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
       : explain(complaint, place.text);
@@ -46,7 +47,7 @@ export function checkComplaints(unit: Unit): Check[] {
       {
         name: "ignored",
         result,
-        what: `${SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN)}, line ${place.line} of ${place.path}`,
+        what: `${shown}, line ${place.line} of ${place.path}`,
         why,
         ...(cure !== undefined && { cure }),
       },

@@ -29,7 +29,7 @@ export function checkMessages(unit: Unit): Check[] {
   return [...checks.values()].map(({ check }) => check);
 }
 
-/** Reads a line of service_notify_message(): 'Got notification message from PID 1 (READY=1, STATUS=up)', 262 without (). */
+/** Reads a line of service_notify_message(): "Got notification message from PID 1 (READY=1, STATUS=up)", or 262's. */
 export function readMessage(line: string): { pid: number; assignments: string[] } | undefined {
   const [, pid, quoted, plain] = /Got notification message from PID (\d+)(?: \((.*)\)|: (.*))$/s.exec(line) ?? [];
   const text = quoted ?? plain;

@@ -13,8 +13,8 @@ const CHANGERS: Record<string, string> = {
 };
 
 /**
- * Who has $NOTIFY_SOCKET, and has not passed it on: the nearest of the processes above, up to the main one. Undefined if
- * none has it: then it was never there, or was removed by a program that has become another since, such as env(1).
+ * Who has $NOTIFY_SOCKET, and has not passed it on: the nearest of the processes above, up to the main one. Undefined
+ * if none has it. Then it was never there, or a program that has become another since has removed it, such as env(1).
  */
 export function keeperOf(process: Process, unit: Unit): Process | undefined {
   const all = "value" in unit.processes ? unit.processes.value : [];
@@ -29,8 +29,8 @@ export function keeperOf(process: Process, unit: Unit): Process | undefined {
 }
 
 /**
- * The way around a program that becomes another user: systemd can do that itself. Undefined for other programs. Of `sudo`,
- * the command behind it is told too.
+ * The way around a program that becomes another user: systemd can do that itself. Undefined for other programs. For
+ * sudo(8), the command behind it is told too.
  */
 export function withoutChanger(changer: string, worker: Process, unit: Unit): string | undefined {
   const keeps = CHANGERS[changer];

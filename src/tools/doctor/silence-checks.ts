@@ -29,11 +29,10 @@ export function checkBackground(unit: Unit): Check[] {
   if (activeState !== "failed" && activeState !== "activating") return [];
   const lines = journal.value.filter(({ ours }) => ours).map(({ text }) => text);
   const end = lines.findIndex((text) => /Main process exited, code=exited, status=0/.test(text));
-  // At level debug, manager.c tells of each process that it reaps.
-  const [pid] = lines.slice(end + 1).flatMap((text) => /Child (\d+) belongs to /.exec(text)?.[1] ?? []);
-  if (end === -1 || pid === undefined) return [];
+  // At level debug, service.c tells its states: it has sent SIGTERM to what was left, or there was nothing.
+  if (end === -1 || !lines.slice(end + 1).some((text) => /Changed start -> stop-sigterm/.test(text))) return [];
   const what = "the main process has put itself into the background";
-  const why = `it ended with status 0 and left process ${pid}, which systemd does not take for the service`;
+  const why = "it ended with status 0 and left other processes, which systemd does not take for the service";
   const cure = "Type=forking, or the option of the program that keeps it in the foreground";
   return [{ name: "program", result: "failed", what, why, cure }];
 }

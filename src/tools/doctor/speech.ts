@@ -105,7 +105,7 @@ function listensAt(pid: number): Pick<Speech, "addresses" | "paths"> {
   return { addresses: [...new Set(addresses)], paths: [...new Set(paths)] };
 }
 
-/** An address for connect(2) of one to which a server is bound: hexadecimal words in the machine's byte order, proc(5). */
+/** An address to connect to, for one that a server is bound to: words in the byte order of the machine, proc(5). */
 function addressOf(local: string): string {
   const [host = "", hex = ""] = local.split(":");
   const port = Number.parseInt(hex, 16);
