@@ -1,9 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
+import { failedCommand, parseCommands } from "../src/tools/doctor/commands.ts";
 import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
+import { checkExitStatus } from "../src/tools/doctor/exit-status-checks.ts";
+import { ENDING_SIGNALS, SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
@@ -19,7 +23,7 @@ import {
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "../src/tools/doctor/self-checks.ts";
 import { checkAccess, checkWatchdog, launcherName } from "../src/tools/doctor/sender-checks.ts";
 import { walk } from "../src/tools/doctor/socket.ts";
-import { checkStart } from "../src/tools/doctor/state-checks.ts";
+import { checkStart, checkStopped } from "../src/tools/doctor/state-checks.ts";
 import { summarize } from "../src/tools/doctor/summary.ts";
 import { readJournalLine } from "../src/tools/doctor/systemctl.ts";
 import { checkType } from "../src/tools/doctor/type-checks.ts";
@@ -88,6 +92,8 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     group: "",
     workingDirectory: "",
     configuration: NO_CONFIGURATION,
+    speech: [],
+    command: "/usr/bin/sd-notify",
     execStart: ["/usr/bin/bun server.ts"],
     processes: { value: processes },
     journal: { value: [] },
@@ -134,6 +140,15 @@ function aLife(facts: Partial<Life> = {}): Life {
   };
 }
 
+/** What the manager said, a second each. */
+function said(...lines: string[]): Life {
+  return aLife({ said: { value: lines.map((text, i) => ({ text, invocation: "i", usec: (i + 1) * 2e6 })) } });
+}
+
+function ended(code: Life["execMain"]["code"], status: number): Life {
+  return aLife({ execMain: { pid: 10, code, status } });
+}
+
 const shell = aProcess({ name: "sh", command: ["/bin/sh", "-c", "bun server.ts; true"], isBun: false });
 const child = aProcess({ pid: 11, parent: 10 });
 const self: Self = { pid: 5, parent: 4, caller: 4, callerName: "sh", privileged: true };
@@ -177,6 +192,98 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     /startWatchdog/,
   ],
   ["inactive", checkStart, aUnit({ activeState: "inactive" }), "note", /only its settings/],
+  [
+    "memory ran out",
+    checkStart,
+    aUnit({ activeState: "failed", result: "oom-kill", life: aLife({ memoryMax: `${300 * 2 ** 20}` }) }),
+    "failed",
+    "memory ran out, and the kernel killed a process of it; MemoryMax= is 300M",
+    /^MemoryMax=infinity/,
+  ],
+  [
+    "what systemd could not do",
+    checkStart,
+    aUnit({
+      activeState: "failed",
+      result: "resources",
+      life: said("x.service: Failed to set up slice: No space left", "x.service: Failed to run 'start' task: No space"),
+    }),
+    "failed",
+    'systemd could not start a command of it: systemd says "Failed to set up slice: No space left"',
+  ],
+  [
+    "an earlier start took longer",
+    checkStart,
+    aUnit({
+      activeState: "failed",
+      result: "timeout",
+      life: said("Starting X…", "Started X.", "x.service: start operation timed out. Terminating."),
+      startTimeoutUsec: 1e6,
+    }),
+    "failed",
+    "no READY=1 was taken within 1 s (TimeoutStartSec=); an earlier start took 2 s",
+    /TimeoutStartSec= with as long/,
+  ],
+  [
+    "ExecStopPost= that does not end",
+    checkStart,
+    aUnit({
+      activeState: "failed",
+      result: "timeout",
+      life: said("x.service: stop-post operation timed out. Terminating."),
+    }),
+    "failed",
+    "ExecStopPost= did not end within 1 min 30 s (TimeoutStopSec=)",
+  ],
+  [
+    "a process that is in the kernel",
+    checkStart,
+    aUnit({ activeState: "deactivating", subState: "stop-sigkill" }, [aProcess({ state: "D" })]),
+    "failed",
+    /^it has sent SIGKILL, and waits for 5 s until process 10 \(bun\), which is in the kernel and can't be ended there, ends;/,
+    /^the disk/,
+  ],
+  [
+    "a reload signal",
+    checkStart,
+    aUnit({ type: "notify-reload", activeState: "reloading", subState: "reload-signal" }),
+    "failed",
+    /for a RELOADING=1 with a MONOTONIC_USEC= of after the signal, from its main process/,
+  ],
+  ["a debugger", checkStopped, aUnit({}, [aProcess({ state: "t" })]), "note", /^a debugger or strace holds it/],
+  [
+    "SIGSTOP",
+    checkStopped,
+    aUnit({}, [aProcess({ state: "T" })]),
+    "failed",
+    /SIGSTOP/,
+    /kill --signal=CONT x.service$/,
+  ],
+  ["SIGSTOP of a worker", checkStopped, aUnit({}, [aProcess({ state: "T", pid: 11 })]), "note"],
+  ["nothing is stopped", checkStopped, aUnit({}, [aProcess({ state: "S" })]), ""],
+  ["an end that is clean", checkExitStatus, aUnit({ activeState: "failed", life: ended("killed", 15) }), ""],
+  ["an end of a unit that runs", checkExitStatus, aUnit({ life: ended("exited", 3) }), ""],
+  [
+    "a program that uses a status of systemd's",
+    checkExitStatus,
+    aUnit({
+      activeState: "failed",
+      result: "exit-code",
+      life: {
+        ...ended("exited", 217),
+        output: { value: [{ text: "I mean it", pid: 10, invocation: "", usec: 1, ofSystemd: false }] },
+      },
+    }),
+    "failed",
+    `the program's own failure; its last line is "I mean it"`,
+  ],
+  [
+    "core dumped",
+    checkExitStatus,
+    aUnit({ activeState: "failed", result: "core-dump", life: ended("dumped", 6) }),
+    "failed",
+    "it gave up: an assertion, abort(3), or a watchdog",
+  ],
   ["notify", checkType, aUnit(), "passed"],
   [
     "simple",
@@ -411,7 +518,7 @@ const PROCESS_CASES: [
     address(undefined, undefined, { container: "docker" }),
     "failed",
     /does not pass/,
-    /podman/,
+    /^sd-notify run --ready-tcp=127\.0\.0\.1:PORT -- docker run/,
   ],
   [
     "runc's socket",
@@ -606,6 +713,16 @@ describe("reads", () => {
 
   test("systemctl show, where a line of a value is nearly a name", () => {
     expect(parseShow("Id=x\nIdx\n", ["Id"])).toEqual({ Id: "x\nIdx" });
+    const end = "; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }";
+    const commands = `{ path=/a ; argv[]=/a x }\nId=y ${end}\n{ path=/b ; argv[]=/b ${end}`;
+    const shown = parseShow(`ExecStart=${commands.replace("\n{", "\nExecStart={")}\nId=x\n`, ["Id", "ExecStart"]);
+    expect(shown).toEqual({ ExecStart: commands, Id: "x" });
+    const parsed = parseCommands("ExecStart", commands);
+    expect(parsed.map(({ path, line }) => [path, line])).toEqual([
+      ["/a", "/a x }\nId=y"],
+      ["/b", "/b"],
+    ]);
+    expect(failedCommand(parsed)).toBeUndefined();
   });
 
   test("a journal, where a line is cut off or no entry", () => {
@@ -784,6 +901,44 @@ test("names of other processes do nothing to a terminal", () => {
   ]);
 });
 
+test("each exit status of systemd has a meaning and a cure, and each signal a name that there is", () => {
+  for (const [status, { name, what, cures }] of Object.entries(SYSTEMD_STATUSES)) {
+    expect({ status, fine: /^[A-Z_]+$/.test(name) && what !== "" }).toEqual({ status, fine: true });
+    expect(cures.at(-1)?.[0].test("anything")).toBe(true);
+  }
+  for (const name of Object.keys(ENDING_SIGNALS)) expect(constants.signals).toHaveProperty(name);
+});
+
+describe("the summary", () => {
+  const of = (unit: Unit) =>
+    summarize({ subject: unit.id, unit: { value: unit } }, checkAll({ subject: unit.id, unit: { value: unit } }));
+
+  test("names what explains the rest", () => {
+    expect(of(aWaiting())).toStartWith("x.service is activating (start): it waits for 5 s for a READY=1");
+    expect(of(aWaiting({ restrictAddressFamilies: "AF_INET" }))).toStartWith(
+      "x.service: RestrictAddressFamilies=AF_INET: ",
+    );
+    expect(of(aWaiting({}, [shell, child]))).toStartWith("x.service: messages of process 11 (bun): ");
+    const life = ended("exited", 203);
+    const failed = { activeState: "failed", result: "exit-code", life, restrictAddressFamilies: "AF_INET" };
+    expect(of(aUnit(failed))).toStartWith("x.service: the main process ended with status 203/EXEC: ");
+    expect(of(aUnit({ activeState: "deactivating", subState: "stop-sigterm" }))).toStartWith(
+      "x.service is deactivating",
+    );
+    expect(of(aWaiting({ subState: "start-pre", systemCallFilter: "x" }))).toContain("until ExecStartPre=");
+  });
+
+  test("says that nothing is wrong, or can be seen", () => {
+    expect(of(aUnit())).toBe("x.service is active: nothing is wrong that can be seen");
+    expect(of(aUnit({ activeState: "inactive" }))).toMatch(
+      /^x\.service is inactive: it has not been .*; nothing else is wrong/,
+    );
+    const environment = { unknown: "no right" };
+    const process = { value: aProcess({ environment }) };
+    expect(summarize({ subject: "x", process }, checkAll({ subject: "x", process }))).toBe("x: nothing can be seen");
+  });
+});
+
 describe("whatever a process, a unit or the journal has in it", () => {
   /** The facts with a text in place of each that may be somebody else's. */
   const factsWith = (text: string): Facts => {
@@ -899,7 +1054,7 @@ describe("whatever a process, a unit or the journal has in it", () => {
       for (const facts of [
         factsWith(nastyWord(i)),
         behind(nastyWord(i)),
-        ...(i % 30 === 0 ? endedWith(nastyWord(i)) : []),
+        ...(i % 60 === 0 ? endedWith(nastyWord(i)) : []),
       ]) {
         const text = report(facts, false);
         expect(Bun.stripANSI(report(facts, true))).toBe(text);

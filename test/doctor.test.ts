@@ -138,6 +138,8 @@ test("checks are pure: what gathers facts is imported by main.ts alone", async (
     "exit-statuses",
     "commands",
     "load-checks",
+    "timeouts",
+    "said",
     "summary",
     "sender-checks",
     "process-checks",

@@ -58,7 +58,7 @@ describe("the doctor, of a process whose name, arguments and directory are", () 
   test("hostile", async () => {
     const harmless = await doctor("name", ["a", "b"], "c");
     const { lines, report, unit } = await doctor("\x1b[31m\n%$\"'\\", [latin1(HOSTILE), "x"], latin1(HOSTILE));
-    expect(lines[0]).toMatch(/^process \d+ \(\\x1b\[31m\\x0a%\$"'\\\)$/);
+    expect(lines[0]).toMatch(/^process \d+ \(\\x1b\[31m\\x0a%\$"'\\\)[: ]/);
     expect(report.subject).toEndWith("(\x1b[31m\n%$\"'\\)");
     expect(lines).toHaveLength(harmless.lines.length);
     expect(unit).toHaveLength(harmless.unit.length);

@@ -208,10 +208,13 @@ function fdName(value: string, { values }: Surroundings): Outcome {
 // --- kinds of values ---
 
 function only(expected: string, rule: Rule): Rule {
-  return (value, surroundings, key) =>
-    value === expected
-      ? rule(value, surroundings, key)
-      : ignored(`only ${expected} means anything`, `${key}=${expected}`);
+  return (value, surroundings, key) => {
+    if (value === expected) return rule(value, surroundings, key);
+    const [, next] = /^1[ \t,;]+([A-Z_]+=.*)$/.exec(value) ?? [];
+    return next === undefined
+      ? ignored(`only ${expected} means anything`, `${key}=${expected}`)
+      : ignored("each assignment needs a line of its own", `${key}=${expected} and ${next}, each on its own line`);
+  };
 }
 
 function readNumber(text: string): number | undefined {

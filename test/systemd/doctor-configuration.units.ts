@@ -89,7 +89,7 @@ brokenUnits("doctor: configuration", [
     title: "no ExecStart=, because its program is no absolute path",
     files: (my) => ({ [my.unit]: "[Service]\nType=exec\nExecStart=./sleep infinity\n" }),
     cause: /ExecStart=\.\/sleep infinity, line \d+/,
-    cure: () => ({ lines: ["ExecStart=/bin/sleep infinity"] }),
+    cure: (_, my) => ({ files: { [my.unit]: "[Service]\nType=exec\nExecStart=/bin/sleep infinity\n" } }),
   },
   {
     title: "a drop-in has Type=simple over Type=notify",

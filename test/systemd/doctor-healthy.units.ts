@@ -145,7 +145,7 @@ const HEALTHY: Healthy[] = [
     title: "Type=notify, and a title is written over the environment",
     files: service("Type=notify", "NotifyAccess=all", titled),
     state: active,
-    says: /^unknown \$NOTIFY_SOCKET of process \d+ \(x: master\)/m,
+    says: /^unknown \$NOTIFY_SOCKET of process \d+ \(x: master *\)/m,
   },
   {
     title: "Type=notify, and the program has removed its variables",

@@ -18,6 +18,8 @@ export interface My {
   directory: string;
   /** The command under test. */
   command: string;
+  /** A TCP port that was free a moment ago. */
+  port: number;
   /** The command line of a Bun that runs this code; `notify` and `startWatchdog` of the library are there. */
   bun(code: string): string;
   /** The command line of a shell that runs this script; "$N" is the command. */
@@ -129,11 +131,13 @@ export function dropIn(lines: readonly string[]): string {
 
 /** The cure of the doctor's words: settings, or commands, of what it names first; "A=1 and B=2" are both. */
 export function fromWords({ cause, text }: Said): Cure {
-  const words = (cause?.cure ?? "").split(/, or |; or |, where /)[0] ?? "";
+  const words = (cause?.cure ?? "").split(/, or |; or |, where |, in |, as a /)[0] ?? "";
   const parts = words.split(/ and (?=[A-Z][A-Za-z]+=|systemctl )|, then /);
-  const lines = parts
-    .filter((part) => /^[A-Z][A-Za-z]+=/.test(part))
-    .map((part) => part.replace(/^(\w+=) without .*/, "$1"));
+  const settings = parts.filter((part) => /^[A-Z][A-Za-z]+=/.test(part) && !/^ExecStart= without/.test(part));
+  const lines = settings
+    .map((part) => part.replace(/^(\w+=) without .*/, "$1"))
+    // What a drop-in says of a list is added, unless what stands before is taken back.
+    .flatMap((line) => (RESET.test(line) ? [line.replace(/=.*/s, "="), line] : [line]));
   const commands = parts.filter((part) => /^(systemctl|chmod|mkdir|useradd) /.test(part));
   if (lines.length + commands.length === 0)
     throw new Error(`no cure can be read from ${JSON.stringify(cause)}\n${text}`);
@@ -141,6 +145,8 @@ export function fromWords({ cause, text }: Said): Cure {
 }
 
 // --- internal ---
+
+const RESET = /^(ExecStart|RestrictAddressFamilies)=./;
 
 const PATIENCE_MS = 15_000;
 
@@ -196,9 +202,15 @@ function place(machine: Machine): My {
     unit: `${name}.service`,
     directory,
     command,
+    port: freePort(),
     bun: (code) => exec("/usr/bin/env", "BUN_BE_BUN=1", command, "-e", `${library} ${code}`),
     sh: (script) => exec("/bin/sh", "-c", `N=${command}; ${script}`),
   };
+}
+
+function freePort(): number {
+  using server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  return server.port;
 }
 
 /** Writes files; services are put into the slice of the tests. */

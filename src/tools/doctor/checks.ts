@@ -1,14 +1,16 @@
 /** THE table of checks: what the doctor looks at, in the order in which it tells it. Pure: from facts to lines. */
 
-import { checkComments, checkComplaints, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
+import { checkComments, checkComplaints, checkDropIn, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
 import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
 import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
 import { checkUnknown, isService, notLoaded } from "./load-checks.ts";
+import { checkMessages } from "./message-checks.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
+import { checkBackground, checkSpeech } from "./silence-checks.ts";
 import { checkStart, checkStopped } from "./state-checks.ts";
 import { checkType } from "./type-checks.ts";
 import { checkFamilies, checkFdStore, checkMemory, checkReload, checkSystemCalls } from "./unit-checks.ts";
@@ -51,10 +53,14 @@ const UNIT_CHECKS = [
   checkMemory,
   checkJournal,
   checkReloadNeeded,
+  checkDropIn,
   checkComplaints,
   checkComments,
   checkUnsetEnvironment,
   checkEnvironmentFiles,
+  checkMessages,
+  checkSpeech,
+  checkBackground,
 ];
 
 /** Of a unit that systemd has not loaded. */

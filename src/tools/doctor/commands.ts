@@ -28,8 +28,20 @@ export function isClean(ended: Ending, status: number): boolean {
 
 // --- internal ---
 
-const COMMAND =
-  /^\{ path=(.*?) ; argv\[\]=([\s\S]*) ; ((?:ignore_errors|flags)=.*?) ; start_time=\[.*?\] ; stop_time=\[.*?\] ; pid=(\d+) ; code=(\S+) ; status=(\d+)(?:\/\S*)? \}$/;
+const COMMAND = new RegExp(
+  [
+    /^\{ path=(.*?)/,
+    /argv\[\]=([\s\S]*)/,
+    /((?:ignore_errors|flags)=.*?)/,
+    /start_time=\[.*?\]/,
+    /stop_time=\[.*?\]/,
+    /pid=(\d+)/,
+    /code=(\S+)/,
+    /status=(\d+)(?:\/\S*)? \}$/,
+  ]
+    .map(({ source }) => source)
+    .join(" ; "),
+);
 
 /** SIGHUP, SIGINT, SIGTERM, SIGPIPE. */
 const CLEAN_SIGNALS = new Set([1, 2, 15, 13]);

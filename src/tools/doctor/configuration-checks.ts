@@ -1,6 +1,7 @@
 /** Checks of a unit's files: whether systemd has read them, and whether it takes what they say. */
 
 import { isNear } from "../../protocol/near.ts";
+import { shorten } from "../../protocol/shorten.ts";
 import type { Complaint, Configuration } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
 import { parseSpan } from "./parse.ts";
@@ -29,18 +30,24 @@ export function checkComplaints(unit: Unit): Check[] {
   const { complaints } = unit.configuration;
   return complaints.flatMap((complaint): Check[] => {
     const { text, place } = complaint;
-    if (!place) return [refused(unit, text)];
+    // What was said before the unit was corrected does not count.
+    if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
     // Said by the check of comments.
     if (isCommented(unit.configuration, place.path, place.line)) return [];
     const name = /^(\w+)=/.exec(place.text)?.[1] ?? "";
     const known = complaint.meant?.name ?? name;
-    const result = isInTrouble(unit) || RELEVANT.has(known) ? "failed" : "note";
-    const { why, cure } = explain(complaint, place.text);
+    // What is like nothing that this systemd knows is for another one.
+    const isForeign = /^Unknown key/.test(text) && !complaint.meant;
+    const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
+    const shown = SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN);
+    const { why, cure } = SECRET.test(name)
+      ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
+      : explain(complaint, place.text);
     return [
       {
         name: "ignored",
         result,
-        what: `${place.text}, line ${place.line} of ${place.path}`,
+        what: `${shown}, line ${place.line} of ${place.path}`,
         why,
         ...(cure !== undefined && { cure }),
       },
@@ -63,9 +70,11 @@ export function checkComments(unit: Unit): Check[] {
       : /^Exec/.test(name)
         ? "the program gets it as arguments"
         : "it is part of the value";
-    const why = `${comment} is no comment, because that needs a line of its own: ${effect}`;
-    const what = `${name}=${value} ${comment}, line ${line} of ${path}`;
-    return { name: "comment", result, what, why, cure: `${name}=${value}` };
+    const why = `${shorten(comment, MAX_SHOWN)} is no comment, because that needs a line of its own: ${effect}`;
+    const shown = SECRET.test(name) ? "…" : shorten(value, MAX_SHOWN);
+    const what = `${name}=${shown} ${shorten(comment, MAX_SHOWN)}, line ${line} of ${path}`;
+    const cure = SECRET.test(name) ? `put ${shorten(comment, MAX_SHOWN)} on a line of its own` : `${name}=${value}`;
+    return { name: "comment", result, what, why, cure };
   });
 }
 
@@ -77,7 +86,8 @@ export function nameDropIns(checks: readonly Check[], { configuration }: Unit): 
   const told = new Set<string>();
   return checks.map((check) => {
     if (check.result !== "failed") return check;
-    const said = `${check.what} ${check.why ?? ""} ${check.cure ?? ""}`;
+    // What the reason speaks of may be only how the unit was found.
+    const said = `${check.what} ${check.cure ?? ""}`;
     const places = [...new Set([...said.matchAll(/\b([A-Z][A-Za-z]+)=/g)].map(([, name = ""]) => name))]
       .filter((name) => !told.has(name))
       .flatMap((name) => {
@@ -90,12 +100,30 @@ export function nameDropIns(checks: readonly Check[], { configuration }: Unit): 
   });
 }
 
+/** A drop-in that keeps a unit from being told of the socket, which its own file wants to be told of. */
+export function checkDropIn({ configuration, type }: Unit): Check[] {
+  const [unitFile] = configuration.files;
+  const last = lastOf(configuration, "Type");
+  const own = unitFile?.assignments.findLast(({ section, name }) => section === "Service" && name === "Type");
+  if (!last || !own || !unitFile || last.path === unitFile.path || last.assignment.value !== type) return [];
+  if (!own.value.startsWith("notify") || type.startsWith("notify")) return [];
+  const what = `Type=${type}, line ${last.assignment.line} of the drop-in ${last.path}`;
+  const why = `${unitFile.path} says Type=${own.value}, and the drop-in has the last word`;
+  return [{ name: "drop-in", result: "failed", what, why, cure: `Type=${own.value}` }];
+}
+
 // --- internal ---
 
 /** Settings that decide what becomes of messages, so that a mistake in one counts in an active unit too. */
 const RELEVANT = new Set([
   ..."Type NotifyAccess WatchdogSec FileDescriptorStoreMax BusName PIDFile OpenFile ReloadSignal".split(" "),
 ]);
+
+/** What a report that somebody passes on should not have. */
+const SECRET = /^(Environment|SetCredential\w*)$/;
+
+/** How much of a line is repeated. */
+const MAX_SHOWN = 80;
 
 /** Values of systemd.service(5). */
 const VALUES: Record<string, readonly string[]> = {
@@ -198,7 +226,8 @@ function explain({ text, meant }: Complaint, line: string): { why: string; cure?
   }
   if (name === "") return { why: `systemd says: ${text}` };
   const near = nearValue(name, value);
-  const why = `systemd can't read this value, and ignores the line: ${text}`;
+  const isIgnored = /ignoring/i.test(text);
+  const why = isIgnored ? `systemd can't read this value, and ignores the line: ${text}` : `systemd says: ${text}`;
   return { why, cure: near === undefined ? undefined : `${name}=${near}` };
 }
 
@@ -221,7 +250,6 @@ function nearValue(name: string, value: string): string | undefined {
 /** Why the unit was not loaded: service_verify() of systemd's src/core/service.c. */
 function refused(unit: Unit, text: string): Check {
   const why = text.replace(/\s*Refusing\.$/, "");
-  const result = unit.loadState === "loaded" ? "note" : "failed";
   const dropIn = originOf(unit.configuration, "ExecStart");
   const cure = /more than one ExecStart=/.test(text)
     ? "a line ExecStart= with nothing behind it, before the one that is to count"
@@ -234,7 +262,7 @@ function refused(unit: Unit, text: string): Check {
           : undefined;
   return {
     name: "refused",
-    result,
+    result: "failed",
     what: `systemd refuses to load ${unit.id}`,
     why: dropIn === undefined || !/ExecStart=/.test(text) ? why : `${why} ${dropIn}`,
     ...(cure !== undefined && { cure }),

@@ -1,5 +1,6 @@
 /** What the doctor knows of a unit's files, and of what systemd has made of them. */
 
+import type { InvalidLine } from "./environment-file.ts";
 import type { Assignment } from "./unit-file.ts";
 
 export interface Configuration {
@@ -32,7 +33,7 @@ export interface EnvironmentFile {
   /** Variables of systemd's own that it sets. */
   ofSystemd: readonly string[];
   /** Lines that systemd ignores. */
-  invalid: readonly { line: number; text: string }[];
+  invalid: readonly InvalidLine[];
   /** Values that have what is meant for a comment. */
   commented: readonly { line: number; name: string }[];
   /** The variables that it has in another way than the main process, which was started before it changed. */

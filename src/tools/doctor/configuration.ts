@@ -1,6 +1,6 @@
 /** Gathers what a unit's files say, and what systemd made of them. */
 
-import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { parseEnvironment, readBytes } from "../../linux/proc.ts";
@@ -15,10 +15,13 @@ import { parseUnitFile } from "./unit-file.ts";
 export async function gatherConfiguration(manager: Manager, id: string): Promise<Configuration> {
   const answer = await ask(manager, "systemctl", "show", `--property=${PROPERTIES.join(",")}`, "--", id);
   if ("unknown" in answer) return NO_CONFIGURATION;
-  const shown = { ...NOTHING, ...parseShow(answer.value, PROPERTIES.slice(0, -1)) };
-  const texts = [shown.FragmentPath, ...splitWords(shown.DropInPaths)].flatMap((path) => {
-    const text = readFile(path);
-    return text === undefined ? [] : [{ path, text }];
+  const shown = { ...NOTHING, ...parseShow(answer.value, PROPERTIES) };
+  const dropIns = splitWords(shown.DropInPaths);
+  if (shown.NeedDaemonReload === "yes") dropIns.push(...newDropIns(manager, id, dropIns));
+  const paths = new Set([shown.FragmentPath, ...dropIns]);
+  const texts = [...paths].flatMap((path) => {
+    const file = readFile(path);
+    return file === undefined ? [] : [{ path, ...file }];
   });
   // One line for each file.
   const environmentFiles = answer.value.split("\n").flatMap((line) => {
@@ -55,6 +58,7 @@ const NOTHING = Object.fromEntries(PROPERTIES.map((name) => [name, ""])) as Reco
 interface Text {
   path: string;
   text: string;
+  changedMs: number;
 }
 
 /** A list as systemctl shows it: with quotes, where a word has blanks. */
@@ -64,13 +68,30 @@ function splitWords(list: string): string[] {
   );
 }
 
-function readFile(path: string): string | undefined {
+function readFile(path: string): Omit<Text, "path"> | undefined {
   if (path === "") return undefined;
   try {
-    return statSync(path).isFile() ? readFileSync(path, "utf8") : undefined;
+    const stat = statSync(path);
+    return stat.isFile() ? { text: readFileSync(path, "utf8"), changedMs: stat.mtimeMs } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Those that the manager has not read yet: systemd.unit(5), "UNIT FILE LOAD PATH". */
+function newDropIns(manager: Manager, id: string, known: readonly string[]): string[] {
+  const home = process.env.XDG_CONFIG_HOME ?? `${process.env.HOME}/.config`;
+  const own = manager === "user" ? [`${home}/systemd/user`, `${process.env.XDG_RUNTIME_DIR}/systemd/user`] : [];
+  const directories = ["/usr/lib", "/usr/local/lib", "/run", "/etc"].map((base) => `${base}/systemd/${manager}`);
+  return [...directories, ...own].flatMap((directory) => {
+    try {
+      const files = readdirSync(`${directory}/${id}.d`).filter((name) => name.endsWith(".conf"));
+      const paths = files.sort().map((name) => `${directory}/${id}.d/${name}`);
+      return paths.filter((path) => !known.includes(path));
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** What PID 1 wrote since the machine was started, if it is about a line that still stands so in the files. */
@@ -85,10 +106,10 @@ async function gatherComplaints(manager: Manager, id: string, texts: readonly Te
   const complaints = new Map<string, Complaint>();
   let refusal: string | undefined;
   for (const line of answer.value.split("\n")) {
-    const message = messageOf(line);
+    const { message, timeMs } = entryOf(line);
     const [, path = "", number = "", text = ""] = /^(\/.*?):(\d+): (.*)$/s.exec(message) ?? [];
     if (path !== "") {
-      const place = placeOf(texts, path, Number(number), text);
+      const place = placeOf(texts, { path, line: Number(number), text, timeMs });
       if (place) complaints.set(`${path}:${number}`, { text, place });
     } else if (message.startsWith(`${id}: `)) {
       const said = message.slice(id.length + 2);
@@ -105,23 +126,29 @@ async function gatherComplaints(manager: Manager, id: string, texts: readonly Te
 /** Of the last ones: those of files that were corrected long ago do not count. */
 const MAX_LINES = 200;
 
-function messageOf(json: string): string {
+function entryOf(json: string): { message: string; timeMs: number } {
   try {
-    const { MESSAGE } = JSON.parse(json) as { MESSAGE?: unknown };
-    return Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString() : String(MESSAGE ?? "");
+    const { MESSAGE, __REALTIME_TIMESTAMP: usec } = JSON.parse(json) as Record<string, unknown>;
+    const message = Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString() : String(MESSAGE ?? "");
+    return { message, timeMs: Number(usec) / 1000 };
   } catch {
-    return "";
+    return { message: "", timeMs: 0 };
   }
 }
 
-/** Where a complaint is about what stands in the file now: it names its key, or its value. */
-function placeOf(texts: readonly Text[], path: string, line: number, complaint: string): Complaint["place"] {
+/** Where a complaint is about what stands in the file now: it names its key, or its value, and is newer. */
+function placeOf(
+  texts: readonly Text[],
+  { path, line, text: complaint, timeMs }: { path: string; line: number; text: string; timeMs: number },
+): Complaint["place"] {
   const file = texts.find((text) => text.path === path);
-  if (!file) return undefined;
+  // The kernel's clock for files is some milliseconds behind, never ahead.
+  if (!file || file.changedMs > timeMs) return undefined;
   const assignment = parseUnitFile(file.text).find(({ lastLine }) => lastLine === line);
   if (assignment) {
     const { name, value } = assignment;
-    const isThere = complaint.includes(name) || (value !== "" && complaint.includes(value));
+    const words = value.split(/\s+/).filter((word) => word.length > 1);
+    const isThere = complaint.includes(name) || words.some((word) => complaint.includes(word));
     return isThere ? { path, line: assignment.line, text: `${name}=${value}` } : undefined;
   }
   const text = (file.text.split(/\r\n|[\n\r]/)[line - 1] ?? "").trim();

@@ -60,10 +60,10 @@ function checkEnvironmentFile(file: EnvironmentFile, unit: Unit): Check[] {
     const names = ofSystemd.join(" and ");
     checks.push(check(`it sets ${names}, in place of what systemd sets`, `remove ${names} from ${path}`));
   }
-  for (const { line, text } of invalid) {
-    const name = /^export\s+(\w+)$/.exec(text)?.[1];
-    const why = `line ${line}, ${text}, is no assignment to systemd, which is no shell: it ignores the line`;
-    checks.push(check(why, name === undefined ? "NAME=value" : `${name}= without export`));
+  for (const { line, exported } of invalid) {
+    const said = exported === undefined ? "" : `, export ${exported},`;
+    const why = `line ${line}${said} is no assignment to systemd, which is no shell: it ignores the line`;
+    checks.push(check(why, exported === undefined ? "NAME=value" : `${exported}= without export`));
   }
   for (const { line, name } of commented) {
     const why = `line ${line}: what looks like a comment behind the value is part of ${name}`;

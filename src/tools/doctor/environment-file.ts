@@ -1,16 +1,22 @@
 /** Reads a file of EnvironmentFile=: systemd.exec(5), and parse_env_file() of systemd's src/basic/env-file.c. Pure. */
 
+export interface InvalidLine {
+  line: number;
+  /** What a shell would export by it. No more of it is kept: it may be part of a secret. */
+  exported?: string | undefined;
+}
+
 export interface EnvironmentText {
   /** A value is undefined if only systemd knows how it is unquoted. */
   variables: ReadonlyMap<string, string | undefined>;
-  invalid: readonly { line: number; text: string }[];
+  invalid: readonly InvalidLine[];
   commented: readonly { line: number; name: string }[];
 }
 
 /** Returns what systemd takes of the file, and what it ignores. */
 export function parseEnvironmentFile(text: string): EnvironmentText {
   const variables = new Map<string, string | undefined>();
-  const invalid: { line: number; text: string }[] = [];
+  const invalid: InvalidLine[] = [];
   const commented: { line: number; name: string }[] = [];
   let open: { name: string; quote: string } | undefined;
   for (const [i, line] of text.split(/\r\n|[\n\r]/).entries()) {
@@ -23,7 +29,7 @@ export function parseEnvironmentFile(text: string): EnvironmentText {
     const equals = line.indexOf("=");
     const name = line.slice(0, Math.max(equals, 0)).trim();
     if (!/^[A-Za-z_]\w*$/.test(name)) {
-      invalid.push({ line: i + 1, text: equals === -1 ? line.trim() : name });
+      invalid.push({ line: i + 1, exported: /^export\s+(\w+)$/.exec(name)?.[1] });
       continue;
     }
     const value = line.slice(equals + 1).trim();

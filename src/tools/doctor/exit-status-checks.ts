@@ -6,6 +6,7 @@ import { shorten } from "../../protocol/shorten.ts";
 import { failedCommand, isClean } from "./commands.ts";
 import { ENDING_SIGNALS, type ExitStatus, PROGRAM_STATUSES, SYSTEMD_STATUSES } from "./exit-statuses.ts";
 import type { Check, Ending, Life, OutputLine, ProgramFile, Unit } from "./facts.ts";
+import { lastInvocation } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** A command that did not end well. */
@@ -50,7 +51,8 @@ export function findFailure({ life }: Unit): Failure | undefined {
   if (code !== "" && !isClean(code, status)) return { command: title, ended: code, status, pid, invocation };
   // The manager forgets when it starts anew, and its journal does not.
   const said = "value" in life.said ? life.said.value : [];
-  for (const { text, invocation } of [...said].reverse()) {
+  const before = life.restarts > 0 ? said : said.filter((line) => line.invocation === invocation);
+  for (const { text, invocation } of [...before].reverse()) {
     const [, who, code = "", number] =
       /: (Main|Control) process exited, code=(exited|killed|dumped), status=(\d+)/.exec(text) ?? [];
     const ended = code as Ending;
@@ -74,12 +76,6 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
   return own.at(-1)?.text;
 }
 
-/** Which start of the unit was the last; empty where that is not known. */
-export function lastInvocation({ said }: Life): string {
-  const lines = "value" in said ? said.value : [];
-  return lines.findLast(({ invocation }) => invocation !== "")?.invocation ?? "";
-}
-
 /** A text of somebody else's: printed with quotes around it, and not more of it than fits a line. */
 export function quote(text: string): string {
   return JSON.stringify(shorten(text.trim(), 200));
@@ -99,12 +95,10 @@ export function titleOf({ command, ended, status }: Failure): string {
 /** Results where the process ended without the manager's doing. */
 const BY_ITSELF = new Set(["exit-code", "signal", "core-dump", "protocol", "start-limit-hit", "success", "oom-kill"]);
 
-function hasFailed({ activeState, subState, life }: Unit): boolean {
-  return (
-    activeState === "failed" ||
-    subState.startsWith("auto-restart") ||
-    (activeState === "activating" && life.restarts > 0)
-  );
+function hasFailed({ activeState, subState, result, life }: Unit): boolean {
+  if (activeState === "deactivating") return result !== "success";
+  if (activeState === "activating") return subState.startsWith("auto-restart") || life.restarts > 0;
+  return activeState === "failed";
 }
 
 function explain(failure: Failure, unit: Unit): { why: string; cure?: string | undefined } {
@@ -120,7 +114,8 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
   if (row !== undefined && (wrote.length > 0 || "unknown" in unit.life.output)) return explainStep(row, wrote, unit);
   if (row !== undefined && lastLine(unit.life, failure) === undefined) return explainStep(row, wrote, unit);
   const known = PROGRAM_STATUSES[status];
-  const read = `what its last lines say: journalctl ${unit.manager === "user" ? "--user-unit" : "--unit"}=${shellWord(unit.id)}`;
+  const option = unit.manager === "user" ? "--user-unit" : "--unit";
+  const read = `what its last lines say: journalctl ${option}=${shellWord(unit.id)}`;
   if (known) return { why: known.what, cure: known.cure ?? read };
   if (status > 128 && status < 192) {
     return { why: `a shell says so of a command that was killed by ${signalName(status - 128)}`, cure: read };
@@ -182,7 +177,7 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
 
 /** Of what a manager at level debug says besides. */
 const DEBUG =
-  /^(Executing|Found|Applying|Setting|Bind|Mounting|Remount|Successfully|Operating|User lookup|Skipping|Passing|Changed|Followed|Kernel keyring|Failed to .*, ignoring)/;
+  /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)|, ignoring/;
 
 type Values = (name: string) => string | undefined;
 

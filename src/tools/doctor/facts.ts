@@ -1,6 +1,7 @@
 /** What the doctor knows: facts that were found, or why they can't be. The checks are made of these alone. */
 
 import type { Configuration } from "./configuration-facts.ts";
+import type { Speech } from "./speech-facts.ts";
 
 /** A fact may be hidden: by missing rights, a missing program, a process that has gone. */
 export type Fact<T> = { value: T } | { unknown: string };
@@ -71,6 +72,8 @@ export interface SocketFacts {
   type?: "datagram" | "stream" | "seqpacket" | undefined;
   /** Whether the process may write to it; undefined for abstract names, which know no rights. */
   writable?: boolean | undefined;
+  /** The root directory that the process has been given, as by chroot(8). */
+  root?: string | undefined;
 }
 
 export interface Unit {
@@ -113,6 +116,10 @@ export interface Unit {
   execStart?: readonly string[] | undefined;
   /** What its files say, and what systemd has made of them. */
   configuration: Configuration;
+  /** Whether its processes can send at all: of one that READY=1 is waited for from. */
+  speech: readonly Speech[];
+  /** The path of sd-notify, for a line of the unit. */
+  command: string;
   processes: Fact<Process[]>;
   /** What the manager wrote to the journal of messages since the unit was started. */
   journal: Fact<JournalLine[]>;

@@ -3,7 +3,7 @@
 import { formatUsec } from "../../protocol/durations.ts";
 import { lastLine, quote } from "./exit-status-checks.ts";
 import type { Check, Job, Need, SaidLine, Unit } from "./facts.ts";
-import { saidOfLast } from "./result-checks.ts";
+import { saidOfLast } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** For a unit that is inactive. */
@@ -207,4 +207,5 @@ function checkEnd(unit: Unit, line: SaidLine): Check[] {
 const SHORT_USEC = 10e6;
 
 const CURE_OF_END =
-  "Type=forking, or the option of the program that keeps it in the foreground, if it goes to the background; or Type=oneshot, if it is a job that ends";
+  "Type=forking, or the option of the program that keeps it in the foreground, if it goes to the background; " +
+  "or Type=oneshot, if it is a job that ends";

@@ -2,7 +2,7 @@
 
 import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
-import { saidOfLast } from "./result-checks.ts";
+import { saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** Whether there is a service of the name, whose settings count. */
@@ -16,7 +16,8 @@ export function checkUnknown(subject: string, why: string, isNamed: boolean): Ch
   if (!isNamed) return { name, result: "unknown", what: "the unit", why };
   const [, template] = /^([^@]+)@(?:\.service)?$/.exec(subject) ?? [];
   if (template === undefined) return { name, result: "failed", what: subject, why };
-  const cure = `${shellWord(`${template}@INSTANCE`)}, with one of systemctl list-units --all ${shellWord(`${template}@*`)}`;
+  const list = `systemctl list-units --all ${shellWord(`${template}@*`)}`;
+  const cure = `${shellWord(`${template}@INSTANCE`)}, with one of ${list}`;
   return { name, result: "failed", what: subject, why: "it is a template: a unit has a name after the @", cure };
 }
 
@@ -34,10 +35,13 @@ export function notLoaded(unit: Unit, isNamed = true): Check {
     return { name, result: isNamed ? "failed" : "note", what: id, why, ...cure };
   }
   const other = manager === "system" ? " --user" : "";
+  const owner = manager === "system" ? "the user's" : "the system's";
   const cures: Record<string, string> = {
-    "not-found": `systemctl${user} daemon-reload, where its file is new; sd-notify doctor${other} ${word}, where it is of ${
-      manager === "system" ? "the user's manager" : "the system's"
-    }; systemctl${user} list-units "*NAME*" finds names`,
+    "not-found": [
+      `systemctl${user} daemon-reload, where its file is new`,
+      `sd-notify doctor${other} ${word}, where it is of ${owner} manager`,
+      `systemctl${user} list-units "*NAME*" finds names`,
+    ].join("; "),
     masked: `systemctl${user} unmask ${word}`,
     "bad-setting": `the line that systemd names, then systemctl${user} daemon-reload`,
   };
@@ -59,7 +63,7 @@ function whyNot({ loadState, life }: Unit): string {
   const said = saidOfLast(life).findLast(
     ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !/configuration:/.test(text),
   );
-  if (said !== undefined) return `${why}: systemd says ${quote(said.text.replace(/^\S+: /, ""))}`;
+  if (said !== undefined) return `${why}: systemd says ${quote(wordsOf(said.text))}`;
   const [, told] = /"(.*)"/.exec(life.loadError) ?? [];
   return told === undefined ? why : `${why}: systemd says ${quote(told)}`;
 }

@@ -11,7 +11,9 @@ export function parseShow<Name extends string>(text: string, names: readonly Nam
   let last: Name | undefined;
   for (const line of text.replace(/\n$/, "").split("\n")) {
     const equals = line.indexOf("=");
-    const name = equals === -1 ? undefined : names.find((name) => name === line.slice(0, equals));
+    const inCommand =
+      last !== undefined && /^\{ path=/.test(commandOf(values[last])) && !COMMAND_END.test(values[last] ?? "");
+    const name = equals === -1 || inCommand ? undefined : names.find((name) => name === line.slice(0, equals));
     if (name !== undefined) {
       const value = line.slice(equals + 1);
       values[name] = values[name] === undefined ? value : `${values[name]}\n${value}`;
@@ -106,6 +108,13 @@ export function parseConditions(text: string): string[] {
 }
 
 // --- internal ---
+
+/** Of a list of commands, the last: its arguments may have newlines, and then anything. */
+function commandOf(shown = ""): string {
+  return shown.slice(shown.lastIndexOf("\n{ path=") + 1);
+}
+
+const COMMAND_END = / ; status=\d+(?:\/\S*)? \}$/;
 
 /** systemd.time(7), in microseconds. */
 const SPANS = new Map([

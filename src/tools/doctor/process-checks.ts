@@ -3,9 +3,11 @@
 import { parseAddress } from "../../protocol/address.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Check, Process, Self, SocketFacts, Unit } from "./facts.ts";
-import { titleOf } from "./sender-checks.ts";
+import { coverOf, keeperOf, wayTo, withoutChanger } from "./obstacles.ts";
+import { launcherName, titleOf } from "./sender-checks.ts";
+import { runCommand } from "./silence-checks.ts";
+import { isInTrouble } from "./trouble.ts";
 import { isNotify } from "./unit-state.ts";
-import { bindPath, setting } from "./unit-syntax.ts";
 
 /** Where the socket is, whether it is one, and whether the process can reach it. */
 export function checkSocket(process: Process, unit?: Unit): Check[] {
@@ -42,30 +44,41 @@ export function checkSocket(process: Process, unit?: Unit): Check[] {
 }
 
 /** A runtime that stands between the process and systemd. */
-export function checkContainer(process: Process): Check[] {
+export function checkContainer(process: Process, unit?: Unit): Check[] {
   const { container, environment } = process;
   const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
   const [runtime, option] = runtimeOf(process);
   const name = "container";
   if (runtime === "podman" && (option === "conmon" || option === "ignore")) {
+    const isWaitedFor = option === "ignore" || !unit || isInTrouble(unit);
     const effect = option === "conmon" ? "podman sends READY=1 itself, and" : "podman removes $NOTIFY_SOCKET, and";
     const why = `${effect} nothing that the program sends arrives`;
     return [
-      { name, result: "failed", what: `podman --sdnotify=${option}`, why, cure: "podman run --sdnotify=container" },
+      {
+        name,
+        result: isWaitedFor ? "failed" : "note",
+        what: `podman --sdnotify=${option}`,
+        why,
+        cure: "podman run --sdnotify=container",
+      },
     ];
   }
   if (runtime === "docker") {
     const why =
       "its containers are processes of no unit but docker's: no message of theirs arrives, whatever it is sent to";
-    return [{ name, result: "failed", what: `${titleOf(process)} starts a container`, why, cure: OWN_CONTAINER }];
+    const what = `${titleOf(process)} starts a container`;
+    return [{ name, result: "failed", what, why, cure: dockerCure(process, unit) }];
   }
   if (container === undefined) return [];
   const what = `${titleOf(process)} is in a container of ${container}`;
   if (address === undefined) {
-    return [{ name, result: "failed", what, why: "its runtime does not pass $NOTIFY_SOCKET on", cure: OWN_CONTAINER }];
+    const cure = container === "docker" ? dockerCure(process, unit) : OWN_CONTAINER;
+    return [{ name, result: "failed", what, why: "its runtime does not pass $NOTIFY_SOCKET on", cure }];
   }
   if (address.startsWith("/run/notify/")) {
-    const why = "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
+    // Seen with conmon of podman 5.8.
+    const why =
+      "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1 and STATUS=: WATCHDOG=1 and fds end there";
     return [{ name, result: "note", what, why }];
   }
   return [{ name, result: "passed", what }];
@@ -139,8 +152,20 @@ function closedFds(count: number, open: readonly number[] | undefined): number[]
   return closed;
 }
 
-/** Those of docker and its likes are processes of no unit but the runtime's own. */
 const OWN_CONTAINER = "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit";
+
+/** Containers of docker are processes of no unit but its own: what runs in the unit can ask whether they answer. */
+function dockerCure({ command }: Process, unit?: Unit): string {
+  const published = command.flatMap((arg, i) => {
+    const value =
+      /^(?:-p|--publish=)(.+)$/.exec(arg)?.[1] ?? (/^(-p|--publish)$/.test(arg) ? command[i + 1] : undefined);
+    const [, host = "127.0.0.1", port] = /^(?:([\d.]+|\[[\da-f:]+\]):)?(\d+):\d+(?:\/tcp)?$/.exec(value ?? "") ?? [];
+    return port === undefined ? [] : [`${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}`];
+  });
+  const [port = "127.0.0.1:PORT"] = published;
+  const line = unit && runCommand(unit, `--ready-tcp=${port} `);
+  return line ?? `sd-notify run --ready-tcp=${port} -- docker run …, in a unit of Type=notify`;
+}
 
 function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   // The container, or Type= and NotifyAccess=, are the reason.
@@ -151,30 +176,42 @@ function checkUnset(process: Process, unit: Unit | undefined): Check[] {
     return [{ name: "socket", result: "unknown", what: `$NOTIFY_SOCKET of ${titleOf(process)}`, why }];
   }
   const [why, cure] = unit
-    ? [
-        "something between systemd and it has removed the variable",
-        "not through sudo, su or env -i; or the unit is newer than the process: systemctl restart",
-      ]
+    ? whoRemoved(process, unit)
     : ["only a service that systemd started has it", "Type=notify, or NotifyAccess=all, in its unit"];
   // A program that need not send may well do without.
   const result = unit && !isNotify(unit) ? "note" : "failed";
   return [{ name: "socket", result, what, why, cure }];
 }
 
+function whoRemoved(process: Process, unit: Unit): [why: string, cure: string] {
+  const keeper = keeperOf(process, unit);
+  const changer = keeper && launcherName(keeper);
+  const around = changer === undefined ? undefined : withoutChanger(changer, process, unit);
+  if (keeper && around !== undefined) return [`${titleOf(keeper)} has it, and does not pass it on`, around];
+  if (keeper) {
+    const cure = `have ${titleOf(keeper)} start it with its own environment, without env -i or the like`;
+    return [`${titleOf(keeper)} has it, and does not pass it on`, cure];
+  }
+  return [
+    "something between systemd and it has removed the variable",
+    "not through sudo, su or env -i; or the unit is newer than the process: systemctl restart",
+  ];
+}
+
 function socketProblem(
-  { found, elsewhere, type, writable }: SocketFacts,
+  facts: SocketFacts,
   address: string,
   remove: string,
   unit: Unit | undefined,
 ): [why: string, cure: string] | undefined {
-  if (found === "nothing") {
-    const path = bindPath(address);
-    return elsewhere
-      ? [
-          "there is no such file in its mount namespace, though there is outside",
-          "text" in path ? setting("BindReadOnlyPaths", path) : remove,
-        ]
-      : ["there is no such file", remove];
+  const { found, elsewhere, type, writable } = facts;
+  // What lies over the socket itself is a socket too, to which nobody listens.
+  const isCovered = found === "socket" && unit !== undefined && coverOf(address, unit) === address;
+  if (found === "nothing" || isCovered) {
+    const { why, cure } = wayTo(address, facts, unit);
+    if (!elsewhere && !isCovered) return ["there is no such file", remove];
+    const there = "there is no such file in its mount namespace, though there is outside";
+    return [why ?? there, "text" in cure ? cure.text : remove];
   }
   if (found === "other") return ["it is no socket", remove];
   if (found === "nobody") {

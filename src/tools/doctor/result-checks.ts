@@ -2,10 +2,12 @@
 
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
-import { findFailure, lastInvocation, lastLine, quote, titleOf } from "./exit-status-checks.ts";
-import type { Check, Life, SaidLine, Unit } from "./facts.ts";
+import { findFailure, lastLine, quote, titleOf } from "./exit-status-checks.ts";
+import type { Check, Unit } from "./facts.ts";
+import { lastInvocation, saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
-import { waitingFor } from "./type-checks.ts";
+import { explainTimeout } from "./timeouts.ts";
+import { PID_FILE, PID_FILE_LINE, waitingFor } from "./type-checks.ts";
 import { isNotify } from "./unit-state.ts";
 
 /** For a unit that has failed, or that waits to be started again. */
@@ -22,10 +24,16 @@ export function checkResult(unit: Unit): Check[] {
     why: `${why}${restarted}`,
     ...(cure !== undefined && { cure }),
   };
-  const told =
-    findFailure(unit) === undefined && result !== "success" ? lastLine(unit.life, lastStart(unit.life)) : undefined;
-  if (told === undefined) return [check];
-  return [check, { name: "output", result: "note", what: "the last line that it wrote", why: quote(told) }];
+  // What ended by itself has its last line beside its exit status.
+  return findFailure(unit) === undefined && result !== "success" ? [check, ...outputOf(unit)] : [check];
+}
+
+/** The last line that a process of the last start wrote. */
+export function outputOf({ life }: Unit): Check[] {
+  const told = lastLine(life, { pid: 0, invocation: lastInvocation(life) });
+  return told === undefined
+    ? []
+    : [{ name: "output", result: "note", what: "the last line that it wrote", why: quote(told) }];
 }
 
 /** How often it was started again, for a unit that is being started once more. */
@@ -37,34 +45,7 @@ export function restartsOf(unit: Unit): string {
   return `; it has been started again ${restarts === 1 ? "once" : `${restarts} times`} by Restart=${restart}${last}`;
 }
 
-/** What the manager said of the last start, oldest first. */
-export function saidOfLast(life: Life): readonly SaidLine[] {
-  if ("unknown" in life.said) return [];
-  const lines = life.said.value;
-  const last = lastInvocation(life);
-  // What comes after it, and is of no start, is about a start that did not come so far.
-  return lines.filter(({ invocation }) => invocation === last || invocation === "");
-}
-
-/** The longest time that a start took that succeeded, as the journal tells. */
-export function longestStart({ said }: Life): number | undefined {
-  if ("unknown" in said) return undefined;
-  let longest: number | undefined;
-  let began: SaidLine | undefined;
-  for (const line of said.value) {
-    if (/^Starting /.test(line.text)) began = line;
-    if (/^(Started|Finished) /.test(line.text) && began !== undefined && began.invocation === line.invocation) {
-      longest = Math.max(longest ?? 0, line.usec - began.usec);
-    }
-  }
-  return longest;
-}
-
 // --- internal ---
-
-function lastStart(life: Life): { pid: number; invocation: string } {
-  return { pid: 0, invocation: lastInvocation(life) };
-}
 
 function againOf({ life }: Unit): string {
   const after = life.restartUsec === undefined ? "" : ` after ${formatUsec(life.restartUsec)} (RestartSec=)`;
@@ -94,7 +75,8 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
       const limit = intervalUsec === undefined ? "" : ` in ${formatUsec(intervalUsec)}`;
       const cause = failure === undefined ? "" : `; each time, ${titleOf(failure)}`;
       return [
-        `it was started more than ${burst} times${limit} (StartLimitBurst=, StartLimitIntervalSec=), and systemd gave up${cause}`,
+        `it was started more than ${burst} times${limit} (StartLimitBurst=, StartLimitIntervalSec=), ` +
+          `and systemd gave up${cause}`,
         `${systemctl} reset-failed ${shellWord(id)}, then ${systemctl} start ${shellWord(id)}, when its cause is gone`,
       ];
     }
@@ -113,7 +95,7 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
         /environment file/.test(line?.text ?? "") && file
           ? `EnvironmentFile=-${file}, or a file that is there`
           : "what systemd names";
-      const said = line === undefined ? "" : `: systemd says ${quote(line.text.replace(/^\S+: /, ""))}`;
+      const said = line === undefined ? "" : `: systemd says ${quote(wordsOf(line.text))}`;
       return [`systemd could not start a command of it${said}`, cure];
     }
     case "exec-condition":
@@ -129,92 +111,10 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
   }
 }
 
-/** The words of service.c of systemd 252 to 262, by which it tells whose time was up. */
-function explainTimeout(unit: Unit): [why: string, cure: string] {
-  const { life, startTimeoutUsec } = unit;
-  const said = saidOfLast(life);
-  const told = (pattern: RegExp) => said.findLast(({ text }) => pattern.test(text))?.text;
-  if (told(/Service reached runtime time limit/) !== undefined) {
-    const limit = life.runtimeMaxUsec === undefined ? "" : `, ${formatUsec(life.runtimeMaxUsec)}`;
-    return [
-      `it ran for as long as RuntimeMaxSec= allows${limit}, and systemd ended it`,
-      "RuntimeMaxSec=infinity, or a longer time",
-    ];
-  }
-  const stopping =
-    /[' ](stop|stop-sigterm|stop-sigkill|final-sigterm|final-sigkill|stop-watchdog)' timed out|: Stopping timed out/;
-  const post = /stop-post operation timed out|'stop-post' timed out/;
-  const stop =
-    life.stopTimeoutUsec === undefined ? "TimeoutStopSec=" : `${formatUsec(life.stopTimeoutUsec)} (TimeoutStopSec=)`;
-  if (told(post) !== undefined) {
-    return [`ExecStopPost= did not end within ${stop}`, "TimeoutStopSec=5min, or a command of ExecStopPost= that ends"];
-  }
-  const began = /[ ']?(start-pre|start-post|start|condition)'?(?: operation)? timed out/.exec(
-    told(/(start|start-pre|start-post|condition)'?(?: operation)? timed out/) ?? "",
-  )?.[1];
-  if (began === undefined && told(stopping) !== undefined) {
-    return [
-      `it did not end within ${stop} after it was told to, and was killed`,
-      "an end to the program in its handler of SIGTERM, or KillSignal= with a signal that ends it, or a longer TimeoutStopSec=",
-    ];
-  }
-  const limit = startTimeoutUsec === undefined ? "TimeoutStartSec=" : formatUsec(startTimeoutUsec);
-  const needed = longestStart(life);
-  const longer =
-    needed !== undefined && startTimeoutUsec !== undefined && needed > startTimeoutUsec
-      ? `; an earlier start took ${formatUsec(needed)}`
-      : "";
-  const extended = said.findLast(({ text }) => /EXTEND_TIMEOUT_USEC=\d/.test(text));
-  const extension =
-    extended === undefined
-      ? ""
-      : `; it had sent EXTEND_TIMEOUT_USEC=${/EXTEND_TIMEOUT_USEC=(\d+)/.exec(extended.text)?.[1]}, and that time was up too`;
-  const pre = { "start-pre": "ExecStartPre=", "start-post": "ExecStartPost=", condition: "ExecCondition=" }[
-    began ?? ""
-  ];
-  if (pre !== undefined) {
-    const cure = `a command of ${pre} that ends: what goes on running is for ExecStart=; or a longer TimeoutStartSec=`;
-    return [`a command of ${pre} did not end within ${limit} (TimeoutStartSec=)${extension}`, cure];
-  }
-  return [
-    `${missing(unit, limit)}${extension}${longer}`,
-    `${cureOfTimeout(unit)}; or TimeoutStartSec= with as long as it needs`,
-  ];
-}
-
-function missing(unit: Unit, limit: string): string {
-  const { type, life } = unit;
-  if (isNotify(unit)) return `no READY=1 was taken within ${limit} (TimeoutStartSec=)`;
-  if (type === "forking") {
-    const line = saidOfLast(life)
-      .findLast(({ text }) => PID_FILE_LINE.test(text))
-      ?.text.replace(/^\S+: /, "");
-    if (line !== undefined)
-      return `PIDFile= had no pid within ${limit} (TimeoutStartSec=): systemd says ${quote(line)}`;
-    return `the process of ExecStart= did not end within ${limit} (TimeoutStartSec=), and Type=forking waits for that`;
-  }
-  if (type === "dbus") return `it did not own ${life.busName} on the bus (BusName=) within ${limit} (TimeoutStartSec=)`;
-  if (type === "oneshot") return `the commands of ExecStart= did not end within ${limit} (TimeoutStartSec=)`;
-  return `the start was not over within ${limit} (TimeoutStartSec=)`;
-}
-
-function cureOfTimeout(unit: Unit): string {
-  const { type, life } = unit;
-  const pidFile = saidOfLast(life).some(({ text }) => PID_FILE_LINE.test(text));
-  if (type === "forking" && pidFile) return PID_FILE;
-  return waitingFor(unit).cure;
-}
-
-/** What is said of it at level debug tells no reason. */
-const PID_FILE_LINE = /: (?!Setting|Stopping|Attempting|Set up|Inotify)(?:.*PID file|.*[Mm]ain PID|PID \d+ read)/;
-
-export const PID_FILE =
-  "PIDFile=, or the path that the program writes its pid to: without PIDFile=, systemd finds the main process by itself";
-
 function explainProtocol(unit: Unit): [why: string, cure: string] {
   const { type, life } = unit;
   const line = saidOfLast(life).findLast(({ text }) => PID_FILE_LINE.test(text))?.text;
-  const said = line === undefined ? "" : `: systemd says ${quote(line.replace(/^\S+: /, ""))}`;
+  const said = line === undefined ? "" : `: systemd says ${quote(wordsOf(line))}`;
   if (isNotify(unit)) {
     const stay =
       "the option of the program that keeps it in the foreground, or Type=forking, if it goes to the background";

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
+import { withoutChanger } from "./obstacles.ts";
 import { shellWord } from "./shell-word.ts";
 import { problemOf } from "./unit-checks.ts";
 import { hasSpoken, isWaiting } from "./unit-state.ts";
@@ -75,7 +76,8 @@ export function checkAccess(unit: Unit): Check[] {
       result: certain ? "failed" : "note",
       what: `messages of ${titleOf(worker)}`,
       why: `${problem?.why}; that is ${titleOf(main)}`,
-      cure: `${problem?.cure}, or ${cureFor(main, launcher)}`,
+      // One that becomes another user also keeps $NOTIFY_SOCKET back: NotifyAccess=all alone does not help.
+      cure: withoutChanger(launcher ?? "", worker, unit) ?? `${problem?.cure}, or ${cureFor(main, launcher)}`,
     };
   });
 }

@@ -74,7 +74,10 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
   const { pid } = rights;
   try {
     const there = walk(`/proc/${pid}/root`, path, rights);
-    if (!there) return { value: { found: "nothing", elsewhere: existsIn("/proc/1/root", path, rights) } };
+    if (!there) {
+      const elsewhere = existsIn("/proc/1/root", path, rights);
+      return { value: { found: "nothing", elsewhere, ...rootOf(pid) } };
+    }
     if (!there.stat.isSocket()) return { value: { found: "other" } };
     // The socket's own namespace is not known: that of the process, of PID 1 or this one's.
     const listening = [`${pid}`, "1", "self"].flatMap((pid) => socketsOf(pid) ?? []);
@@ -86,6 +89,12 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
     const denied = code === "EACCES" || code === "EPERM";
     return { unknown: denied ? `no right to see the file system of process ${pid}: run this as root` : message };
   }
+}
+
+/** Seen from here, as a path; a mount namespace of its own has a root that is "/" here too. */
+function rootOf(pid: number): Pick<SocketFacts, "root"> {
+  const root = linkOf(pid, "root");
+  return root === undefined || root === "/" ? {} : { root };
 }
 
 function lookAtName(name: string, pid: number): Fact<SocketFacts> {

@@ -6,10 +6,10 @@ import { shorten } from "../../protocol/shorten.ts";
 import { findFailure, titleOf } from "./exit-status-checks.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { checkInactive } from "./inactive-checks.ts";
-import { checkResult, PID_FILE, restartsOf } from "./result-checks.ts";
+import { checkResult, outputOf, restartsOf } from "./result-checks.ts";
 import { titleOf as processTitle } from "./sender-checks.ts";
 import { shellWord } from "./shell-word.ts";
-import { waitingFor } from "./type-checks.ts";
+import { PID_FILE, waitingFor } from "./type-checks.ts";
 import { stoppedOf } from "./unit-state.ts";
 
 /** The first line of the checklist: what the unit is, and why. */
@@ -38,7 +38,10 @@ export function checkStopped(unit: Unit): Check[] {
       ? "a debugger or strace holds it, so it does nothing"
       : "a signal such as SIGSTOP has stopped it, so it does nothing";
     const cure = traced ? "end the debugger" : `${systemctl} kill --signal=CONT ${word}`;
-    return { name: "stopped", result: "failed", what: `${processTitle(process)} is stopped`, why, cure };
+    // strace(1) holds a process for a moment only, and a unit may do without one of its workers.
+    const isNeeded = process.pid === unit.mainPid || process.pid === unit.controlPid;
+    const result = isNeeded && !traced ? "failed" : "note";
+    return { name: "stopped", result, what: `${processTitle(process)} is stopped`, why, cure };
   });
 }
 
@@ -51,13 +54,13 @@ export function checkActivating(unit: Unit): Check[] {
   if (subState !== "start" && control !== undefined) {
     const why = `it waits${sinceOf(unit)} until ${control.title} ends; ${timeoutOf(unit)}`;
     const cure = `a command of ${control.setting}= that ends: what goes on running is for ExecStart=`;
-    return [{ name, result: "failed", what, why, cure }];
+    return [{ name, result: "failed", what, why, cure }, ...outputOf(unit)];
   }
   const restarted = restartsOf(unit);
   const why = `it waits${sinceOf(unit)} ${whatFor(unit)}; ${timeoutOf(unit)}${restarted}`;
   // A command that takes its time is what the type is for.
   if (type === "oneshot") return [{ name, result: "note", what, why, cure: waitingFor(unit).cure }];
-  return [{ name, result: "failed", what, why, cure: cureOfStart(unit) }];
+  return [{ name, result: "failed", what, why, cure: cureOfStart(unit) }, ...outputOf(unit)];
 }
 
 // --- internal ---
@@ -242,7 +245,8 @@ function checkDeactivating(unit: Unit): Check[] {
   const left = "value" in unit.processes ? unit.processes.value : [];
   const signal = subState.includes("sigkill") ? 9 : subState.includes("watchdog") ? 6 : life.killSignal;
   const who = left.length === 0 ? "its processes" : shorten(left.map((one) => answer(one, signal)).join(", "), 300);
-  const why = `it has sent ${signalName(signal)}, and waits${since} until ${who} end${left.length === 1 ? "s" : ""}; ${timeout}`;
+  const end = left.length === 1 ? "ends" : "end";
+  const why = `it has sent ${signalName(signal)}, and waits${since} until ${who} ${end}; ${timeout}`;
   return [{ name, result: "failed", what, why, cure: cureOfStop(unit, left, signal) }, ...before];
 }
 
@@ -259,7 +263,8 @@ function cureOfStop({ id, manager }: Unit, left: readonly Process[], signal: num
   if (left.some(({ state }) => state === "D")) return "the disk, or the server of the file system, that it waits for";
   if (signal === 9) return kill;
   const name = signalName(signal);
-  return `${kill}, or an end to the program in its handler of ${name}, or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=`;
+  const others = "or KillSignal= with a signal that ends it, or a shorter TimeoutStopSec=";
+  return `${kill}, or an end to the program in its handler of ${name}, ${others}`;
 }
 
 function isIn(signals: bigint | undefined, signal: number): boolean {

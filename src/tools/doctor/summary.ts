@@ -32,6 +32,8 @@ const RANKS: readonly string[] = [
   "reload",
   "watchdog",
   "journal",
+  "message",
+  "program",
   "start",
 ];
 

@@ -8,6 +8,8 @@ import type { Fact, JournalLine, Process, Unit } from "./facts.ts";
 import { gatherLife, LIFE_PROPERTIES } from "./life.ts";
 import { parseObject, parseSetting, parseShow, parseSpan } from "./parse.ts";
 import { gatherProcess } from "./process.ts";
+import { gatherSpeech, ownCommand } from "./speech.ts";
+import type { Speech } from "./speech-facts.ts";
 
 /** Looks at a unit, by the name that systemctl takes: without a suffix, it is a service. */
 export async function gatherUnit(name: string, manager: Manager): Promise<Fact<Unit>> {
@@ -51,6 +53,8 @@ export async function gatherUnit(name: string, manager: Manager): Promise<Fact<U
       workingDirectory: show.WorkingDirectory,
       execStart: "value" in file ? parseSetting(file.value, "ExecStart") : undefined,
       configuration: await gatherConfiguration(manager, show.Id || name),
+      speech: gatherSpeeches(show),
+      command: ownCommand(),
       processes: gatherProcesses(show),
       journal,
       logLevel: LogLevel,
@@ -100,6 +104,11 @@ const NOTHING: Shown = {
   RestrictAddressFamilies: "~",
   SystemCallFilter: "~",
 };
+
+function gatherSpeeches({ Type, ActiveState, ControlGroup }: Shown): Speech[] {
+  if (!Type.startsWith("notify") || ActiveState !== "activating") return [];
+  return pidsOf(ControlGroup).flatMap((pid) => gatherSpeech(pid) ?? []);
+}
 
 /** The processes in the unit's cgroup; where that can't be read, those that the manager names. */
 function gatherProcesses({ ControlGroup, MainPID, ControlPID }: Shown): Fact<Process[]> {

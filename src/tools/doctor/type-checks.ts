@@ -1,7 +1,8 @@
 /** What each Type= waits for, and whether the service is told of a socket: systemd.service(5), Type=. */
 
-import { lastInvocation, quote } from "./exit-status-checks.ts";
+import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
+import { lastInvocation } from "./said.ts";
 import { problemOf } from "./unit-checks.ts";
 import { isNotify } from "./unit-state.ts";
 
@@ -70,6 +71,15 @@ export function waitingFor(unit: Unit): Waiting {
       return { until: "there is a process for the program, whatever becomes of that", cure: foreground };
   }
 }
+
+/** What is said of it at level debug tells no reason. */
+export const PID_FILE_LINE =
+  /: (?!Setting|Stopping|Attempting|Set up|Inotify)(?:.*PID file|.*[Mm]ain PID|PID \d+ read)/;
+
+/** What helps then. */
+export const PID_FILE =
+  "PIDFile=, or the path that the program writes its pid to: " +
+  "without PIDFile=, systemd finds the main process by itself";
 
 // --- internal ---
 

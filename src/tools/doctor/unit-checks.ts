@@ -6,8 +6,6 @@ import type { Sender } from "../../verdict/types.ts";
 import type { Check, Unit } from "./facts.ts";
 import { hasSpoken, listens } from "./unit-state.ts";
 
-export { isNotify } from "./unit-state.ts";
-
 const encoder = new TextEncoder();
 
 /** What the manager would ignore of a message of the main process, and why: the words of the judge. */
@@ -93,7 +91,9 @@ export function checkSystemCalls(unit: Unit): Check[] {
   const what = `SystemCallFilter= ${forbids ? "forbids" : "allows"} ${names.length} system calls`;
   if (missing.length === 0) return [{ name: "system-calls", result: "passed", what }];
   const why = `${missing.join(", ")} can't be called, and sending takes ${missing.length === 1 ? "it" : "them"}`;
-  return [{ name: "system-calls", result: faultOf(unit), what, why, cure: `SystemCallFilter=${missing.join(" ")}` }];
+  // In place of a line of "~", it would allow nothing else.
+  const cure = `SystemCallFilter=${missing.join(" ")}, as a line behind the others`;
+  return [{ name: "system-calls", result: faultOf(unit), what, why, cure }];
 }
 
 export function checkMemory(unit: Unit): Check[] {

@@ -11,8 +11,8 @@ export interface Assignment {
 }
 
 /**
- * Returns the assignments of a unit file, in its order. A backslash at the end of a line joins it with the next one that
- * is no comment.
+ * Returns the assignments of a unit file, in its order. A backslash at the end of a line joins it with the next one
+ * that is no comment.
  */
 export function parseUnitFile(text: string): Assignment[] {
   const assignments: Assignment[] = [];
@@ -43,8 +43,8 @@ export function parseUnitFile(text: string): Assignment[] {
 }
 
 /**
- * Returns what is meant for a comment in a value, and the value without it: systemd.syntax(7) knows comments on lines of
- * their own alone. A command has one if "#" is a word that is not quoted; another value, if a word begins with it.
+ * Returns what is meant for a comment in a value, and the value without it: systemd.syntax(7) knows comments on lines
+ * of their own alone. A command has one if "#" is a word that is not quoted; another value, if a word begins with it.
  */
 export function inlineComment(name: string, value: string): { value: string; comment: string } | undefined {
   if (FREE_TEXT.has(name)) return undefined;

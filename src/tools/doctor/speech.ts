@@ -1,0 +1,131 @@
+/** Gathers whether the processes of a unit can speak the protocol at all, and where they listen. */
+
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { endianness } from "node:os";
+import { basename } from "node:path";
+import { findProgram } from "../../linux/find-program.ts";
+import { linkOf, readBytes, readText } from "../../linux/proc.ts";
+import type { Speech } from "./speech-facts.ts";
+
+/** Looks at a process: what its program, its libraries and its script mention. */
+export function gatherSpeech(pid: number): Speech | undefined {
+  const program = linkOf(pid, "exe");
+  if (program === undefined) return undefined;
+  const command = (readBytes(pid, "cmdline") ?? "").replace(/\0$/, "").split("\0");
+  const isInterpreter = INTERPRETER.test(basename(program));
+  return { pid, isInterpreter, speaks: speaks(pid, command, isInterpreter), ...listensAt(pid) };
+}
+
+/** The command that a unit would call: this one, or the one that is installed. */
+export function ownCommand(): string {
+  const path = process.execPath;
+  return /^bunx?(-debug|-profile)?$/.test(basename(path))
+    ? (findProgram("sd-notify") ?? "/usr/local/bin/sd-notify")
+    : path;
+}
+
+// --- internal ---
+
+/** Programs that do what a text says: not they have to speak, but that. */
+const INTERPRETER = /^(bun|python|perl|ruby|node|php|lua|java|tclsh|deno|guile|pwsh|(ba|da|z|k|fi)?sh$|busybox)/;
+
+const WORDS = /NOTIFY_SOCKET|sd[-_]?notify|systemd/i;
+
+/** The variable without which nobody can speak. */
+const NEEDLE = Buffer.from("NOTIFY_SOCKET");
+
+/** A script is small; what is larger is no script. */
+const MAX_SCRIPT = 1 << 20;
+
+function speaks(pid: number, command: readonly string[], isInterpreter: boolean): boolean | undefined {
+  if (isInterpreter) {
+    // A path may have the word for another reason: a directory of systemd's, or of this project's.
+    if (command.some((arg) => WORDS.test(/^\/\S*$/.test(arg) ? basename(arg) : arg))) return true;
+    return command.slice(1).some((arg) => WORDS.test(scriptOf(pid, arg)));
+  }
+  const mapped = (readText(pid, "maps") ?? "").split("\n").flatMap((line) => {
+    const [, path] = /^\S+ ..x. .*? (\/.*)$/.exec(line) ?? [];
+    return path === undefined ? [] : [`/proc/${pid}/root${path}`];
+  });
+  const files = [...new Set([`/proc/${pid}/exe`, ...mapped])];
+  const found = files.map(mentions);
+  if (found.includes(true)) return true;
+  return found.includes(undefined) ? undefined : false;
+}
+
+function scriptOf(pid: number, arg: string): string {
+  if (arg === "" || arg.startsWith("-")) return "";
+  const path = arg.startsWith("/") ? `/proc/${pid}/root${arg}` : `/proc/${pid}/cwd/${arg}`;
+  try {
+    const { size } = statSync(path);
+    return size <= MAX_SCRIPT && statSync(path).isFile() ? readFileSync(path, "utf8") : "";
+  } catch {
+    return "";
+  }
+}
+
+function mentions(path: string): boolean | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch {
+    return undefined;
+  }
+  try {
+    const buffer = Buffer.alloc(1 << 20);
+    // What is cut in two by the end of a piece begins the next one.
+    for (let kept = 0; ; ) {
+      const read = readSync(fd, buffer, kept, buffer.length - kept, null);
+      const end = kept + read;
+      if (buffer.subarray(0, end).includes(NEEDLE)) return true;
+      if (read === 0) return false;
+      kept = Math.min(NEEDLE.length - 1, end);
+      buffer.copyWithin(0, end - kept, end);
+    }
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** proc_pid_net(5): the sockets of the process that wait for connections. */
+function listensAt(pid: number): Pick<Speech, "addresses" | "paths"> {
+  const inodes = socketsOf(pid);
+  const rows = (name: string) =>
+    (readText(pid, `net/${name}`) ?? "").split("\n").map((line) => line.trim().split(/\s+/));
+  const addresses = ["tcp", "tcp6"].flatMap((name) =>
+    rows(name).flatMap(([, local = "", , state, , , , , , inode = ""]) =>
+      state === "0A" && inodes.has(inode) ? [addressOf(local)] : [],
+    ),
+  );
+  const paths = rows("unix").flatMap(([, , , flags, , , inode = "", path]) =>
+    flags === "00010000" && inodes.has(inode) && path !== undefined ? [path] : [],
+  );
+  return { addresses: [...new Set(addresses)], paths: [...new Set(paths)] };
+}
+
+/** An address to connect to, for one that a server is bound to: words in the byte order of the machine, proc(5). */
+function addressOf(local: string): string {
+  const [host = "", hex = ""] = local.split(":");
+  const port = Number.parseInt(hex, 16);
+  const bytes = Buffer.from(host, "hex");
+  if (endianness() === "LE" && bytes.length % 4 === 0) bytes.swap32();
+  if (bytes.every((byte) => byte === 0)) return `127.0.0.1:${port}`;
+  if (bytes.length === 4) return `${bytes.join(".")}:${port}`;
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
+  return `[${groups.join(":")}]:${port}`;
+}
+
+function socketsOf(pid: number): Set<string> {
+  const inodes = new Set<string>();
+  try {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(linkOf(pid, `fd/${fd}`) ?? "")?.[1];
+      if (inode !== undefined) inodes.add(inode);
+    }
+  } catch {
+    // Hidden, or it has ended.
+  }
+  return inodes;
+}
