@@ -21,7 +21,13 @@ describeEach("containers, docker", (machine) => {
   test.skipIf(Boolean(why))(
     titled("compose.yaml: healthy, restarted when the server hangs, and not cut off in a drain", why),
     async () => {
-      const changes = { "interval: 5s": "interval: 1s", "127.0.0.1:3000:3000": "127.0.0.1:3030:3000" };
+      const changes = {
+        "interval: 5s": "interval: 1s",
+        "127.0.0.1:3000:3000": "127.0.0.1:3030:3000",
+        "restart: on-failure":
+          "restart: on-failure\n    entrypoint: [sd-notify, bridge, --watchdog=2, --timeout-stop=6, --]" +
+          "\n    command: [bun, /app/server.ts]",
+      };
       machine.write(`${directory}/compose.yaml`, example("containers/compose.yaml", changes));
       const compose = `cd ${directory} && docker compose`;
       await run(machine, `${compose} up --no-build --wait --wait-timeout=40`);

@@ -9,7 +9,7 @@ describeEach("containers, bridge as PID 1", (machine) => {
   const why = noEngines(machine);
   if (!why) beforeAll(() => makeImages(machine), 120_000);
   if (!why) afterAll(async () => void (await attempt(machine, "podman rm --force --time=0 orphans signals")));
-  const bridge = `--entrypoint='["sd-notify","bridge","--"]'`;
+  const bridge = `--entrypoint='["sd-notify","bridge","--notify-access=all","--"]'`;
   const shell = (script: string) => `localhost/greeter-bridged:1 sh -c ${quote(script)}`;
 
   test.skipIf(Boolean(why))(
