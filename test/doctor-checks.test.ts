@@ -342,9 +342,16 @@ const PROCESS_CASES: [
   [
     "runc's socket",
     checkContainer,
+    address("/run/notify/notify.sock", GOOD, { container: "crio" }),
+    "note",
+    /passes on READY=1: STATUS=, .* end there/,
+  ],
+  [
+    "conmon's socket",
+    checkContainer,
     address("/run/notify/notify.sock", GOOD, { container: "podman" }),
     "note",
-    /READY=1/,
+    /EXTEND_TIMEOUT_USEC=.* end there; .*STATUS= and WATCHDOG=1 are passed on/,
   ],
   ["a container that passes it on", checkContainer, aProcess({ container: "podman" }), "passed"],
   ["docker run", checkContainer, aProcess({ command: ["/usr/bin/docker", "run", "x"] }), "failed", /no unit/],
@@ -356,6 +363,13 @@ const PROCESS_CASES: [
     "failed",
     /READY=1 itself/,
     "podman run --sdnotify=container",
+  ],
+  [
+    "podman run --sdnotify=healthy",
+    checkContainer,
+    aProcess({ command: ["podman", "run", "--sdnotify=healthy", "x"] }),
+    "failed",
+    /when the health check passes, and nothing/,
   ],
   [
     "podman run --sdnotify ignore",

@@ -46,9 +46,9 @@ export function checkContainer(process: Process): Check[] {
   const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
   const [runtime, option] = runtimeOf(process);
   const name = "container";
-  if (runtime === "podman" && (option === "conmon" || option === "ignore")) {
-    const effect = option === "conmon" ? "podman sends READY=1 itself, and" : "podman removes $NOTIFY_SOCKET, and";
-    const why = `${effect} nothing that the program sends arrives`;
+  const effect = runtime === "podman" && option !== undefined ? EFFECTS[option] : undefined;
+  if (effect !== undefined) {
+    const why = `${effect}, and nothing that the program sends arrives`;
     return [
       { name, result: "failed", what: `podman --sdnotify=${option}`, why, cure: "podman run --sdnotify=container" },
     ];
@@ -64,8 +64,7 @@ export function checkContainer(process: Process): Check[] {
     return [{ name, result: "failed", what, why: "its runtime does not pass $NOTIFY_SOCKET on", cure: OWN_CONTAINER }];
   }
   if (address.startsWith("/run/notify/")) {
-    const why = "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
-    return [{ name, result: "note", what, why }];
+    return [{ name, result: "note", what, why: container === "podman" ? BY_CONMON : BY_RUNTIME }];
   }
   return [{ name, result: "passed", what }];
 }
@@ -138,8 +137,24 @@ function closedFds(count: number, open: readonly number[] | undefined): number[]
   return closed;
 }
 
+/** podman-run(1), --sdnotify=: what podman does, as test/systemd/containers-podman.units.ts has seen it. */
+const EFFECTS: Record<string, string> = {
+  conmon: "podman sends READY=1 itself",
+  healthy: "podman sends READY=1 itself when the health check passes",
+  ignore: "podman removes $NOTIFY_SOCKET",
+};
+
+/** From conmon 2.1.10 on; before, it passed on READY=1 and WATCHDOG=1. */
+const BY_CONMON =
+  "conmon reads from $NOTIFY_SOCKET: EXTEND_TIMEOUT_USEC=, WATCHDOG_USEC=, MAINPID= and fds end there; " +
+  "READY=1, RELOADING=1, STOPPING=1, STATUS= and WATCHDOG=1 are passed on";
+
+const BY_RUNTIME = "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
+
 /** Those of docker and its likes are processes of no unit but the runtime's own. */
-const OWN_CONTAINER = "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit";
+const OWN_CONTAINER =
+  "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit; " +
+  "or sd-notify bridge --forward as ExecStart=, around what starts the container";
 
 function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   // The container, or Type= and NotifyAccess=, are the reason.
