@@ -63,7 +63,8 @@ const processSymbols = () =>
     waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
     waitid: { args: [i32, u32, ptr, i32], returns: i32 }, // int waitid(idtype_t, id_t, siginfo_t *, int options)
     listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
-    accept4: { args: [i32, ptr, ptr, i32], returns: i32 }, // int accept4(int, struct sockaddr *, socklen_t *, int flags)
+    // int accept4(int, struct sockaddr *, socklen_t *, int flags)
+    accept4: { args: [i32, ptr, ptr, i32], returns: i32 },
     getsockname: { args: [i32, ptr, ptr], returns: i32 }, // int getsockname(int, struct sockaddr *, socklen_t *)
     // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *)
     epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 },

@@ -78,6 +78,13 @@ describe("a stop", () => {
     expect(await bridge.end()).toMatchObject({ code: 4 });
   });
 
+  test("of what was never ready is not delayed", async () => {
+    const bridge = startBridge(["--drain-delay=1h"], `trap 'exit 3' TERM; echo up; ${WAIT}`);
+    await bridge.line();
+    bridge.child.kill("SIGTERM");
+    expect(await bridge.end()).toMatchObject({ code: 3 });
+  });
+
   test("is not delayed any more by a second signal", async () => {
     const script = `trap 'exit 4' TERM; trap 'exit 5' INT; $N --ready; echo up; ${WAIT}`;
     const bridge = startBridge(["--drain-delay=1h"], script);
@@ -142,13 +149,13 @@ describe("the watchdog", () => {
   });
 
   test("says why, kills what survives SIGABRT, and never ends with 0", async () => {
-    for (const [trap, expected] of [
-      ["", { signal: "SIGABRT" }],
-      ["trap '' ABRT;", { signal: "SIGKILL" }],
-      ["trap 'exit 0' ABRT;", { code: 1, signal: null }],
-      ["trap 'exit 9' ABRT;", { code: 9, signal: null }],
+    for (const [trap, expected, stop] of [
+      ["", { signal: "SIGABRT" }, "10"],
+      ["trap '' ABRT;", { signal: "SIGKILL" }, "100ms"],
+      ["trap 'exit 0' ABRT;", { code: 1, signal: null }, "10"],
+      ["trap 'exit 9' ABRT;", { code: 9, signal: null }, "10"],
     ] as const) {
-      const bridge = startBridge(["--watchdog=100ms", "--timeout-stop=100ms"], `${trap} $N --ready; ${WAIT}`);
+      const bridge = startBridge(["--watchdog=100ms", `--timeout-stop=${stop}`], `${trap} $N --ready; ${WAIT}`);
       const { stderr, ...end } = await bridge.end();
       expect(end).toMatchObject(expected);
       expect(stderr).toContain("no ping of the watchdog within 100 ms: sh gets SIGABRT");
@@ -228,7 +235,7 @@ describe("messages", () => {
     expect(text).toContain('\nsd_notify_phase{phase="active"} 1\n');
     bridge.child.kill("SIGTERM");
     const { stderr } = await bridge.end();
-    expect(stderr.match(/ignored WATCHDOG=1: the unit has no watchdog \(WatchdogSec=30\)/g)).toHaveLength(1);
+    expect(stderr.match(/ignored WATCHDOG=1: the unit has no watchdog \(--watchdog=30\)/g)).toHaveLength(1);
   });
 
   test("of a hostile command can't make the metrics long, or break their lines", async () => {
@@ -305,6 +312,15 @@ describe("with --restart", () => {
     expect(await bridge.line()).toBe("up");
   });
 
+  test("it is given up when it has to be started again and again", async () => {
+    const bridge = startBridge(["--restart"], "echo start; exit 6");
+    const { code, stderr } = await bridge.end();
+    expect(code).toBe(6);
+    for (let i = 0; i < 5; i++) expect(await bridge.line()).toBe("start");
+    expect(await bridge.line()).toBeUndefined();
+    expect(stderr).toEndWith("sd-notify: bridge: not started again: that was 4 times in 10 s\n");
+  });
+
   test("a stop is final", async () => {
     const bridge = startBridge(
       ["--restart", "--drain-delay=300ms"],
@@ -316,6 +332,27 @@ describe("with --restart", () => {
     bridge.child.kill("SIGUSR1");
     expect(await bridge.end()).toMatchObject({ code: 2 });
   });
+});
+
+test("MAINPID= can't make the bridge its own main process", async () => {
+  const bridge = startBridge([], `$N --ready MAINPID=$PPID; echo up; trap 'exit 3' TERM; ${WAIT}`);
+  await bridge.line();
+  bridge.child.kill("SIGTERM");
+  expect(await bridge.end()).toMatchObject({ code: 3 });
+});
+
+test("a command that sends nonsense without an end does not fill the log", async () => {
+  const program = `const { notifyRaw } = require(${JSON.stringify(`${ROOT}dist/index.js`)});
+    for (let i = 0; i < 300; i++) { notifyRaw("K" + i + "=1"); notifyRaw("MAINPID=1", { fds: [0] }); }
+    for (let i = 0; i < 300; i++) notifyRaw("WATCHDOG=trigger" + i + "\\nMAINPID=" + process.pid);
+    notifyRaw("READY=1"); console.log("up"); setInterval(() => {}, 1e6);`;
+  const bridge = startBridge([], [BUN, "-e", program]);
+  await bridge.line();
+  await bridge.until("/readyz", ({ status }) => status === 200);
+  bridge.child.kill("SIGTERM");
+  const { stderr } = await bridge.end();
+  expect(stderr.split("\n").length).toBeGreaterThan(30);
+  expect(stderr.split("\n").length).toBeLessThanOrEqual(102);
 });
 
 test("killed, it takes its command with it", async () => {
@@ -398,6 +435,7 @@ describe("a mistake in the arguments is told, and nothing is started:", () => {
   test.each([
     [["--http=70000"], "--http=70000: it must be PORT, HOST:PORT, [IPV6]:PORT or unix:/PATH"],
     [["--http=unix:x"], "--http=unix:x: it must be PORT, HOST:PORT, [IPV6]:PORT or unix:/PATH"],
+    [["--socket-mode=666", "--socket=x"], "--socket=x: a path has to begin with /"],
     [["--forward"], "--forward: $NOTIFY_SOCKET is not set, so there is nobody to pass messages on to"],
     [["--socket=x"], "--socket=x: a path has to begin with /"],
     [["--socket-mode=666"], "--socket-mode= belongs to --socket="],

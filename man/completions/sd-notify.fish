@@ -172,7 +172,7 @@ complete -c sd-notify -n '__sd_notify_in bridge' -l drain-delay -x -d 'How long 
 complete -c sd-notify -n '__sd_notify_in bridge' -l restart -d 'Start CMD again when it ends, instead of ending too'
 complete -c sd-notify -n '__sd_notify_in bridge' -l fdstore -x -d 'FileDescriptorStoreMax=: fds kept for a restart'
 complete -c sd-notify -n '__sd_notify_in bridge' -l forward -d 'Pass messages on to the bridge\'s own $NOTIFY_SOCKET'
-complete -c sd-notify -n '__sd_notify_in bridge' -l socket -r -F -d 'Where CMD\'s $NOTIFY_SOCKET is, for a container to mount'
+complete -c sd-notify -n '__sd_notify_in bridge' -l socket -r -F -d 'Where CMD\'s socket is, for a container to mount'
 complete -c sd-notify -n '__sd_notify_in bridge' -l socket-mode -x -d 'Its permissions [default: 666 or 600, see docs]'
 complete -c sd-notify -n '__sd_notify_in bridge' -s h -l help -d 'Show this help'
 complete -c sd-notify -n '__sd_notify_in probe' -l pid -x -a '(__fish_complete_pids)' -d 'Ask this bridge, where several run'

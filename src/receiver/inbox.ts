@@ -15,12 +15,12 @@ export class Inbox implements Disposable {
   constructor(socket: BoundSocket, take: (message: Message) => void) {
     this.#socket = socket;
     this.#take = take;
-    this.#waiting = onReadable(socket.fd, () => this.takeSome());
+    this.#waiting = onReadable(socket.fd, (max) => this.takeSome(max));
   }
 
-  /** Takes what has come by now, but no more than fits in a turn. Returns whether there may be more. */
-  takeSome(): boolean {
-    for (let count = 0; count < MAX_IN_A_ROW; count++) {
+  /** Takes what has come by now, but no more than that many messages. Returns whether there may be more. */
+  takeSome(max: number): boolean {
+    for (let count = 0; count < max; count++) {
       const received = this.#isOpen ? tryRecvmsg(this.#socket.fd) : undefined;
       if (!received) return false;
       using message = new Message({ ...received, receivedUsec: monotonicUsec() });
@@ -38,8 +38,3 @@ export class Inbox implements Disposable {
     this.#socket.remove();
   }
 }
-
-// --- internal ---
-
-/** As many as a queue of systemd's holds: net.unix.max_dgram_qlen. */
-const MAX_IN_A_ROW = 512;

@@ -1,6 +1,6 @@
 /**
- * The subcommands: monitor, doctor, run, bridge, probe. A file of its own beside the command, which loads it when one of
- * them is called.
+ * The subcommands: monitor, doctor, run, bridge, probe. A file of its own beside the command, which loads it when one
+ * of them is called.
  */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";

@@ -4,7 +4,10 @@ import { POLLOUT } from "../../ffi/constants.ts";
 import { poll } from "../../ffi/syscalls.ts";
 import { complain } from "../console/output.ts";
 
-/** As complain(); but after a second, or another time, the line is left out. What is longer than a pipe has room for is cut. */
+/**
+ * As complain(); but after a second, or another time, the line is left out. What is longer than a pipe has
+ * room for is cut.
+ */
 export function warn(message: string, patienceMs = PATIENCE_MS): void {
   let isRead = true;
   try {

@@ -25,7 +25,7 @@ import { reapOrphans } from "../orphans.ts";
 import { hasSignalledAll } from "../run/manager.ts";
 import { ALL_SIGNALS, isOfTerminal, onSignals } from "../signals.ts";
 import { own, startProgram, untilExecuted } from "../start-program.ts";
-import { changesOf } from "../unit/changes.ts";
+import { type Changes, changesOf } from "../unit/changes.ts";
 import { FdStore } from "../unit/fd-store.ts";
 import { inspect } from "../unit/inspect.ts";
 import {
@@ -39,12 +39,11 @@ import {
   transition,
   UNBORN,
 } from "../unit/lifecycle.ts";
-import { Names } from "../unit/names.ts";
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
 import { Forwarder } from "./forwarder.ts";
-import type { BridgeOptions } from "./options.ts";
+import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { Tally } from "./tally.ts";
 
@@ -65,7 +64,6 @@ export class Bridge implements Disposable {
   /** What the manager above waits for, with --forward; else 0. */
   readonly #watchdogAboveUsec: number;
   readonly #store: FdStore;
-  readonly #names = new Names();
   readonly #tally = new Tally();
   readonly #timers = new Timers<"phase">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
@@ -82,6 +80,7 @@ export class Bridge implements Disposable {
   #facts: UnitFacts = {};
   #status = "";
   #failure: string | undefined;
+  #restartsMs: number[] = [];
   #lastEnd: End | undefined;
 
   /** Takes the socket over. `tell` gets lines for people. */
@@ -94,6 +93,8 @@ export class Bridge implements Disposable {
     this.#forwarder = above === undefined ? undefined : new Forwarder(above, tell);
     this.#watchdogAboveUsec = options.forward ? (watchdogTimeoutMs() ?? 0) * 1000 : 0;
     this.#store = new FdStore(options.fdStoreMax);
+    // run() tells.
+    this.#done.promise.catch(() => {});
     this.#inbox = new Inbox(socket, (message) => this.#take(message));
   }
 
@@ -113,6 +114,11 @@ export class Bridge implements Disposable {
       noOrphans();
     }
     return this.#exitStatus();
+  }
+
+  /** Something is wrong with the bridge itself: run() rejects. */
+  fail(error: unknown): void {
+    this.#done.reject(error);
   }
 
   /** Closes what it has open. */
@@ -168,8 +174,7 @@ export class Bridge implements Disposable {
   #do(action: Action): void {
     switch (action.act) {
       case "start":
-        this.#tally.restarts++;
-        this.#start();
+        this.#restart();
         break;
       case "signal":
         if (action.signal === "SIGKILL") this.#tell(`${this.#name} is killed: ${action.why}`);
@@ -197,6 +202,18 @@ export class Bridge implements Disposable {
     }
   }
 
+  #restart(): void {
+    const now = performance.now();
+    this.#restartsMs = [...this.#restartsMs.filter((ms) => now - ms < RESTART_INTERVAL_MS), now];
+    if (this.#restartsMs.length >= RESTART_BURST) {
+      this.#tell(`not started again: that was ${RESTART_BURST - 1} times in ${RESTART_INTERVAL_MS / 1000} s`);
+      this.#done.resolve();
+      return;
+    }
+    this.#tally.restarts++;
+    this.#start();
+  }
+
   #start(): void {
     const { command, type, notifyAccess, fdStoreMax, forward } = this.#options;
     const watchdogUsec = this.#options.watchdogUsec || this.#watchdogAboveUsec;
@@ -218,11 +235,11 @@ export class Bridge implements Disposable {
 
   async #ended(program: Bun.Subprocess): Promise<void> {
     // What it has sent before is there by now.
-    while (this.#inbox.takeSome());
+    this.#takeAll();
     this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
     const mainPid = this.#mainPid();
     if (mainPid !== undefined && mainPid !== program.pid) await this.#endOf(mainPid);
-    while (this.#inbox.takeSome());
+    this.#takeAll();
     this.#stopClocks();
     this.#happens({ what: "ended", ...this.#lastEnd });
   }
@@ -239,6 +256,11 @@ export class Bridge implements Disposable {
     this.#lastEnd = this.#ends.get(pid) ?? { code: null, signal: null };
     const next = this.#mainPid();
     if (next !== undefined && next !== pid) await this.#endOf(next);
+  }
+
+  /** But not for ever: somebody else may be sending still. */
+  #takeAll(): void {
+    this.#inbox.takeSome(MAX_LAST);
   }
 
   #reaped(pid: number, end: { code: number } | { signal: number }): void {
@@ -282,7 +304,9 @@ export class Bridge implements Disposable {
   async #onStop(signal: NodeJS.Signals): Promise<void> {
     switch (this.#stop.step) {
       case "none": {
-        const delayMs = isUp(this.#life) ? this.#options.drainDelayMs : 0;
+        // Nobody asks anything of one that was not ready.
+        const { phase } = this.#life;
+        const delayMs = phase === "active" || phase === "reloading" ? this.#options.drainDelayMs : 0;
         if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
         this.#stop = { step: "draining", signal, delay: startTimer(delayMs, () => this.#tellStop(signal)) };
         this.#forwarder?.say({ extendTimeoutMs: delayMs + Math.min(this.#options.timeoutStopMs, MAX_STOP_MS) });
@@ -352,10 +376,10 @@ export class Bridge implements Disposable {
 
   #judge(message: Message): void {
     const unit = { ...this.#facts, ...factsOf(this.#life), fdStored: this.#store.fds.length };
-    const isShared = this.#options.socket !== undefined;
-    const { verdict } = inspect(message, unit, this.#mainPid(), this.#names, isShared);
+    const shared = this.#options.socket !== undefined;
+    const { verdict } = inspect(message, unit, this.#mainPid(), { shared });
     for (const { what, why, cure } of this.#tally.ignore(verdict)) {
-      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${cure})`}`);
+      this.#tell(`ignored ${what || "a message"}: ${why}${cure === undefined ? "" : ` (${asOption(cure)})`}`);
     }
     const isRefused = verdict.problems[0]?.what === "";
     if (!message.isBarrier) {
@@ -369,12 +393,13 @@ export class Bridge implements Disposable {
   #apply(message: Message, verdict: Verdict): void {
     const changes = changesOf(message, verdict);
     const { notifyAccess, watchdogUsec, storeFds, removeFds, stopping, extendMs } = changes;
-    const mainPid = changes.mainPid === undefined || this.#isForeign(message) ? undefined : changes.mainPid;
+    const mainPid = this.#mainPidOf(message, changes);
     if (changes.ping) {
       this.#tally.pings++;
       const ping = this.#watchdog.ping(message.receivedUsec);
       if (ping !== undefined) this.#tally.ping(ping);
     }
+    if (message.fields.RESTART_RESET === "1") this.#restartsMs = [];
     if (notifyAccess !== undefined) this.#facts.notifyAccess = notifyAccess;
     if (watchdogUsec !== undefined) this.#setWatchdog(watchdogUsec, message.receivedUsec);
     if (this.#forwarder === undefined) {
@@ -386,12 +411,13 @@ export class Bridge implements Disposable {
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
-  /** Whether the sender's numbers of processes are others than those here. */
-  #isForeign({ pid, fields }: Message): boolean {
+  /** The sender's numbers of processes may be others than those here. */
+  #mainPidOf({ pid }: Message, { mainPid }: Changes): number | undefined {
+    if (mainPid === undefined || mainPid === process.pid) return undefined;
     const theirs = linkOf(pid, "ns/pid");
     const isForeign = pid === 0 || (theirs !== undefined && theirs !== linkOf("self", "ns/pid"));
-    if (isForeign) this.#tell(`ignored MAINPID=${fields.MAINPID}: it is a number of another PID namespace`);
-    return isForeign;
+    if (isForeign) this.#tell(`ignored MAINPID=${mainPid}: it is a number of another PID namespace`);
+    return isForeign ? undefined : mainPid;
   }
 
   #setWatchdog(usec: number, receivedUsec: number): void {
@@ -418,11 +444,18 @@ export class Bridge implements Disposable {
 
 // --- internal ---
 
+/** systemd-system.conf(5), DefaultStartLimitBurst= and DefaultStartLimitIntervalSec=. */
+const RESTART_BURST = 5;
+const RESTART_INTERVAL_MS = 10_000;
+
 /** What an engine sends to stop a container: STOPSIGNAL of a Dockerfile says which. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 
 /** systemd.service(5), SuccessExitStatus=. */
 const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
+
+/** More than a queue holds: net.unix.max_dgram_qlen of systemd's. */
+const MAX_LAST = 2000;
 
 /** How often to look whether a process runs that is nobody's child here. */
 const LOOK_MS = 500;

@@ -7,6 +7,7 @@ import { EAGAIN, ECONNREFUSED, ENOENT, ETOOMANYREFS, MSG_DONTWAIT } from "../../
 import { isErrno } from "../../../ffi/errno.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { barrier } from "../../barrier.ts";
+import { parseAddress } from "../../protocol/address.ts";
 import { encode } from "../../protocol/encode.ts";
 import type { State } from "../../protocol/state.ts";
 import { formatAssignment, parseAssignment, splitLines } from "../../protocol/wire.ts";
@@ -23,8 +24,9 @@ export class Forwarder {
   #delayMs = FIRST_DELAY_MS;
   #hasToldMainPid = false;
 
-  /** `tell` gets a line on what goes wrong. */
+  /** `tell` gets a line on what goes wrong. @throws SyntaxError when $NOTIFY_SOCKET is no address. */
   constructor(address: string, tell: (line: string) => void) {
+    parseAddress(address, "$NOTIFY_SOCKET");
     this.#address = address;
     this.#tell = tell;
   }

@@ -95,7 +95,7 @@ function respond(client: Client, answer: (path: string) => Response | undefined)
   client.isAnswered = true;
   client.received = Buffer.alloc(0);
   if ("status" in request) client.rest = writeResponse(request, true);
-  else client.rest = writeResponse(answer(request.path) ?? NOT_FOUND, request.method === "GET");
+  else client.rest = writeResponse(answer(request.path) ?? NOT_FOUND, request.method !== "HEAD");
   flush(client);
 }
 

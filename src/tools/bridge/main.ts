@@ -5,6 +5,7 @@ import { warn } from "../warn.ts";
 import { Bridge } from "./bridge.ts";
 import type { Response } from "./http-request.ts";
 import { serveHttp } from "./http-server.ts";
+import { limited } from "./limited.ts";
 import { metricsOf } from "./metrics.ts";
 import { parseOptions, tool } from "./options.ts";
 import { answerProbes } from "./probe-socket.ts";
@@ -17,10 +18,14 @@ export { tool };
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   const socket = openSocket(options.socket, options.socketMode);
-  const bridge = new Bridge(options, socket, (line) => warn(`bridge: ${line}`, 0));
-  const open: Disposable[] = [bridge];
+  const open: Disposable[] = [{ [Symbol.dispose]: () => socket.remove() }];
   let end: number | NodeJS.Signals;
   try {
+    const bridge = new Bridge(options, socket, limited(say));
+    open.push(bridge);
+    for (const event of ["uncaughtException", "unhandledRejection"]) {
+      process.on(event, (error) => bridge.fail(error));
+    }
     open.push(answerProbes(() => answerAll(bridge.snapshot())));
     for (const place of options.http) open.push(serveHttp(place, (path) => respond(path, bridge.snapshot())));
     end = await bridge.run();
@@ -32,6 +37,11 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 // --- internal ---
+
+/** Without waiting for a reader: it is not the command's fault that there is none. */
+function say(line: string): void {
+  warn(`bridge: ${line}`, 0);
+}
 
 const PATHS: Record<string, Question> = { "/livez": "live", "/readyz": "ready", "/startupz": "started" };
 

@@ -32,7 +32,7 @@ export const tool = {
     restart: { type: "boolean", help: "Start CMD again when it ends, instead of ending too" },
     fdstore: { type: "string", hint: "N", help: "FileDescriptorStoreMax=: fds kept for a restart" },
     forward: { type: "boolean", help: "Pass messages on to the bridge's own $NOTIFY_SOCKET" },
-    socket: { type: "string", hint: "PATH", help: "Where CMD's $NOTIFY_SOCKET is, for a container to mount" },
+    socket: { type: "string", hint: "PATH", help: "Where CMD's socket is, for a container to mount" },
     "socket-mode": {
       type: "string",
       hint: "MODE",
@@ -103,7 +103,21 @@ export function parseOptions(args: readonly string[]): BridgeOptions {
   };
 }
 
+/** Returns the option that does what a line of a unit file does, or the text as it is. */
+export function asOption(line: string): string {
+  const [, setting = "", value] = /^(\w+)=(\w+)$/.exec(line) ?? [];
+  const option = Object.hasOwn(SETTINGS, setting) ? SETTINGS[setting] : undefined;
+  return option === undefined ? line : `--${option}=${value}`;
+}
+
 // --- internal ---
+
+const SETTINGS: Record<string, string> = {
+  FileDescriptorStoreMax: "fdstore",
+  NotifyAccess: "notify-access",
+  Type: "type",
+  WatchdogSec: "watchdog",
+};
 
 function parsePlace(text: string): Place {
   const [, path] = /^unix:(\/.+)$/s.exec(text) ?? [];

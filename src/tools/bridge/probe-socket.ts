@@ -18,8 +18,8 @@ export function answerProbes(answers: () => string): Disposable {
   try {
     sys.bind(fd, { family: "unix", path: Buffer.from(`\0${name}`) }, `@${name}`);
     listen(fd, `@${name}`);
-    waiting = onReadable(fd, () => {
-      for (let count = 0; count < MAX_IN_A_ROW; count++) {
+    waiting = onReadable(fd, (max) => {
+      for (let count = 0; count < max; count++) {
         const client = accept(fd);
         if (client === undefined) return false;
         respond(client, answers);
@@ -34,8 +34,6 @@ export function answerProbes(answers: () => string): Disposable {
 }
 
 // --- internal ---
-
-const MAX_IN_A_ROW = 64;
 
 function respond(client: number, answers: () => string): void {
   try {

@@ -248,7 +248,7 @@ export class Supervisor implements Disposable {
 
   #take(message: Message): void {
     const unit = { ...this.#facts, ...factsOf(this.#life), fdStored: this.#store.fds.length };
-    const { sender, verdict } = inspect(message, unit, this.#mainPid(), this.#names);
+    const { sender, verdict } = inspect(message, unit, this.#mainPid(), { names: this.#names });
     const timeUsec = message.receivedUsec - this.#startUsec;
     const isIgnored = verdict.problems.length > 0;
     if (isIgnored) this.#count.ignored++;

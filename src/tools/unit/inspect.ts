@@ -15,14 +15,13 @@ export function inspect(
   message: Message,
   unit: UnitFacts,
   mainPid: number | undefined,
-  names: Names,
-  shared = false,
+  { names, shared = false }: { names?: Names; shared?: boolean } = {},
 ): { sender: Sender & { name: string }; verdict: Verdict } {
   const { uid } = message;
   const pid = shared ? message.pid || (mainPid ?? 0) : message.pid;
   const role = shared ? "main" : roleOf(pid, mainPid, process.pid);
-  const sender = { pid, uid, role, name: names.of(pid) } as const;
-  const named = message.state.mainPid;
+  const sender = { pid, uid, role, name: names?.of(pid) ?? "" } as const;
+  const named = "MAINPID" in message.fields ? message.state.mainPid : undefined;
   const verdict = judge(
     {
       bytes: message.bytes,
@@ -30,8 +29,14 @@ export function inspect(
       sender,
       mainPidRole: named === undefined ? undefined : roleOf(named, mainPid, process.pid),
     },
-    { ...unit, handlesReload: mainPid === undefined ? undefined : handles(mainPid, constants.signals.SIGHUP) },
+    { ...unit, ...(unit.type === "notify-reload" && { handlesReload: handlesReload(mainPid) }) },
   );
   if (message.truncated) verdict.problems.push({ what: "fds", why: "some were lost: no more can be open here" });
   return { sender, verdict };
+}
+
+// --- internal ---
+
+function handlesReload(mainPid: number | undefined): boolean | undefined {
+  return mainPid === undefined ? undefined : handles(mainPid, constants.signals.SIGHUP);
 }

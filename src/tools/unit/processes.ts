@@ -28,9 +28,9 @@ export function processInfo(pid: number): ProcessInfo | undefined {
  * unless somebody moves it.)
  */
 export function roleOf(pid: number, mainPid: number | undefined, root: number): Sender["role"] {
-  const info = pid > 0 ? processInfo(pid) : undefined;
-  // The main process was known before it ended.
+  // It was known before it ended.
   if (pid === mainPid) return "main";
+  const info = pid > 0 ? processInfo(pid) : undefined;
   if (!info) return "gone";
   // Whom PID 1 of a container can see is in it, by whomever it was started: `docker exec` comes from outside.
   if (root === 1) return "member";
