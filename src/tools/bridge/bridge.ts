@@ -9,11 +9,10 @@ import { adoptOrphans } from "../../../ffi/process.ts";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { startTimer } from "../../bun/timers.ts";
 import { childEnv } from "../../child-env.ts";
-import { exists } from "../../linux/manager.ts";
 import { linkOf } from "../../linux/proc.ts";
-import { signalName } from "../../linux/signals.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import { printable } from "../../protocol/printable.ts";
+import { shorten } from "../../protocol/shorten.ts";
 import { Inbox } from "../../receiver/inbox.ts";
 import type { Message } from "../../receiver/message.ts";
 import type { BoundSocket } from "../../receiver/private-socket.ts";
@@ -42,9 +41,11 @@ import {
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
+import { Ends } from "./ends.ts";
 import { Forwarder } from "./forwarder.ts";
 import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { StartLimit } from "./start-limit.ts";
 import { Tally } from "./tally.ts";
 
 /** Whether somebody wants the command to stop, and how far that has come. */
@@ -68,9 +69,8 @@ export class Bridge implements Disposable {
   readonly #timers = new Timers<"phase">();
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
   readonly #done = Promise.withResolvers<void>();
-  /** How orphans have ended, of which one may be the main process. */
-  readonly #ends = new Map<number, End>();
-  #onOrphan: () => void = () => {};
+  readonly #ends = new Ends();
+  readonly #startLimit = new StartLimit();
   #program: Bun.Subprocess | undefined;
   #life: Life = UNBORN;
   #sinceUsec = monotonicUsec();
@@ -80,13 +80,12 @@ export class Bridge implements Disposable {
   #facts: UnitFacts = {};
   #status = "";
   #failure: string | undefined;
-  #restartsMs: number[] = [];
   #lastEnd: End | undefined;
 
   /** Takes the socket over. `tell` gets lines for people. */
   constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
     this.#options = options;
-    this.#name = basename(options.command[0] ?? "");
+    this.#name = printable(shorten(basename(options.command[0] ?? ""), MAX_NAME_LENGTH));
     this.#tell = tell;
     this.#address = socket.address;
     const above = options.forward ? process.env.NOTIFY_SOCKET : undefined;
@@ -103,7 +102,7 @@ export class Bridge implements Disposable {
     if (process.pid !== 1) adoptOrphans();
     // First, because it looks which signals are ignored, and has the kernel keep the exit status of children.
     this.#start();
-    const noOrphans = reapOrphans(own, (pid, end) => this.#reaped(pid, end));
+    const noOrphans = reapOrphans(own, (pid, end) => this.#ends.add(pid, end));
     const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
     try {
       await this.#done.promise;
@@ -203,10 +202,9 @@ export class Bridge implements Disposable {
   }
 
   #restart(): void {
-    const now = performance.now();
-    this.#restartsMs = [...this.#restartsMs.filter((ms) => now - ms < RESTART_INTERVAL_MS), now];
-    if (this.#restartsMs.length >= RESTART_BURST) {
-      this.#tell(`not started again: that was ${RESTART_BURST - 1} times in ${RESTART_INTERVAL_MS / 1000} s`);
+    const why = this.#startLimit.refuse();
+    if (why !== undefined) {
+      this.#tell(why);
       this.#done.resolve();
       return;
     }
@@ -237,37 +235,18 @@ export class Bridge implements Disposable {
     // What it has sent before is there by now.
     this.#takeAll();
     this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
-    const mainPid = this.#mainPid();
-    if (mainPid !== undefined && mainPid !== program.pid) await this.#endOf(mainPid);
+    for (let pid = program.pid, next = this.#mainPid(); next !== undefined && next !== pid; next = this.#mainPid()) {
+      pid = next;
+      this.#lastEnd = await this.#ends.of(pid, () => this.#mainPid() === pid);
+    }
     this.#takeAll();
     this.#stopClocks();
     this.#happens({ what: "ended", ...this.#lastEnd });
   }
 
-  /** Resolves when the process has ended that MAINPID= has named, or is another one by now. */
-  async #endOf(pid: number): Promise<void> {
-    while (this.#mainPid() === pid && !this.#ends.has(pid) && exists(pid)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onOrphan = resolve;
-      // It may be nobody's orphan.
-      using _ = startTimer(LOOK_MS, resolve);
-      await promise;
-    }
-    this.#lastEnd = this.#ends.get(pid) ?? { code: null, signal: null };
-    const next = this.#mainPid();
-    if (next !== undefined && next !== pid) await this.#endOf(next);
-  }
-
   /** But not for ever: somebody else may be sending still. */
   #takeAll(): void {
     this.#inbox.takeSome(MAX_LAST);
-  }
-
-  #reaped(pid: number, end: { code: number } | { signal: number }): void {
-    this.#ends.set(pid, "code" in end ? { ...end, signal: null } : { code: null, signal: signalName(end.signal) });
-    const [oldest] = this.#ends.keys();
-    if (this.#ends.size > MAX_ENDS && oldest !== undefined) this.#ends.delete(oldest);
-    this.#onOrphan();
   }
 
   #stopClocks(): void {
@@ -309,7 +288,8 @@ export class Bridge implements Disposable {
         const delayMs = phase === "active" || phase === "reloading" ? this.#options.drainDelayMs : 0;
         if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
         this.#stop = { step: "draining", signal, delay: startTimer(delayMs, () => this.#tellStop(signal)) };
-        this.#forwarder?.say({ extendTimeoutMs: delayMs + Math.min(this.#options.timeoutStopMs, MAX_STOP_MS) });
+        const stopMs = Math.ceil(Math.min(delayMs + this.#options.timeoutStopMs, MAX_STOP_MS));
+        this.#forwarder?.say({ extendTimeoutMs: stopMs });
         return;
       }
       case "draining":
@@ -399,7 +379,7 @@ export class Bridge implements Disposable {
       const ping = this.#watchdog.ping(message.receivedUsec);
       if (ping !== undefined) this.#tally.ping(ping);
     }
-    if (message.fields.RESTART_RESET === "1") this.#restartsMs = [];
+    if (message.fields.RESTART_RESET === "1") this.#startLimit.reset();
     if (notifyAccess !== undefined) this.#facts.notifyAccess = notifyAccess;
     if (watchdogUsec !== undefined) this.#setWatchdog(watchdogUsec, message.receivedUsec);
     if (this.#forwarder === undefined) {
@@ -417,6 +397,7 @@ export class Bridge implements Disposable {
     const theirs = linkOf(pid, "ns/pid");
     const isForeign = pid === 0 || (theirs !== undefined && theirs !== linkOf("self", "ns/pid"));
     if (isForeign) this.#tell(`ignored MAINPID=${mainPid}: it is a number of another PID namespace`);
+    if (!isForeign) this.#ends.forget(mainPid);
     return isForeign ? undefined : mainPid;
   }
 
@@ -444,10 +425,6 @@ export class Bridge implements Disposable {
 
 // --- internal ---
 
-/** systemd-system.conf(5), DefaultStartLimitBurst= and DefaultStartLimitIntervalSec=. */
-const RESTART_BURST = 5;
-const RESTART_INTERVAL_MS = 10_000;
-
 /** What an engine sends to stop a container: STOPSIGNAL of a Dockerfile says which. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 
@@ -457,14 +434,11 @@ const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
 /** More than a queue holds: net.unix.max_dgram_qlen of systemd's. */
 const MAX_LAST = 2000;
 
-/** How often to look whether a process runs that is nobody's child here. */
-const LOOK_MS = 500;
-
-/** The main process ends last, most often. */
-const MAX_ENDS = 1000;
+/** How much of a command's name is repeated. */
+const MAX_NAME_LENGTH = 60;
 
 /** Infinity is no time that can be told. */
-const MAX_STOP_MS = 3_600_000;
+const MAX_STOP_MS = 30 * 86_400_000;
 
 function counts({ problems }: Verdict, key: string): boolean {
   return problems[0]?.what !== "" && !problems.some(({ what }) => what.startsWith(`${key}=`));

@@ -1,0 +1,24 @@
+/** How often a command may be started: what ends at once again and again, does not get well by that. */
+
+export class StartLimit {
+  #restartsMs: number[] = [];
+
+  /** Counts a restart. Returns why there is to be none. */
+  refuse(): string | undefined {
+    const now = performance.now();
+    this.#restartsMs = [...this.#restartsMs.filter((ms) => now - ms < INTERVAL_MS), now];
+    if (this.#restartsMs.length < BURST) return undefined;
+    return `not started again: that was ${BURST - 1} times in ${INTERVAL_MS / 1000} s`;
+  }
+
+  /** RESTART_RESET=1 */
+  reset(): void {
+    this.#restartsMs = [];
+  }
+}
+
+// --- internal ---
+
+/** systemd-system.conf(5), DefaultStartLimitBurst= and DefaultStartLimitIntervalSec=; the first start counts. */
+const BURST = 5;
+const INTERVAL_MS = 10_000;
