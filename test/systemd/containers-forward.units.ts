@@ -10,15 +10,19 @@ describeEach("containers, bridge --forward", (machine) => {
   if (!why) beforeAll(() => makeImages(machine), 120_000);
 
   test.skipIf(Boolean(why))(
-    titled("READY=1, STATUS=, WATCHDOG=1, EXTEND_TIMEOUT_USEC= and a stored fd reach systemd", why),
+    titled("READY=1, STATUS=, WATCHDOG=1, EXTEND_TIMEOUT_USEC= and a stored fd reach systemd, and it comes back", why),
     async () => {
       const script = `
         sd-notify --ready --status=ready
         sd-notify WATCHDOG=1 EXTEND_TIMEOUT_USEC=5000000
-        echo kept >/tmp/kept
-        exec 9</tmp/kept
-        sd-notify --fd=9 --fdname=kept FDSTORE=1
-        sd-notify --pid=1 --status=stored
+        if [ "$LISTEN_FDNAMES" = kept ]; then
+          sd-notify --status="back: $(cat <&3)"
+        else
+          echo words >/tmp/kept
+          exec 9</tmp/kept
+          sd-notify --fd=9 --fdname=kept FDSTORE=1
+          sd-notify --pid=1 --status=stored
+        fi
         exec sleep infinity`;
       const podman = ["/usr/bin/podman", "run", "--rm", "--init", "--sdnotify=ignore", "--name=forward"];
       const socket = "/run/sdnotifytest-forward/notify";
@@ -46,6 +50,9 @@ describeEach("containers, bridge --forward", (machine) => {
       expect(messages.some((text) => text.includes("MAINPID"))).toBe(false);
       const { stdout } = await machine.run(["systemd-analyze", "fdstore", unit.name]);
       expect(stdout).toMatch(/^kept /m);
+      // The file itself is gone with the first container.
+      expect((await machine.systemctl("restart", unit.name)).code).toBe(0);
+      await unit.until({ StatusText: "back: words" });
       expect((await unit.stop()).code).toBe(0);
       expect(await run(machine, "podman ps --all --quiet --filter=name=^forward$")).toBe("");
     },

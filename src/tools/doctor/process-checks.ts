@@ -149,7 +149,8 @@ const BY_CONMON =
   "conmon reads from $NOTIFY_SOCKET: EXTEND_TIMEOUT_USEC=, WATCHDOG_USEC=, MAINPID= and fds end there; " +
   "READY=1, RELOADING=1, STOPPING=1, STATUS= and WATCHDOG=1 are passed on";
 
-const BY_RUNTIME = "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
+const BY_RUNTIME =
+  "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
 
 /** Those of docker and its likes are processes of no unit but the runtime's own. */
 const OWN_CONTAINER =
