@@ -134,7 +134,7 @@ const PREPARE = `
       cp -L -n "$library" "$root$library"
     done
   done
-  printf 'root:x:0:0::/root:/bin/sh\\nbun:x:1000:1000::/home/bun:/bin/sh\\n' >$root/etc/passwd
+  printf 'root:x:0:0::/root:/bin/sh\\nbun:x:1000:1000::/:/bin/sh\\n' >$root/etc/passwd
   printf 'root:x:0:\\nbun:x:1000:\\n' >$root/etc/group
   tar -C $root -c . | podman import --change 'CMD=["/bin/sh"]' - docker.io/oven/bun:1.4-slim
 
