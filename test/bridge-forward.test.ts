@@ -138,7 +138,7 @@ describe("a manager above that reads nothing", () => {
   test("that begins anew gets what has waited", async () => {
     const address = `@sd-notify-test-again-${process.pid}`;
     const first = await openOther(address);
-    const bridge = startBridge(["--forward"], `$N --ready; echo up; trap '$N --status=late --no-block' USR1; ${WAIT}`, {
+    const bridge = startBridge(["--forward"], `trap '$N --status=late --no-block' USR1; $N --ready; echo up; ${WAIT}`, {
       env: { NOTIFY_SOCKET: address },
     });
     expect((await first.next()).text).toBe("READY=1");

@@ -14,7 +14,8 @@ describe.each(COMMANDS)("the bridge of %s", (_, command) => {
     using directory = temporaryDirectory();
     const fifo = join(directory.path, "fifo");
     await run(["mkfifo", fifo]);
-    const go = () => Bun.write(fifo, "\n");
+    // It waits for whoever reads.
+    const go = () => run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     const bridge = startBridge([], ["sh", "-c", script, "sh", fifo], { command });
     const statuses = async () =>
       Promise.all(["/livez", "/readyz", "/startupz"].map(async (path) => (await bridge.get(path)).status));
@@ -65,18 +66,18 @@ test("gives its command a socket, a watchdog and nothing of its own", async () =
 describe("a stop", () => {
   test("makes it unready at once; the command is told when the delay is over", async () => {
     const script = `trap 'echo told; exit 4' TERM; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--drain-delay=500ms"], script);
+    const bridge = startBridge(["--drain-delay=2"], script);
     expect(await bridge.line()).toBe("up");
     const start = performance.now();
     bridge.child.kill("SIGTERM");
     const { text } = await bridge.until("/readyz", ({ status }) => status === 503);
     expect(text).toMatch(/^not ready: active for .*, to stop by SIGTERM$/);
-    expect(performance.now() - start).toBeLessThan(400);
+    expect(performance.now() - start).toBeLessThan(1900);
     expect((await bridge.get("/livez")).status).toBe(200);
     expect(await bridge.line()).toBe("told");
-    expect(performance.now() - start).toBeGreaterThan(490);
+    expect(performance.now() - start).toBeGreaterThan(1990);
     expect(await bridge.end()).toMatchObject({ code: 4 });
-  });
+  }, 20_000);
 
   test("of what was never ready is not delayed", async () => {
     const bridge = startBridge(["--drain-delay=1h"], `trap 'exit 3' TERM; echo up; ${WAIT}`);
@@ -110,10 +111,10 @@ describe("a stop", () => {
   test("is SIGKILL when its time is over, which EXTEND_TIMEOUT_USEC= can make longer", async () => {
     const script = (more: string) => `trap '${more} echo told' TERM; $N --ready; echo up; ${WAIT}`;
     for (const [more, min] of [
-      ["", 200],
-      ["$N EXTEND_TIMEOUT_USEC=900000;", 900],
+      ["", 2000],
+      ["$N EXTEND_TIMEOUT_USEC=4000000;", 4000],
     ] as const) {
-      const bridge = startBridge(["--timeout-stop=200ms"], script(more));
+      const bridge = startBridge(["--timeout-stop=2"], script(more));
       await bridge.line();
       const start = performance.now();
       bridge.child.kill("SIGTERM");
@@ -136,17 +137,17 @@ describe("a stop", () => {
 describe("the watchdog", () => {
   test("ends by SIGABRT what does not ping, and counts the margin of what does", async () => {
     const script = `$N --ready; $N WATCHDOG=1; echo up; read -r x`;
-    const bridge = startBridge(["--watchdog=700ms"], script, { prefix: ["sh", "-c", 'sleep 100 | "$@"', "sh"] });
+    const bridge = startBridge(["--watchdog=3"], script, { prefix: ["sh", "-c", 'sleep 100 | "$@"', "sh"] });
     await bridge.line();
     const { watchdog } = await bridge.status();
-    expect(watchdog).toMatchObject({ timeoutSeconds: 0.7, pings: 1 });
+    expect(watchdog).toMatchObject({ timeoutSeconds: 3, pings: 1 });
     expect(watchdog.smallestMarginSeconds).toBeGreaterThan(0);
-    expect(watchdog.smallestMarginSeconds).toBeLessThan(0.7);
+    expect(watchdog.smallestMarginSeconds).toBeLessThan(3);
     const start = performance.now();
     while (existsSync(bridge.http)) await Bun.sleep(10);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(10_000);
     bridge.child.kill("SIGKILL");
-  });
+  }, 20_000);
 
   test("says why, kills what survives SIGABRT, and never ends with 0", async () => {
     for (const [trap, expected, stop] of [
@@ -189,8 +190,8 @@ describe("the start", () => {
   });
 
   test("may take longer by EXTEND_TIMEOUT_USEC=", async () => {
-    const script = `$N EXTEND_TIMEOUT_USEC=20000000; sleep 0.5; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--timeout-start=400ms"], script);
+    const script = `$N EXTEND_TIMEOUT_USEC=20000000; sleep 2.1; $N --ready; echo up; ${WAIT}`;
+    const bridge = startBridge(["--timeout-start=2"], script);
     expect(await bridge.line()).toBe("up");
     expect(await bridge.status()).toMatchObject({ ready: true, phase: "active" });
   });
@@ -207,7 +208,7 @@ describe("a reload", () => {
     bridge.child.kill("SIGHUP");
     expect(await bridge.line()).toBe("got");
     expect(await bridge.status()).toMatchObject({ phase: "reloading", ready: true, ignored: [] });
-    await Bun.write(fifo, "\n");
+    await run(["sh", "-c", 'echo >"$1"', "sh", fifo]);
     expect(await bridge.line()).toBe("done");
     expect(await bridge.status()).toMatchObject({ phase: "active", ignored: [] });
   });
@@ -305,10 +306,10 @@ describe("with --restart", () => {
 
   test("an expired watchdog starts it again, and it stays live", async () => {
     const script = `trap "sleep 0.3; kill -KILL $$" ABRT; $N --ready; echo up; ${WAIT}`;
-    const bridge = startBridge(["--restart", "--watchdog=400ms"], script);
+    const bridge = startBridge(["--restart", "--watchdog=2"], script);
     await bridge.line();
     const { text } = await bridge.until("/livez", ({ text }) => text.includes("watchdog"));
-    expect(text).toBe("live: starting again: no ping of the watchdog within 400 ms: sh gets SIGABRT");
+    expect(text).toBe("live: starting again: no ping of the watchdog within 2 s: sh gets SIGABRT");
     expect(await bridge.line()).toBe("up");
   });
 
@@ -319,6 +320,15 @@ describe("with --restart", () => {
     for (let i = 0; i < 5; i++) expect(await bridge.line()).toBe("start");
     expect(await bridge.line()).toBeUndefined();
     expect(stderr).toEndWith("sd-notify: bridge: not started again: that was 4 times in 10 s\n");
+  });
+
+  test("a stop while it is being ended for its watchdog is final, too", async () => {
+    const script = `trap 'echo aborted' ABRT; $N --ready; echo up; ${WAIT}`;
+    const bridge = startBridge(["--restart", "--watchdog=2", "--timeout-stop=2"], script);
+    expect(await bridge.line()).toBe("up");
+    expect(await bridge.line()).toBe("aborted");
+    bridge.child.kill("SIGTERM");
+    expect(await bridge.end()).toMatchObject({ signal: "SIGKILL" });
   });
 
   test("a stop is final", async () => {
@@ -335,7 +345,7 @@ describe("with --restart", () => {
 });
 
 test("MAINPID= can't make the bridge its own main process", async () => {
-  const bridge = startBridge([], `$N --ready MAINPID=$PPID; echo up; trap 'exit 3' TERM; ${WAIT}`);
+  const bridge = startBridge([], `trap 'exit 3' TERM; $N --ready MAINPID=$PPID; echo up; ${WAIT}`);
   await bridge.line();
   bridge.child.kill("SIGTERM");
   expect(await bridge.end()).toMatchObject({ code: 3 });

@@ -44,6 +44,7 @@ const HAPPENINGS = {
   restart: { what: "restart" },
   stop: { what: "stop", why: "q" },
   finish: { what: "finish", outcome: { status: 0, why: "ready" } },
+  abort: { what: "abort", why: "no ping" },
   timeUp: { what: "time up", timer: "phase" },
   untilIsOver: { what: "time up", timer: "until" },
   exit0: { what: "ended", code: 0, signal: null },
@@ -89,6 +90,7 @@ const stopFor = (why: string, status: number, failure = false) =>
 const FINISH = stopFor("ready", 0);
 const UNTIL = stopFor("exit has not come in time", 4);
 const NO_READY = "no READY=1 within the time of TimeoutStartSec=";
+const ABORT = stopFor("no ping", 3, true).replace("SIGTERM", "SIGABRT");
 const left = "clear timer; end";
 const FAILED = "{phase:failed,restarts:false}";
 const DIES = {
@@ -129,6 +131,7 @@ const TABLE: Record<Name, Row> = {
     restart: AGAIN,
     stop: QUIT,
     finish: FINISH,
+    abort: ABORT,
     timeUp: stopFor(NO_READY, 4, true),
     untilIsOver: UNTIL,
     ...DIES,
@@ -143,6 +146,7 @@ const TABLE: Record<Name, Row> = {
     restart: AGAIN,
     stop: QUIT,
     finish: FINISH,
+    abort: ABORT,
     untilIsOver: UNTIL,
     ...DIES,
   },
@@ -155,6 +159,7 @@ const TABLE: Record<Name, Row> = {
     restart: AGAIN,
     stop: QUIT,
     finish: FINISH,
+    abort: ABORT,
     timeUp: "active; because no RELOADING=1 within the time of TimeoutStartSec= (ReloadResult=timeout)",
     untilIsOver: UNTIL,
     ...DIES,
@@ -167,6 +172,7 @@ const TABLE: Record<Name, Row> = {
     restart: AGAIN,
     stop: QUIT,
     finish: FINISH,
+    abort: ABORT,
     timeUp: "active; because no READY=1 within the time of TimeoutStartSec= (ReloadResult=timeout)",
     untilIsOver: UNTIL,
     ...DIES,
@@ -177,6 +183,7 @@ const TABLE: Record<Name, Row> = {
     restart: AGAIN,
     stop: QUIT,
     finish: FINISH,
+    abort: ABORT,
     timeUp:
       "{phase:deactivating,mainPid:7,by:itself,isKilled:true}; timer 10000; SIGKILL all (the time of TimeoutStopSec= is over)",
     untilIsOver: UNTIL,
@@ -267,4 +274,9 @@ test.each<[string, Name, Happening, Partial<Settings>, string]>([
 ])("%s", (_, name, happening, settings, expected) => {
   const life = LIVES[name];
   expect(tell(life, transition(life, happening, { ...SETTINGS, ...settings }))).toBe(expected);
+});
+
+test("with Restart=, an expired watchdog has it started again", () => {
+  const { life } = transition(LIVES.active, HAPPENINGS.abort, { ...SETTINGS, restart: true });
+  expect(life).toMatchObject({ phase: "deactivating", by: "manager", next: "start", failure: "no ping" });
 });

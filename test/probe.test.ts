@@ -9,7 +9,7 @@ import { BUN, COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled }
 const pidOf = ({ child }: { child: Bun.Subprocess }) => `--pid=${child.pid}`;
 
 test.each(COMMANDS)("%s prints why, and exits with 0 for yes and 1 for no", async (_, command) => {
-  const bridge = startBridge([], `echo up; trap '$N --ready --status=fine; echo ready' USR1; ${WAIT}`);
+  const bridge = startBridge([], `trap '$N --ready --status=fine; echo ready' USR1; echo up; ${WAIT}`);
   await bridge.line();
   const probe = async (question: string) => {
     const { code, stdout, stderr } = await run([...command, "probe", question, pidOf(bridge)]);

@@ -133,7 +133,7 @@ export class Bridge implements Disposable {
     return {
       phase: life.phase,
       phaseUsec: monotonicUsec() - this.#sinceUsec,
-      isRestarting: isUp(life) ? isBeingStopped(life) && "next" in life && life.next === "start" : life.restarts,
+      isRestarting: this.#isRestarting(),
       status: this.#status,
       mainPid: this.#mainPid(),
       stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
@@ -302,7 +302,8 @@ export class Bridge implements Disposable {
   #tellStop(signal: NodeJS.Signals): void {
     if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
     this.#stop = { step: "told", signal };
-    if (!isBeingStopped(this.#life)) this.#happens({ what: "stop", why: signal });
+    // A second time would be SIGKILL.
+    if (!isBeingStopped(this.#life) || this.#isRestarting()) this.#happens({ what: "stop", why: signal });
   }
 
   /** systemctl reload. */
@@ -407,6 +408,10 @@ export class Bridge implements Disposable {
   }
 
   // --- internal: the end ---
+
+  #isRestarting(): boolean {
+    return "restarts" in this.#life ? this.#life.restarts : "next" in this.#life && this.#life.next === "start";
+  }
 
   #mainPid(): number | undefined {
     return isUp(this.#life) ? this.#life.mainPid : undefined;
