@@ -46,7 +46,7 @@ export function checkContainer(process: Process): Check[] {
   const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
   const [runtime, option] = runtimeOf(process);
   const name = "container";
-  const effect = runtime === "podman" && option !== undefined ? EFFECTS[option] : undefined;
+  const effect = runtime === "podman" && option !== undefined ? EFFECTS.get(option) : undefined;
   if (effect !== undefined) {
     const why = `${effect}, and nothing that the program sends arrives`;
     return [
@@ -138,11 +138,11 @@ function closedFds(count: number, open: readonly number[] | undefined): number[]
 }
 
 /** podman-run(1), --sdnotify=: what podman does, as test/systemd/containers-podman.units.ts has seen it. */
-const EFFECTS: Record<string, string> = {
-  conmon: "podman sends READY=1 itself",
-  healthy: "podman sends READY=1 itself when the health check passes",
-  ignore: "podman removes $NOTIFY_SOCKET",
-};
+const EFFECTS = new Map([
+  ["conmon", "podman sends READY=1 itself"],
+  ["healthy", "podman sends READY=1 itself when the health check passes"],
+  ["ignore", "podman removes $NOTIFY_SOCKET"],
+]);
 
 /** From conmon 2.1.10 on; before, it passed on READY=1 and WATCHDOG=1. */
 const BY_CONMON =
