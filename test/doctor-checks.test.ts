@@ -372,6 +372,27 @@ const PROCESS_CASES: [
     /when the health check passes, and nothing/,
   ],
   [
+    "conmon, which passes messages on",
+    checkContainer,
+    aProcess({ name: "conmon", command: ["/usr/bin/conmon", "-c", "x", "--sdnotify-socket=/run/systemd/notify"] }),
+    "note",
+    /EXTEND_TIMEOUT_USEC=.* end there/,
+  ],
+  [
+    "conmon, which passes nothing on",
+    checkContainer,
+    aProcess({ name: "conmon", command: ["/usr/bin/conmon", "-c", "x"] }),
+    "note",
+    /nothing that the program sends arrives/,
+    /--sdnotify=container/,
+  ],
+  [
+    "conmon, which needs no socket of its own",
+    checkSocket,
+    address(undefined, undefined, { name: "conmon", command: ["/usr/bin/conmon", "-c", "x"] }),
+    "",
+  ],
+  [
     "podman run --sdnotify ignore",
     checkContainer,
     aProcess({ command: ["podman", "run", "--sdnotify", "ignore", "x"] }),

@@ -17,7 +17,7 @@ import {
   until,
   untilConnected,
 } from "./engines.ts";
-import { describeEach, exec } from "./machine.ts";
+import { describeEach, exec, type Machine, type Unit } from "./machine.ts";
 
 const MODES = ["container", "conmon", "healthy", "ignore"] as const;
 
@@ -138,6 +138,9 @@ describeEach("containers, podman", (machine) => {
       const unit = await started(await quadlet(machine, "greeter", example("containers/greeter.container", changes)));
       await unit.until({ ActiveState: "active", StatusText: /:3001/ });
       expect(await run(machine, "curl -sSf http://localhost:3001/")).toBe("Hello");
+      expect(await doctorSays(machine, unit)).toEqual([
+        expect.stringContaining("STATUS= and WATCHDOG=1 are passed on"),
+      ]);
       expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
       await unit.untilJournal("RELOADING=1");
       await unit.until({ ActiveState: "active" });
@@ -210,6 +213,7 @@ describeEach("containers, podman", (machine) => {
       const unit = await started(await quadlet(machine, "greeter-healthy", text));
       expect(await messagesOf(unit)).toEqual([expect.stringMatching(/^MAINPID=\d+$/), "READY=1"]);
       expect(await run(machine, "curl -sSf http://localhost:3003/")).toBe("Hello");
+      expect(await doctorSays(machine, unit)).toEqual([expect.stringContaining("nothing that the program sends")]);
       await hang(machine, "systemd-greeter-healthy");
       await unit.until({ NRestarts: "1", ActiveState: "active" }, { timeoutMs: 40_000 });
       expect(await run(machine, "curl -sSf http://localhost:3003/")).toBe("Hello");
@@ -245,3 +249,11 @@ describeEach("containers, podman", (machine) => {
     90_000,
   );
 });
+
+// --- internal ---
+
+/** What the doctor says of the unit's container; it throws if the doctor finds a fault. */
+async function doctorSays(machine: Machine, unit: Unit): Promise<string[]> {
+  const { checks } = JSON.parse(await run(machine, `sd-notify doctor --json ${unit.name}`));
+  return checks.flatMap(({ name, why }: { name: string; why?: string }) => (name === "container" ? [why] : []));
+}

@@ -58,6 +58,7 @@ export function checkContainer(process: Process): Check[] {
       "its containers are processes of no unit but docker's: no message of theirs arrives, whatever it is sent to";
     return [{ name, result: "failed", what: `${titleOf(process)} starts a container`, why, cure: OWN_CONTAINER }];
   }
+  if (isConmon(process)) return [byConmon(process)];
   if (container === undefined) return [];
   const what = `${titleOf(process)} is in a container of ${container}`;
   if (address === undefined) {
@@ -159,7 +160,7 @@ const OWN_CONTAINER =
 
 function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   // The container, or Type= and NotifyAccess=, are the reason.
-  if (process.container !== undefined || unit?.notifyAccess === "none") return [];
+  if (process.container !== undefined || isConmon(process) || unit?.notifyAccess === "none") return [];
   const what = `$NOTIFY_SOCKET of ${titleOf(process)} is not set`;
   const [why, cure] = unit
     ? [
@@ -199,6 +200,22 @@ function socketProblem(
       "chmod 777 on the socket, and x on its directories, for the user of User=",
     ];
   return undefined;
+}
+
+/** The main process of a unit whose ExecStart= is podman run. */
+function isConmon({ command }: Process): boolean {
+  return /(?:^|\/)conmon$/.test(command[0] ?? "");
+}
+
+/** podman has told it of the socket with --sdnotify=container only. */
+function byConmon(process: Process): Check {
+  const name = "container";
+  const what = `${titleOf(process)} has a container of podman's`;
+  if (process.command.some((arg) => arg.startsWith("--sdnotify-socket="))) {
+    return { name, result: "note", what, why: BY_CONMON };
+  }
+  const why = "with --sdnotify=conmon, healthy or ignore, nothing that the program sends arrives";
+  return { name, result: "note", what, why, cure: "podman run --sdnotify=container, or Notify=true in a quadlet" };
 }
 
 /** A runtime that the process is, and its --sdnotify=. */
