@@ -161,6 +161,13 @@ describe.each(COMMANDS)("an error is one printable line, %s", (_, command) => {
     [["run", `--ready-http=${HOSTILE}`, "--", "true"]],
     [["run", "--", `/nonexistent/${HOSTILE}`]],
     [["run", "--", "true"], { NOTIFY_SOCKET: HOSTILE }],
+    [["bridge", `--http=${HOSTILE}`, "--", "true"]],
+    [["bridge", `--socket=/nonexistent/${HOSTILE}/x`, `--socket-mode=${HOSTILE}`, "--", "true"]],
+    [["bridge", "--", `/nonexistent/${HOSTILE}`]],
+    [["bridge", "--forward", "--", "true"], { NOTIFY_SOCKET: HOSTILE }],
+    [["bridge", "--forward", "--", "true"], { NOTIFY_SOCKET: "@x", WATCHDOG_USEC: HOSTILE }],
+    [["probe", HOSTILE]],
+    [["probe", `--pid=${HOSTILE}`]],
     [["run", "--", "true"], { WATCHDOG_USEC: HOSTILE }],
   ])("%j", async (args, env = {}) => {
     const { code, stderr } = await run([...command, ...args], { env });

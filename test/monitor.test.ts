@@ -152,18 +152,21 @@ test("every reason to ignore a message, of a program that gives them all", async
   expect(code).toBe(3);
 });
 
-test.each(["monitor", "doctor", "run"])("called as systemd-notify, %s is a message", async (word) => {
-  using directory = temporaryDirectory();
-  using receiver = openReceiver();
-  const command = join(directory.path, "systemd-notify");
-  symlinkSync(`${ROOT}dist/sd-notify`, command);
-  expect(await run([command, word, "READY=1"], { env: receiver.env })).toMatchObject({
-    code: 0,
-    stdout: "",
-    stderr: "",
-  });
-  expect((await receiver.next()).text).toBe(`${word}\nREADY=1`);
-});
+test.each(["monitor", "doctor", "run", "bridge", "probe"])(
+  "called as systemd-notify, %s is a message",
+  async (word) => {
+    using directory = temporaryDirectory();
+    using receiver = openReceiver();
+    const command = join(directory.path, "systemd-notify");
+    symlinkSync(`${ROOT}dist/sd-notify`, command);
+    expect(await run([command, word, "READY=1"], { env: receiver.env })).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect((await receiver.next()).text).toBe(`${word}\nREADY=1`);
+  },
+);
 
 describe("monitor exits with", () => {
   test.each<[string, number, string[], string, string]>([

@@ -127,6 +127,11 @@ describe("the installed package", () => {
     ["monitor", ["monitor", "--json", "--", "sh", "-c", "sd-notify --ready"], '"text":"READY=1"'],
     ["doctor", ["doctor"], "libc can be called"],
     ["run", ["run", "--ready-log=started", "--", "echo", "started"], "started"],
+    [
+      "bridge and probe",
+      ["bridge", "--notify-access=all", "--", "sh", "-c", "sd-notify --ready; sd-notify probe --pid=$PPID"],
+      "ready: active for ",
+    ],
   ])(
     "has %s",
     async (_, args, told) => {

@@ -47,7 +47,9 @@ These first words are no message, and have a --help of their own:
 
   sd-notify monitor -- CMD   start CMD, and show what systemd would make of it
   sd-notify doctor [UNIT]    find out why a unit, or the caller, is not heard
-  sd-notify run -- CMD       start CMD, and notify for it when a probe passes`;
+  sd-notify run -- CMD       start CMD, and notify for it when a probe passes
+  sd-notify bridge -- CMD    start CMD as systemd would, where there is none
+  sd-notify probe            ask the bridge whether CMD is ready`;
 
 const args: ArgsDef = {
   "variable=value": {

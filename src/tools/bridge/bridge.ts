@@ -13,6 +13,7 @@ import { linkOf } from "../../linux/proc.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import { printable } from "../../protocol/printable.ts";
 import { shorten } from "../../protocol/shorten.ts";
+import { EXIT_EXEC } from "../../protocol/systemd.ts";
 import { Inbox } from "../../receiver/inbox.ts";
 import type { Message } from "../../receiver/message.ts";
 import type { BoundSocket } from "../../receiver/private-socket.ts";
@@ -166,7 +167,10 @@ export class Bridge implements Disposable {
     }
     const failure = "failure" in life ? life.failure : undefined;
     if (failure !== undefined && failure !== this.#failure) this.#failTold(failure);
-    else if (why !== undefined && why !== this.#failure) this.#tell(why);
+    // What can't be executed has said so.
+    else if (why !== undefined && why !== this.#failure && !("code" in happening && happening.code === EXIT_EXEC)) {
+      this.#tell(why);
+    }
     for (const action of actions) this.#do(action);
   }
 
