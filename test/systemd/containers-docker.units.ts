@@ -1,12 +1,14 @@
 /** The same image and examples by docker: its health checks, compose, and a unit around it. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { titled } from "../support/command.ts";
 import { attempt, example, makeImages, noEngines, run, tryService, until, untilConnected } from "./engines.ts";
 import { describeEach } from "./machine.ts";
 
 describeEach("containers, docker", (machine) => {
-  const why = noEngines(machine);
+  const noDocker = existsSync(machine.outside("/usr/sbin/dockerd")) ? undefined : "no docker in the archive";
+  const why = noEngines(machine) ?? noDocker;
   const directory = `${machine.directory}/context`;
   if (!why) {
     beforeAll(async () => {
