@@ -11,6 +11,7 @@ import { packageTree } from "./package-trees.ts";
 export interface Booted {
   /** "systemd 262" */
   title: string;
+  target: Target;
   version: number;
   /** Its PID 1, as seen from here. */
   pid: number;
@@ -73,7 +74,7 @@ export async function boot(target: Target): Promise<AsyncDisposable & { booted: 
     );
     await Promise.race([ready, died]);
     if (pid === undefined) throw new Error("systemd-nspawn did not tell the pid of its leader");
-    return { booted: await describe(pid, "/opt/sd-notify"), [Symbol.asyncDispose]: dispose };
+    return { booted: await describe(target, pid, "/opt/sd-notify"), [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -99,6 +100,7 @@ const OPTIONS = {
     "--tmpfs=/var/lib/containers:mode=755",
     "--tmpfs=/var/lib/docker:mode=755",
     "--tmpfs=/var/lib/containerd:mode=755",
+    // What crun and runc do for each container: which devices it may use, and a keyring.
     "--system-call-filter=bpf @keyring",
   ],
   // Where dpkg(1) can write.
@@ -110,10 +112,11 @@ async function rootOf(target: Exclude<Target, "host">): Promise<string> {
   return target === "daemons" || target === "containers" ? packageTree(target, await sid()) : sid();
 }
 
-async function describe(pid: number, checkout: string): Promise<Booted> {
+async function describe(target: Target, pid: number, checkout: string): Promise<Booted> {
   const { stdout } = await run([...beside({ pid }), "systemctl", "--version"]);
   const version = Number(/^systemd (\d+)/.exec(stdout)?.[1]);
-  return { title: pid === 1 ? `systemd ${version} of this machine` : `systemd ${version}`, version, pid, checkout };
+  const title = pid === 1 ? `systemd ${version} of this machine` : `systemd ${version}`;
+  return { title, target, version, pid, checkout };
 }
 
 /**
@@ -138,7 +141,7 @@ async function useHost(): Promise<AsyncDisposable & { booted: Booted }> {
   });
   await run(["systemctl", "log-level", "debug"]);
   return {
-    booted: await describe(1, ROOT.replace(/\/$/, "")),
+    booted: await describe("host", 1, ROOT.replace(/\/$/, "")),
     async [Symbol.asyncDispose]() {
       restore.stdin.end();
       await restore.exited;

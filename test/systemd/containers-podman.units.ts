@@ -4,8 +4,20 @@ import { beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, titled } from "../support/command.ts";
-import { attempt, example, makeImages, messagesOf, noEngines, quadlet, run, started, until } from "./engines.ts";
-import { describeEach, exec } from "./machine.ts";
+import {
+  attempt,
+  example,
+  hang,
+  makeImages,
+  messagesOf,
+  noEngines,
+  quadlet,
+  run,
+  started,
+  until,
+  untilConnected,
+} from "./engines.ts";
+import { describeEach, exec, type Machine, type Unit } from "./machine.ts";
 
 const MODES = ["container", "conmon", "healthy", "ignore"] as const;
 
@@ -50,7 +62,7 @@ describeEach("containers, podman", (machine) => {
       const arrived = await Promise.all(
         MODES.map(async (mode) => {
           const name = `mode-${mode}`;
-          const podman = ["/usr/bin/podman", "run", "--rm", "--detach", "--cgroups=split", `--name=${name}`];
+          const podman = ["/usr/bin/podman", "run", "--rm", "--cgroups=split", `--name=${name}`];
           const health = ["--health-cmd=test -e /tmp/sent", "--health-interval=1s", "--stop-timeout=1"];
           const unit = machine.service({
             Type: "notify",
@@ -120,22 +132,39 @@ describeEach("containers, podman", (machine) => {
   );
 
   test.skipIf(Boolean(why))(
-    titled("greeter.container answers, pings, reloads, and is not cut off in a drain of 12 s", why),
+    titled("greeter.container answers, pings, reloads, and is not cut off in a drain of 8 s", why),
     async () => {
       const changes = { "[Container]": "[Container]\nEnvironment=PORT=3001", "WatchdogSec=10": "WatchdogSec=2" };
       const unit = await started(await quadlet(machine, "greeter", example("containers/greeter.container", changes)));
       await unit.until({ ActiveState: "active", StatusText: /:3001/ });
       expect(await run(machine, "curl -sSf http://localhost:3001/")).toBe("Hello");
+      expect(await doctorSays(machine, unit)).toEqual([
+        expect.stringContaining("STATUS= and WATCHDOG=1 are passed on"),
+      ]);
       expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
       await unit.untilJournal("RELOADING=1");
       await unit.until({ ActiveState: "active" });
-      const answer = run(machine, "curl -sSf 'http://localhost:3001/?ms=12000'");
-      // It is the third request that the status counts.
-      await unit.until({ StatusText: /^2 requests|: 2 requests/ });
+      const answer = run(machine, "curl -sSf 'http://localhost:3001/?ms=8000'");
+      await untilConnected(machine, 3001);
       expect((await unit.stop()).code).toBe(0);
       expect(await answer).toBe("Hello");
       expect((await messagesOf(unit)).filter((text) => text === "WATCHDOG=1").length).toBeGreaterThan(2);
       await unit.until({ ActiveState: "inactive", Result: "success" });
+    },
+    90_000,
+  );
+
+  test.skipIf(Boolean(why))(
+    titled("podman cuts a drain off after StopTimeout=, because EXTEND_TIMEOUT_USEC= ends at conmon", why),
+    async () => {
+      const changes = { "[Container]": "[Container]\nEnvironment=PORT=3005", "StopTimeout=70": "StopTimeout=2" };
+      const text = example("containers/greeter.container", changes);
+      const unit = await started(await quadlet(machine, "greeter-cut", text));
+      const answer = attempt(machine, "curl -sSf 'http://localhost:3005/?ms=8000'");
+      await untilConnected(machine, 3005);
+      await unit.stop();
+      expect((await answer).code).not.toBe(0);
+      await unit.until({ ActiveState: "failed", Result: "exit-code", ExecMainStatus: "137" });
     },
     90_000,
   );
@@ -184,7 +213,8 @@ describeEach("containers, podman", (machine) => {
       const unit = await started(await quadlet(machine, "greeter-healthy", text));
       expect(await messagesOf(unit)).toEqual([expect.stringMatching(/^MAINPID=\d+$/), "READY=1"]);
       expect(await run(machine, "curl -sSf http://localhost:3003/")).toBe("Hello");
-      await run(machine, "podman exec systemd-greeter-healthy pkill -STOP bun");
+      expect(await doctorSays(machine, unit)).toEqual([expect.stringContaining("nothing that the program sends")]);
+      await hang(machine, "systemd-greeter-healthy");
       await unit.until({ NRestarts: "1", ActiveState: "active" }, { timeoutMs: 40_000 });
       expect(await run(machine, "curl -sSf http://localhost:3003/")).toBe("Hello");
       expect((await unit.stop()).code).toBe(0);
@@ -207,7 +237,7 @@ describeEach("containers, podman", (machine) => {
           `podman inspect health --format '{{.State.Health.Status}} {{.RestartCount}}' | grep -E '${wanted}'`,
         );
       await state("^healthy 0");
-      await run(machine, "podman exec health pkill -STOP bun");
+      await hang(machine, "health");
       await state("^unhealthy 0");
       const { code, stdout } = await attempt(machine, "podman exec health sd-notify probe live");
       expect([code, stdout]).toEqual([1, expect.stringContaining("not live")]);
@@ -219,3 +249,11 @@ describeEach("containers, podman", (machine) => {
     90_000,
   );
 });
+
+// --- internal ---
+
+/** What the doctor says of the unit's container; it throws if the doctor finds a fault. */
+async function doctorSays(machine: Machine, unit: Unit): Promise<string[]> {
+  const { checks } = JSON.parse(await run(machine, `sd-notify doctor --json ${unit.name}`));
+  return checks.flatMap(({ name, why }: { name: string; why?: string }) => (name === "container" ? [why] : []));
+}

@@ -1,14 +1,15 @@
 /** Podman and docker inside a booted tree: an image made from a folder, and the examples installed as a reader would. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Result, ROOT } from "../support/command.ts";
 import { type Machine, Unit } from "./machine.ts";
 
-/** Why containers can't be tried in a tree; undefined when they can. */
-export function noEngines(machine: Machine): string | undefined {
-  if (machine.isBaseline) return "it does not concern systemd-notify";
-  return existsSync(machine.outside("/usr/bin/podman")) ? undefined : "no podman in this tree";
+/** Why containers can't be tried there; undefined when they can. The engines are set up for these tests. */
+export function noEngines({ isBaseline, target }: Machine): string | undefined {
+  if (isBaseline) return "it does not concern systemd-notify";
+  return target === "containers" ? undefined : "it needs --target=containers";
 }
 
 /** Has an image of the examples in podman's store, once for each machine. */
@@ -70,6 +71,43 @@ export async function until(machine: Machine, script: string, { timeoutMs = 20_0
   }
 }
 
+/** Stops the server in a container, as a program that hangs: it does not end by SIGTERM or SIGABRT either. */
+export async function hang(machine: Machine, container: string): Promise<void> {
+  await run(machine, `podman exec ${container} sh -c 'kill -STOP $(pidof bun)'`);
+}
+
+/** Waits until somebody has a connection to a port. */
+export async function untilConnected(machine: Machine, port: number): Promise<void> {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  // Local address, remote address, 01 for ESTABLISHED: proc_net_tcp.txt of the kernel.
+  await until(machine, `grep -hE ':${hex} [0-9A-F]+:[0-9A-F]{4} 01 ' /proc/net/tcp /proc/net/tcp6`);
+}
+
+/** Tries the example service that has an engine in it: it is heard, reloads, is started again, drains. */
+export async function tryService(machine: Machine, engine: string, port: number, image: string): Promise<void> {
+  const name = `greeter-${engine}`;
+  const text = example(`containers/${name}.service`, {
+    "/usr/local/bin/sd-notify": `${machine.checkout}/dist/sd-notify`,
+    [image]: `--env=PORT=${port} ${image}`,
+    "WatchdogSec=10": "WatchdogSec=3",
+  });
+  machine.install({ [`${name}.service`]: text });
+  const unit = await started(new Unit(machine, `${name}.service`));
+  expect((await unit.show("StatusText")).StatusText).toContain(`:${port}`);
+  expect(await run(machine, `curl -sSf http://localhost:${port}/`)).toBe("Hello");
+  expect((await machine.systemctl("reload", unit.name)).code).toBe(0);
+  expect(await unit.journal()).toContain("RELOADING=1");
+  // It is PID 1 in there, which no process of the container can stop.
+  await run(machine, `${engine} kill --signal=STOP greeter`);
+  await unit.until({ NRestarts: "1", ActiveState: "active" }, { timeoutMs: 40_000 });
+  const answer = run(machine, `curl -sSf 'http://localhost:${port}/?ms=4000'`);
+  await untilConnected(machine, port);
+  expect((await unit.stop()).code).toBe(0);
+  expect(await answer).toBe("Hello");
+  await unit.until({ ActiveState: "inactive", Result: "success" });
+  expect(await run(machine, `${engine} ps --all --quiet --filter=name=^greeter$`)).toBe("");
+}
+
 // --- internal ---
 
 /** Several files use the same machine, one after the other in one process. */
@@ -96,7 +134,7 @@ const PREPARE = `
       cp -L -n "$library" "$root$library"
     done
   done
-  printf 'root:x:0:0::/root:/bin/sh\\nbun:x:1000:1000::/home/bun:/bin/sh\\n' >$root/etc/passwd
+  printf 'root:x:0:0::/root:/bin/sh\\nbun:x:1000:1000::/:/bin/sh\\n' >$root/etc/passwd
   printf 'root:x:0:\\nbun:x:1000:\\n' >$root/etc/group
   tar -C $root -c . | podman import --change 'CMD=["/bin/sh"]' - docker.io/oven/bun:1.4-slim
 

@@ -4,7 +4,7 @@ import { afterAll, describe } from "bun:test";
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Result, run } from "../support/command.ts";
-import { type Booted, beside } from "./boot.ts";
+import { type Booted, beside, type Target } from "./boot.ts";
 
 /** A section of a unit file. An array is a key that is given more than once; undefined is left out. */
 export type Section = Record<string, string | number | string[] | undefined>;
@@ -28,6 +28,7 @@ export function describeEach(title: string, define: (machine: Machine) => void):
 }
 
 export class Machine {
+  readonly target: Target;
   readonly version: number;
   readonly checkout: string;
   /** The command under test: sd-notify, or what $SD_NOTIFY says. */
@@ -46,6 +47,7 @@ export class Machine {
   constructor(booted: Booted) {
     this.#booted = booted;
     this.#root = booted.pid === 1 ? "" : `/proc/${booted.pid}/root`;
+    this.target = booted.target;
     this.version = booted.version;
     this.checkout = booted.checkout;
     this.isBaseline = process.env.SD_NOTIFY !== undefined;

@@ -49,10 +49,10 @@ export function checkContainer(process: Process, unit?: Unit): Check[] {
   const address = "value" in environment ? environment.value.NOTIFY_SOCKET : undefined;
   const [runtime, option] = runtimeOf(process);
   const name = "container";
-  if (runtime === "podman" && (option === "conmon" || option === "ignore")) {
+  const effect = runtime === "podman" && option !== undefined ? EFFECTS.get(option) : undefined;
+  if (effect !== undefined) {
     const isWaitedFor = option === "ignore" || !unit || isInTrouble(unit);
-    const effect = option === "conmon" ? "podman sends READY=1 itself, and" : "podman removes $NOTIFY_SOCKET, and";
-    const why = `${effect} nothing that the program sends arrives`;
+    const why = `${effect}, and nothing that the program sends arrives`;
     return [
       {
         name,
@@ -69,6 +69,7 @@ export function checkContainer(process: Process, unit?: Unit): Check[] {
     const what = `${titleOf(process)} starts a container`;
     return [{ name, result: "failed", what, why, cure: dockerCure(process, unit) }];
   }
+  if (isConmon(process)) return [byConmon(process)];
   if (container === undefined) return [];
   const what = `${titleOf(process)} is in a container of ${container}`;
   if (address === undefined) {
@@ -76,10 +77,7 @@ export function checkContainer(process: Process, unit?: Unit): Check[] {
     return [{ name, result: "failed", what, why: "its runtime does not pass $NOTIFY_SOCKET on", cure }];
   }
   if (address.startsWith("/run/notify/")) {
-    // Seen with conmon of podman 5.8.
-    const why =
-      "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1 and STATUS=: WATCHDOG=1 and fds end there";
-    return [{ name, result: "note", what, why }];
+    return [{ name, result: "note", what, why: container === "podman" ? BY_CONMON : BY_RUNTIME }];
   }
   return [{ name, result: "passed", what }];
 }
@@ -152,7 +150,25 @@ function closedFds(count: number, open: readonly number[] | undefined): number[]
   return closed;
 }
 
-const OWN_CONTAINER = "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit";
+/** podman-run(1), --sdnotify=: what podman does, as test/systemd/containers-podman.units.ts has seen it. */
+const EFFECTS = new Map([
+  ["conmon", "podman sends READY=1 itself"],
+  ["healthy", "podman sends READY=1 itself when the health check passes"],
+  ["ignore", "podman removes $NOTIFY_SOCKET"],
+]);
+
+/** From conmon 2.1.10 on; before, it passed on READY=1 and WATCHDOG=1. */
+const BY_CONMON =
+  "conmon reads from $NOTIFY_SOCKET: EXTEND_TIMEOUT_USEC=, WATCHDOG_USEC=, MAINPID= and fds end there; " +
+  "READY=1, RELOADING=1, STOPPING=1, STATUS= and WATCHDOG=1 are passed on";
+
+const BY_RUNTIME =
+  "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
+
+/** Those of docker and its likes are processes of no unit but the runtime's own. */
+const OWN_CONTAINER =
+  "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit; " +
+  "or sd-notify bridge --forward as ExecStart=, around what starts the container";
 
 /** Containers of docker are processes of no unit but its own: what runs in the unit can ask whether they answer. */
 function dockerCure({ command }: Process, unit?: Unit): string {
@@ -169,7 +185,7 @@ function dockerCure({ command }: Process, unit?: Unit): string {
 
 function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   // The container, or Type= and NotifyAccess=, are the reason.
-  if (process.container !== undefined || unit?.notifyAccess === "none") return [];
+  if (process.container !== undefined || isConmon(process) || unit?.notifyAccess === "none") return [];
   const what = `$NOTIFY_SOCKET of ${titleOf(process)} is not set`;
   if (process.overwritten) {
     const why = "its environment has been written over by a title, as setproctitle(3) does";
@@ -229,6 +245,22 @@ function socketProblem(
       "chmod 777 on the socket, and x on its directories, for the user of User=",
     ];
   return undefined;
+}
+
+/** The main process of a unit whose ExecStart= is podman run. */
+function isConmon({ command }: Process): boolean {
+  return /(?:^|\/)conmon$/.test(command[0] ?? "");
+}
+
+/** podman has told it of the socket with --sdnotify=container only. */
+function byConmon(process: Process): Check {
+  const name = "container";
+  const what = `${titleOf(process)} has a container of podman's`;
+  if (process.command.some((arg) => arg.startsWith("--sdnotify-socket="))) {
+    return { name, result: "note", what, why: BY_CONMON };
+  }
+  const why = "with --sdnotify=conmon, healthy or ignore, nothing that the program sends arrives";
+  return { name, result: "note", what, why, cure: "podman run --sdnotify=container, or Notify=true in a quadlet" };
 }
 
 /** A runtime that the process is, and its --sdnotify=. */
