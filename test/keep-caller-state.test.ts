@@ -46,6 +46,8 @@ describe("replaceImports()", () => {
 describe("checkCallerState()", () => {
   test("is content with what the build has made", () => {
     checkCallerState(`${ROOT}dist/sd-notify`);
+    // By way of another program, as an emulator is.
+    checkCallerState(`${ROOT}dist/sd-notify`, ["/usr/bin/env"]);
   });
 
   test("is not with a standalone executable that was left as Bun makes it", async () => {

@@ -1,11 +1,14 @@
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../package.json";
 import { EM_AARCH64, EM_X86_64, readElf } from "../src/build/elf.ts";
 import { debianVersion } from "../src/build/release/deb.ts";
 import { BUN, missing, ROOT, run, runModule, temporaryDirectory, titled } from "./support/command.ts";
 import { copyCheckout } from "./support/package.ts";
+
+// Hooks too: a checkout is copied.
+setDefaultTimeout(60_000);
 
 const lacks = missing("git", "npm", "tar", "xz", "gzip", "dpkg-deb");
 
@@ -20,17 +23,23 @@ describe.skipIf(Boolean(lacks))(titled("npm run release", lacks), () => {
   };
   const commit = async () => {
     await git("add", "--all");
-    await git("commit", "--quiet", "--allow-empty", "--message=test");
+    await git("commit", "--quiet", "--allow-empty", "--no-verify", "--message=test");
   };
   const release = (args: string[] = ["--check"], env: Record<string, string> = {}) =>
     run([BUN, "src/build/release/main.ts", ...args], { cwd: checkout, env });
 
-  beforeEach(async () => {
-    rmSync(checkout, { recursive: true, force: true });
-    mkdirSync(checkout, { recursive: true });
+  beforeAll(async () => {
+    mkdirSync(checkout);
     copyCheckout(checkout);
     await git("init", "--quiet");
     await commit();
+    await git("branch", "start");
+  });
+  beforeEach(async () => {
+    await git("reset", "--quiet", "--hard", "start");
+    await git("clean", "--quiet", "-dfx", "--exclude=node_modules");
+    if (await Bun.file(join(checkout, `.git/refs/tags/v${version}`)).exists())
+      await git("tag", "--delete", `v${version}`);
   });
 
   test("has nothing against a clean tree whose CHANGELOG begins with the version", async () => {
@@ -53,7 +62,7 @@ describe.skipIf(Boolean(lacks))(titled("npm run release", lacks), () => {
     expect(await release([])).toMatchObject(
       why("the tree has changes that are not committed: src/index.ts, a, b and 1 more"),
     );
-  }, 20_000);
+  });
 
   test.each([
     ["another version", "# Changes\n\n## 99.0.0\n\n- x\n\n## 0.0.1\n", "begins with 99.0.0"],
@@ -84,8 +93,7 @@ describe.skipIf(Boolean(lacks))(titled("npm run release", lacks), () => {
   });
 
   test("refuses a directory that git knows nothing of", async () => {
-    rmSync(join(checkout, ".git"), { recursive: true });
-    const { code, stderr } = await release([], { GIT_CEILING_DIRECTORIES: directory.path });
+    const { code, stderr } = await release([], { GIT_DIR: directory.path });
     expect({ code, lines: stderr.trimEnd().split("\n").length }).toEqual({ code: 1, lines: 2 });
     expect(stderr).toContain("- the tree can't be compared with its commit: git status ended with 128: ");
   });

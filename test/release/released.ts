@@ -1,6 +1,6 @@
 /** The two releases that the suite has made, and what is in their files. */
 
-import { mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { run } from "../support/command.ts";
@@ -16,13 +16,15 @@ const [RELEASE = ""] = RELEASES;
 export const fileNames = (): string[] => readdirSync(RELEASE).sort();
 export const fileOf = (name: string): string => join(RELEASE, name);
 
-/** Unpacks a target's archive into a directory that every user can read, and returns the path of the executable. */
+/** Unpacks a target's archive, once, into a directory that every user can read. Returns the path of the executable. */
 export async function unpack(target: string, directory: string): Promise<string> {
   const into = join(directory, target);
+  const executable = join(into, `sd-notify-${version}/bin/sd-notify`);
+  if (existsSync(executable)) return executable;
   mkdirSync(into, { recursive: true });
   await succeed(["tar", "-xJf", fileOf(`sd-notify-${version}-${target}.tar.xz`), "-C", into]);
   await succeed(["chmod", "755", directory, into]);
-  return join(into, `sd-notify-${version}/bin/sd-notify`);
+  return executable;
 }
 
 export async function succeed(command: string[], cwd?: string): Promise<string> {

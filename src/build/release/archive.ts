@@ -41,6 +41,8 @@ export async function makeArchives({ target, path }: Binary, options: ReleaseOpt
   await succeed([
     "tar",
     "--create",
+    // A colon in a path is no host.
+    "--force-local",
     `--use-compress-program=xz --threads=1 -${XZ_LEVEL}`,
     `--file=${first}`,
     `--directory=${stage}`,

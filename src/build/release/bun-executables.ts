@@ -40,6 +40,16 @@ export async function fetchBun({ bunPackage, name }: Target, directory: string):
   const tarball = join(into, packed.trim());
   const hash = `sha512-${createHash("sha512").update(readFileSync(tarball)).digest("base64")}`;
   if (hash !== integrity) throw new Error(`${bunPackage}@${version} is not what bun.lock pins: its hash is ${hash}`);
-  await succeed(["tar", "--extract", "--gzip", "--file", tarball, "--directory", into, "package/bin/bun"]);
+  await succeed([
+    "tar",
+    "--extract",
+    "--gzip",
+    "--force-local",
+    "--file",
+    tarball,
+    "--directory",
+    into,
+    "package/bin/bun",
+  ]);
   return join(into, "package/bin/bun");
 }

@@ -42,7 +42,8 @@ export async function makeDeb({ target, path, glibc }: Binary, options: ReleaseO
   const deb = join(out, `sd-notify_${version}_${target.debian}.deb`);
   const compression = ["-Zxz", `-z${XZ_LEVEL}`, "--threads-max=1"];
   await succeed(["dpkg-deb", "--root-owner-group", ...compression, "--build", stage, deb], {
-    env: { SOURCE_DATE_EPOCH: String(epoch) },
+    // What it has compressed so far is not left in /tmp when it is interrupted.
+    env: { SOURCE_DATE_EPOCH: String(epoch), TMPDIR: work },
   });
   rmSync(stage, { recursive: true });
   return deb;

@@ -64,7 +64,14 @@ function repeatable(bill: Bill, epoch: number): Bill {
   const same = { ...bill, serialNumber: "", metadata: { ...bill.metadata, timestamp, component } };
   const hash = createHash("sha256").update(JSON.stringify(same)).digest("hex");
   // RFC 9562: version 8 is for hashes.
-  const uuid = `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`;
+  const [a, b, c, d, e] = [
+    hash.slice(0, 8),
+    hash.slice(8, 12),
+    hash.slice(12, 15),
+    hash.slice(15, 18),
+    hash.slice(18, 30),
+  ];
+  const uuid = `${a}-${b}-8${c}-8${d}-${e}`;
   return { ...same, serialNumber: `urn:uuid:${uuid}` };
 }
 
