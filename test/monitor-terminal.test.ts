@@ -183,7 +183,7 @@ describe.skipIf(Boolean(noTmux))(titled("the foot of the monitor's terminal", no
 
   test("goes when the monitor is told to end", async () => {
     const terminal = await openTerminal("", 100, "", "$N --ready; exec sleep 1000");
-    await terminal.until(/active since[\s\S]*q quit/);
+    await terminal.until(/── active since[\s\S]*q quit/);
     const { stdout } = await run(["pgrep", "-f", `monitor --notify-access=all .*-- sh ${terminal.script}$`]);
     process.kill(Number(stdout.split("\n")[0]), "SIGTERM");
     expect(await terminal.until("restored")).not.toContain("q quit");
