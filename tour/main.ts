@@ -170,6 +170,7 @@ async function leave(status: number): Promise<never> {
 
 process.on("SIGINT", () => leave(130));
 process.on("SIGTERM", () => leave(143));
+process.on("SIGHUP", () => leave(129));
 // Nobody reads any more.
 process.stdout.on("error", () => leave(1));
 try {
