@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openTmux } from "./support/terminal.ts";
 
@@ -183,7 +184,7 @@ describe.skipIf(Boolean(noTmux))(titled("the foot of the monitor's terminal", no
 
   test("goes when the monitor is told to end", async () => {
     const terminal = await openTerminal("", 100, "", "$N --ready; exec sleep 1000");
-    await terminal.until(/active since[\s\S]*q quit/);
+    await terminal.until(/── active since[\s\S]*q quit/);
     const { stdout } = await run(["pgrep", "-f", `monitor --notify-access=all .*-- sh ${terminal.script}$`]);
     process.kill(Number(stdout.split("\n")[0]), "SIGTERM");
     expect(await terminal.until("restored")).not.toContain("q quit");
@@ -228,6 +229,22 @@ describe.skipIf(Boolean(noTmux))(titled("on a terminal the monitor", noTmux), ()
     30_000,
   );
 });
+
+test.skipIf(Boolean(noTmux))(
+  titled("a terminal that is closed ends the command, its children too", noTmux),
+  async () => {
+    const pid = `${directory.path}/pid`;
+    const program = `export N; sh -c 'trap "" HUP; $N --ready; echo $$ >${pid}; exec sleep 1000'; true`;
+    const terminal = await openTerminal("", 100, "", program);
+    await terminal.until("activating → active");
+    await terminal.closeWindow();
+    const child = (await Bun.file(pid).text()).trim();
+    for (const deadline = performance.now() + 10_000; existsSync(`/proc/${child}`); await Bun.sleep(20)) {
+      if (performance.now() > deadline) throw new Error(`process ${child} is left`);
+    }
+  },
+  30_000,
+);
 
 const noStrace = noTmux ?? missing("strace");
 test.skipIf(Boolean(noStrace))(

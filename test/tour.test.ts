@@ -46,8 +46,8 @@ test("without a terminal the tour shows a life and a script that nobody hears, a
     "reloading → active",
     'says "Hello again"',
     "STATUS=Stopping: 1 request in flight",
-    'the request was answered: "Hello again"',
     "0 ignored in part or whole; stopped",
+    'the request was answered: "Hello again"',
     "tour/unheard.sh",
     "ignored, because process",
     "cure: NotifyAccess=all",
@@ -70,12 +70,12 @@ describe.skipIf(Boolean(noTmux))(titled("on a terminal the tour", noTmux), () =>
   test.each([60, 100])(
     "stays with a server to try, in %d columns, until q",
     async (columns) => {
-      const terminal = await open(`${BUN} tour/main.ts; echo "status $?"; cat`, columns);
+      const terminal = await open(`${BUN} tour/main.ts; echo "tour ended with $?"; cat`, columns);
       const longUntil = async (text: string | RegExp) => {
         await terminal.until(/▸/);
         return terminal.until(text).catch(() => terminal.until(text));
       };
-      const screen = await longUntil(/Your turn[\s\S]*active since[\s\S]*q quit/);
+      const screen = await longUntil(/Your turn[\s\S]*── active since[\s\S]*q quit/);
       const [url = ""] = /http:\S+\//.exec(screen) ?? [];
       expect(screen).toContain(`curl ${url}`);
       expect(await (await fetch(url)).text()).toBe("Hello\n");
@@ -83,18 +83,18 @@ describe.skipIf(Boolean(noTmux))(titled("on a terminal the tour", noTmux), () =>
       // One request, and those of the health check.
       expect(await terminal.until(/Listening on \S+ 1 request\n/)).toContain("active → reloading");
       await terminal.press("q");
-      expect(await terminal.until("status 0")).toContain("timeline, ");
+      expect(await terminal.until("tour ended with 0")).toContain("timeline, ");
       await expect(fetch(url)).rejects.toThrow();
     },
     60_000,
   );
 
   test("ends at Ctrl-C, and leaves no server behind", async () => {
-    const terminal = await open(`trap : INT; ${BUN} tour/main.ts; echo "status $?"; cat`);
+    const terminal = await open(`trap : INT; ${BUN} tour/main.ts; echo "tour ended with $?"; cat`);
     const screen = await terminal.until(/says "Hello"/);
     const [url = ""] = /http:\S+\//.exec(screen) ?? [];
     await terminal.press("C-c");
-    await terminal.until("status 130");
+    await terminal.until("tour ended with 130");
     await expect(fetch(url)).rejects.toThrow();
   }, 30_000);
 });

@@ -14,7 +14,7 @@ import { descendants } from "../src/tools/unit/processes.ts";
 const ROOT = join(import.meta.dir, "..");
 
 async function tour(): Promise<void> {
-  using site = startSite();
+  const site = startSite();
   say(styleText("bold", "sd-notify: what systemd hears from a server, and what it ignores"));
   say("This tour takes 10 seconds. Its servers, messages and signals are real; no systemd is needed.\n");
 
@@ -39,7 +39,7 @@ async function tour(): Promise<void> {
 // --- internal ---
 
 /** Where the server listens, and the file that it reads at each reload. */
-interface Site extends Disposable {
+interface Site {
   url: string;
   configuration: string;
   env: Record<string, string | undefined>;
@@ -54,12 +54,12 @@ const running = new Set<Bun.Subprocess>();
 function startSite(): Site {
   const directory = mkdtempSync(join(tmpdir(), "sd-notify-tour-"));
   const configuration = join(directory, "server.json");
+  process.once("exit", () => rmSync(directory, { recursive: true }));
   const port = freePort();
   return {
     url: `http://localhost:${port}/`,
     configuration,
     env: { ...process.env, PORT: `${port}`, CONFIGURATION: configuration },
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
 }
 
@@ -170,6 +170,7 @@ async function leave(status: number): Promise<never> {
 
 process.on("SIGINT", () => leave(130));
 process.on("SIGTERM", () => leave(143));
+process.on("SIGHUP", () => leave(129));
 // Nobody reads any more.
 process.stdout.on("error", () => leave(1));
 try {

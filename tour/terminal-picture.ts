@@ -30,7 +30,8 @@ export function terminalPicture({ screen, title, columns }: Picture): string {
       return `<text x="${x}" y="${y}" textLength="${length}"${named}>${escapeXml(text)}</text>`;
     }),
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="title">
+  const size = `viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-labelledby="title">
 <title id="title">${escapeXml(title)}</title>
 <style>${STYLE}</style>
 <rect class="window" x=".5" y=".5" width="${width - 1}" height="${height - 1}" rx="8"/>
@@ -49,14 +50,18 @@ const ASCENT = 13;
 const PADDING = 14;
 const BAR = 22;
 
+const FONTS = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
+
 const STYLE = `
-text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2328; white-space: pre; }
+text { font: 13px ${FONTS}; fill: #1f2328; white-space: pre; }
 .window { fill: #f6f8fa; stroke: #d1d9e0; } circle { fill: #c9d1d9; }
 .bold { font-weight: 700; } .dim { fill: #656d76; }
-.red { fill: #c4262e; } .green { fill: #1a7f37; } .yellow { fill: #9a6700; } .blue { fill: #0969da; } .magenta { fill: #8250df; } .cyan { fill: #0b7285; }
+.red { fill: #c4262e; } .green { fill: #1a7f37; } .yellow { fill: #9a6700; }
+.blue { fill: #0969da; } .magenta { fill: #8250df; } .cyan { fill: #0b7285; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; } .window { fill: #151b23; stroke: #3d444d; } circle { fill: #3d444d; }
-  .dim { fill: #8b949e; } .red { fill: #ff7b72; } .green { fill: #56d364; } .yellow { fill: #e3b341; } .blue { fill: #79c0ff; } .magenta { fill: #d2a8ff; } .cyan { fill: #56d4dd; }
+  .dim { fill: #8b949e; } .red { fill: #ff7b72; } .green { fill: #56d364; } .yellow { fill: #e3b341; }
+  .blue { fill: #79c0ff; } .magenta { fill: #d2a8ff; } .cyan { fill: #56d4dd; }
 }
 `.trim();
 

@@ -8,6 +8,7 @@ import { message } from "./targets/message.ts";
 import { monitor } from "./targets/monitor.ts";
 import { proc } from "./targets/proc.ts";
 import { receiver } from "./targets/receiver.ts";
+import { report } from "./targets/report.ts";
 import { systemctl } from "./targets/systemctl.ts";
 import { verdict } from "./targets/verdict.ts";
 
@@ -15,6 +16,7 @@ import { verdict } from "./targets/verdict.ts";
 export const TARGETS: Record<string, AnyTarget> = {
   monitor: fuzzed(monitor),
   receiver: fuzzed(receiver),
+  report: fuzzed(report),
   environment: fuzzed(environment),
   getopt: fuzzed(getopt),
   message: fuzzed(message),

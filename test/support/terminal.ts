@@ -28,6 +28,7 @@ export function openTmux(directory: string) {
         press: (...keys: string[]) => tmux("send-keys", "-t", name, ...keys),
         resize: (width: number, height: number) =>
           tmux("resize-window", "-t", name, "-x", `${width}`, "-y", `${height}`),
+        closeWindow: () => tmux("kill-session", "-t", name),
         /** The first and the last row that scroll, and how many there are. */
         region: () => tmux("display", "-p", "-t", name, "#{scroll_region_upper} #{scroll_region_lower} #{pane_height}"),
       };

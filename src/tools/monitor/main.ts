@@ -1,6 +1,8 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
+import { constants } from "node:os";
 import { complain } from "../../console/output.ts";
+import { readSignals } from "../../linux/proc.ts";
 import { complainOf } from "../options.ts";
 import { readKeys } from "./keys.ts";
 import { type MonitorOptions, parseOptions, tool } from "./options.ts";
@@ -20,14 +22,16 @@ export async function main(args: readonly string[]): Promise<number> {
   if (options.replay !== undefined) return tellAgain(options.replay, options);
   let failure: unknown;
   const stopping = Promise.withResolvers<void>();
+  let isStopping = false;
   const stop = (why: string) => {
+    isStopping = true;
     stopping.resolve();
     supervisor.stop(why);
   };
   const printer = new Printer((error) => {
     // Nobody reads any more, or there is no room: the command is stopped all the same.
     failure = error;
-    stop("what the monitor prints can't be written");
+    if (!isStopping) stop("what the monitor prints can't be written");
   });
   const recording = report === undefined ? undefined : new Recording();
   using presenter = createPresenter(printer, options);
@@ -52,6 +56,8 @@ export async function main(args: readonly string[]): Promise<number> {
     SIGPIPE: () => {},
     SIGINT: () => stop("SIGINT"),
     SIGTERM: () => stop("SIGTERM"),
+    // The terminal has gone; under nohup(1) nobody minds.
+    ...(!isIgnored(constants.signals.SIGHUP) && { SIGHUP: () => stop("SIGHUP") }),
     // In a timer, or any of these: the command must not go on without the monitor.
     uncaughtException: (error) => supervisor.fail(error),
     unhandledRejection: (error) => supervisor.fail(error),
@@ -118,6 +124,11 @@ function pass(timeMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, timeMs).unref();
   return promise;
+}
+
+/** Whether this process ignores a signal. */
+function isIgnored(signal: number): boolean {
+  return readSignals("self", ["SigIgn"])?.includes(signal) ?? false;
 }
 
 /** Has the process tell of events, until it is disposed of. */

@@ -7,10 +7,10 @@ import type { MonitorEvent, Span, UnitPhase } from "./events.ts";
 /**
  * Returns the event of a line; undefined for one of a newer version.
  *
- * @throws TypeError that says which of its values is wrong.
+ * @throws TypeError that says what is wrong with it.
  */
 export function parseEvent(line: string): MonitorEvent | undefined {
-  const event = object(JSON.parse(line), "the line");
+  const event = object(json(line), "the line");
   const timeUsec = number(event.timeUsec, "timeUsec");
   switch (string(event.event, "event")) {
     case "started":
@@ -93,6 +93,14 @@ type Fields = Record<string, unknown>;
 
 const ROLES: readonly Sender["role"][] = ["main", "control", "member", "stranger", "gone"];
 const PHASES: readonly UnitPhase[] = ["activating", "active", "reloading", "deactivating", "inactive", "failed"];
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new TypeError("it is no JSON");
+  }
+}
 
 function sender(value: unknown): Sender & { name: string } {
   const { pid, uid, role, name } = object(value, "sender");

@@ -18,8 +18,9 @@ export async function replay(path: string, tell: (event: MonitorEvent) => void |
       event = parseEvent(line);
     } catch (error) {
       if (isLast && count > 1) return;
-      const why = error instanceof TypeError ? error.message : "it is no JSON";
-      throw new UsageError(`--replay=${path}: line ${count} is no event of monitor --json: ${why}`);
+      throw new UsageError(
+        `--replay=${path}: line ${count} is no event of monitor --json: ${(error as Error).message}`,
+      );
     }
     if (event) await tell(event);
   }

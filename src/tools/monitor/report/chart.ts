@@ -50,13 +50,18 @@ export function chart(recording: Recording, items: readonly Item[]): Html {
   const placed = lanes.map((lane) => {
     const y = height;
     height += lane.height + GAP;
-    return html`<svg y="${y}" width="100%" height="${lane.height}" overflow="visible"><text class="lane" x="0" y="11">${lane.label}</text>${lane.content}</svg>`;
+    const label = html`<text class="lane" x="0" y="11">${lane.label}</text>`;
+    return html`<svg y="${y}" width="100%" height="${lane.height}" overflow="visible">${label}${lane.content}</svg>\n`;
   });
   const ticks = scale.ticks().map(({ percent, label }) => {
     const anchor = percent < 6 ? "start" : percent > 94 ? "end" : "middle";
-    return html`<line class="grid" x1="${percent}%" x2="${percent}%" y1="${LABEL}" y2="${height}"/><text class="tick" x="${percent}%" y="${height + 16}" text-anchor="${anchor}">${label}</text>`;
+    const time = html`<text x="${percent}%" y="${height + 16}" text-anchor="${anchor}">${label}</text>`;
+    return html`<line class="grid" x1="${percent}%" x2="${percent}%" y1="${LABEL}" y2="${height}"/>${time}`;
   });
-  return html`<svg class="chart" role="group" aria-label="The life of the unit over time" width="100%" height="${height + 24}">${ticks}${placed}</svg>`;
+  const label = "The life of the unit over time";
+  return html`<svg class="chart" role="group" aria-label="${label}" width="100%" height="${height + 24}">
+${ticks}
+${placed}</svg>`;
 }
 
 // --- internal ---
@@ -107,7 +112,8 @@ function phaseLane(scale: Scale, timeline: readonly Span[], items: readonly Item
       phase === "reloading"
         ? html`<svg x="${x}%" y="${LABEL + BAND}" overflow="visible"><path class="reloading" d="M0 1l6 9h-12z"/></svg>`
         : undefined;
-    const band = html`<rect class="band ${phase}" x="${x}%" y="${LABEL}" width="${width}%" height="${BAND}" rx="4"/>${names}${sign}`;
+    const place = html`x="${x}%" y="${LABEL}" width="${width}%" height="${BAND}"`;
+    const band = html`<rect class="band ${phase}" ${place} rx="4"/>${names}${sign}`;
     return [item === undefined ? band : link(item, label, "phase", band)];
   });
   return { label: "Phases", height: LABEL + BAND + 10, content: html`${bands}` };
@@ -134,8 +140,10 @@ function pingLane(scale: Scale, pings: readonly TimedPing[], items: readonly Ite
   const bottom = LABEL + PLOT;
   const highest = Math.max(1, ...pings.map(({ afterUsec, timeoutUsec }) => afterUsec / timeoutUsec));
   const y = (part: number) => Math.round(bottom - (part / (highest * 1.08)) * PLOT);
-  const line = (part: number, kind: string, label: string) =>
-    html`<line class="${kind}" x1="0" x2="100%" y1="${y(part)}" y2="${y(part)}"/><text class="level" x="100%" y="${y(part) - 5}" text-anchor="end">${label}</text>`;
+  const line = (part: number, kind: string, label: string) => {
+    const text = html`<text class="level" x="100%" y="${y(part) - 5}" text-anchor="end">${label}</text>`;
+    return html`<line class="${kind}" x1="0" x2="100%" y1="${y(part)}" y2="${y(part)}"/>${text}`;
+  };
   const pinged = items.filter(({ kind }) => kind === "ping" || kind === "late");
   let at = 0;
   const points = pings.flatMap((ping) => {
@@ -151,8 +159,12 @@ function pingLane(scale: Scale, pings: readonly TimedPing[], items: readonly Ite
   });
   const crosses = missed.map((item) => mark(item, item.title, scale.at(item.timeUsec), y(1)));
   const limit = pings.at(-1)?.timeoutUsec;
-  const limits = html`${line(1, "limit", limit === undefined ? "limit" : `limit ${formatUsec(limit)}`)}${line(0.5, "half", "half the time")}<line class="base" x1="0" x2="100%" y1="${bottom}" y2="${bottom}"/>`;
-  return { label: "Time between pings", height: bottom, content: html`${limits}${points}${crosses}` };
+  const levels = [
+    html`<line class="base" x1="0" x2="100%" y1="${bottom}" y2="${bottom}"/>`,
+    line(1, "limit", limit === undefined ? "limit" : `limit ${formatUsec(limit)}`),
+    line(0.5, "half", "half the time"),
+  ];
+  return { label: "Time between pings", height: bottom, content: html`${levels}${points}${crosses}` };
 }
 
 const SHAPES: Record<Kind, Html> = {
@@ -180,8 +192,8 @@ const MEANINGS: readonly [Kind, string][] = [
 ];
 
 function entry(kind: string, shape: Html, what: string): Html {
-  const drawn = html`<svg class="mark ${kind}" width="18" height="18" viewBox="-9 -9 18 18" aria-hidden="true">${shape}</svg>`;
-  return html`<li>${drawn} ${what}</li>`;
+  const box = html`width="18" height="18" viewBox="-9 -9 18 18"`;
+  return html`<li><svg class="mark ${kind}" ${box} aria-hidden="true">${shape}</svg> ${what}</li>`;
 }
 
 function mark(item: Item, label: string, x: number, y: number): Html {

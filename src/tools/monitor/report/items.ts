@@ -67,11 +67,12 @@ function contents(event: Happened): Contents {
     case "barrier": {
       const { answeredUsec } = event;
       const answered = answeredUsec === undefined ? "" : `, answered after ${formatUsec(answeredUsec)}`;
+      // Of one that is answered there is no more to say.
+      const ignored = verdict({ effects: [], problems: event.verdict.problems }, event.leftOut);
       return {
         kind: event.verdict.problems.length > 0 ? "ignored" : "barrier",
         title: "BARRIER=1",
-        // Of one that is answered there is no more to say.
-        body: html`${sender(event.sender)}<p><code>BARRIER=1</code>${answered}</p>${verdict({ effects: [], problems: event.verdict.problems }, event.leftOut)}`,
+        body: html`${sender(event.sender)}<p><code>BARRIER=1</code>${answered}</p>${ignored}`,
       };
     }
     case "phase": {
@@ -146,12 +147,11 @@ function verdict({ effects, problems }: Verdict, leftOut = 0): Html {
   const done = effects
     .filter((effect) => !isStatusEffect(effect))
     .map((effect) => html`<p class="effect">→ ${effect}</p>`);
-  const ignored = problems.map(
-    ({ what, why, cure }) =>
-      html`<p class="problem">ignored${what === "" ? "" : " "}${what === "" ? undefined : html`<code>${what}</code>`}, because ${why}</p>${
-        cure === undefined ? undefined : html`<p class="cure">cure: <code>${cure}</code></p>`
-      }`,
-  );
+  const ignored = problems.map(({ what, why, cure }) => {
+    const subject = what === "" ? undefined : html` <code>${what}</code>`;
+    const cured = cure === undefined ? undefined : html`<p class="cure">cure: <code>${cure}</code></p>`;
+    return html`<p class="problem">ignored${subject}, because ${why}</p>${cured}`;
+  });
   const more = leftOut > 0 ? html`<p class="problem">… and ${leftOut} more are ignored</p>` : undefined;
   return html`${done}${ignored}${more}`;
 }

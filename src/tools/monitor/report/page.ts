@@ -8,14 +8,21 @@ import { type Html, hashSource, html, verbatim } from "./html.ts";
 import { type Item, itemOf } from "./items.ts";
 import type { Recording } from "./recording.ts";
 import { SCRIPT } from "./script.ts";
-import { STYLE } from "./style.ts";
+import STYLE from "./style.css" with { type: "text" };
 
 /** Returns the page. */
 export function page(recording: Recording): string {
   const items = recording.happened.map(itemOf);
   const started = recording.happened.find((event) => event.event === "started");
   const command = shorten(started?.command.join(" ") ?? "a service", MAX_COMMAND);
-  const policy = `default-src 'none'; style-src ${hashSource(STYLE)}; script-src ${hashSource(SCRIPT)}; img-src data:; base-uri 'none'; form-action 'none'`;
+  const policy = [
+    "default-src 'none'",
+    `style-src ${hashSource(STYLE)}`,
+    `script-src ${hashSource(SCRIPT)}`,
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -82,7 +89,8 @@ function sentence(recording: Recording): string {
   ];
   const [last = "", ...others] = parts.reverse();
   const life = others.length === 0 ? last : `${others.reverse().join(", ")} and ${last}`;
-  const ignored = `${summary.ignored} of ${plural(summary.messages, "message")} ${summary.ignored === 1 ? "was" : "were"} ignored in part or whole.`;
+  const were = summary.ignored === 1 ? "was" : "were";
+  const ignored = `${summary.ignored} of ${plural(summary.messages, "message")} ${were} ignored in part or whole.`;
   const status = end === undefined || end.status === 0 ? "" : ` The monitor's exit status is ${end.status}.`;
   return `The service ${life}. ${summary.ignored > 0 ? ignored : "Nothing was ignored."}${status}`;
 }
@@ -112,7 +120,11 @@ function faults({ faults }: Recording): Html | undefined {
     const cured = cure === undefined ? undefined : html`<p class="cure">Cure: <code>${cure}</code></p>`;
     return html`<li><p class="problem">${subject} ${times(count)}, because ${why}</p>${cured}</li>\n`;
   });
-  return html`<section aria-labelledby="ignored"><h2 id="ignored">Ignored, and the cure</h2><ul class="faults">${each}</ul></section>`;
+  return html`<section aria-labelledby="ignored">
+<h2 id="ignored">Ignored, and the cure</h2>
+<ul class="faults">
+${each}</ul>
+</section>`;
 }
 
 function list(items: readonly Item[], { dropped, keptFirst }: Recording): Html {
