@@ -63,7 +63,7 @@ test("package.json lists every man page: the command's, and one for each subcomm
   expect(manifest.man).toEqual(pages.map((name) => `./man/${name}`));
 });
 
-test("bun run docs --check names a file that is not what the tables make of it, and writes nothing", async () => {
+test("npm run docs:check names a file that is not what the tables make of it, and writes nothing", async () => {
   using directory = temporaryDirectory();
   cpSync(man, join(directory.path, "man"), { recursive: true });
   cpSync(join(ROOT, "package.json"), join(directory.path, "package.json"));
@@ -72,7 +72,7 @@ test("bun run docs --check names a file that is not what the tables make of it, 
   const page = Bun.file(join(directory.path, "man/sd-notify-run.1"));
   const text = await page.text();
   await page.write(text.replace("SYNOPSIS", "SINOPSIS"));
-  const complaint = "man/sd-notify-run.1 is not what the tables of options make of it: run bun run docs\n";
+  const complaint = "man/sd-notify-run.1 is not what the tables of options make of it: npm run docs\n";
   expect(await docs("--check")).toMatchObject({ code: 1, stderr: complaint });
   expect(await page.text()).not.toBe(text);
   expect(await docs()).toMatchObject({ code: 0, stderr: "" });

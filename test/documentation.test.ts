@@ -210,6 +210,28 @@ test("every block of code is in a language that is run, or says why it is not", 
   expect(unexplained).toEqual([]);
 });
 
+// --- words that readers look for ---
+
+const [SYSTEMD_SAYS = "", WE_SAY = ""] = textOf("docs/troubleshooting.md").split("## What sd-notify says");
+const headings = (text: string) => [...text.matchAll(/^### `(.+)`$/gm)].map(([, words = ""]) => words);
+
+test("the errors among the headings of docs/troubleshooting.md are those of the source", async () => {
+  const files = [...new Bun.Glob("{src,ffi}/**/*.ts").scanSync(ROOT)];
+  const source = files.map((file) => readFileSync(join(ROOT, file), "utf8")).join("");
+  expect(headings(WE_SAY).length).toBeGreaterThan(8);
+  expect(headings(WE_SAY).filter((words) => !source.includes(words))).toEqual([]);
+});
+
+const systemd = [...new Bun.Glob("{lib/systemd/systemd,bin/systemctl,lib/*/systemd/*.so}").scanSync("/usr")];
+const noSystemd = systemd.length < 3 && "no systemd here";
+test.skipIf(Boolean(noSystemd))(titled("the words of systemd there are in its programs", noSystemd), () => {
+  const programs = Buffer.concat(systemd.map((file) => readFileSync(join("/usr", file))));
+  // "Active: activating (start)" is put together: each part is looked for.
+  const parts = headings(SYSTEMD_SAYS).flatMap((words) => words.split(/[:'()/=]|\.$/).map((part) => part.trim()));
+  expect(parts.length).toBeGreaterThan(12);
+  expect(parts.filter((part) => part.length > 3 && !programs.includes(part))).toEqual([]);
+});
+
 // --- links and form ---
 
 const LINKING = [...PAGES, "ARCHITECTURE.md", "CHANGELOG.md"];

@@ -62,7 +62,7 @@ if (import.meta.main) {
   const directory = process.argv.slice(2).find((word) => word !== "--check") ?? join(import.meta.dir, "../..");
   const wrong: string[] = [];
   for (const [path, text] of await stale(directory)) {
-    if (check) wrong.push(`${path} is not what the tables of options make of it: run bun run docs`);
+    if (check) wrong.push(`${path} is not what the tables of options make of it: npm run docs`);
     else await Bun.write(join(directory, path), text);
   }
   wrong.push(...disagreements());

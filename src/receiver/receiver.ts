@@ -47,7 +47,7 @@ export interface ReceiverOptions {
  *
  * @example
  * using receiver = openReceiver();
- * const options: WaitOptions = { timeoutMs: 100 };
+ * const options: WaitOptions = { timeoutMs: 2000 };
  * notify({ ready: true }, { socket: receiver.address });
  * await receiver.next(options);
  */
@@ -159,7 +159,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
    * @example
    * using receiver = openReceiver();
    * notify({ status: "Listening on :3000" }, { socket: receiver.address });
-   * await receiver.waitFor((message) => message.fds.length === 0, { timeoutMs: 100 });
+   * await receiver.waitFor((message) => message.fds.length === 0, { timeoutMs: 2000 });
    */
   async waitFor(
     wanted: State | ((message: Message) => boolean),
