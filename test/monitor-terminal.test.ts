@@ -234,7 +234,7 @@ test.skipIf(Boolean(noTmux))(
   titled("a terminal that is closed ends the command, its children too", noTmux),
   async () => {
     const pid = `${directory.path}/pid`;
-    const program = `export N; sh -c 'trap "" HUP; $N --ready; echo $$ >${pid}; exec sleep 1000'; true`;
+    const program = `export N; sh -c 'trap "" HUP; echo $$ >${pid}; $N --ready; exec sleep 1000'; true`;
     const terminal = await openTerminal("", 100, "", program);
     await terminal.until("activating → active");
     await terminal.closeWindow();
