@@ -11,7 +11,13 @@ import { LIBRARY, type ProgramOptions, REGISTER, startProgram, urlOf, words } fr
 const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
 const text = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
 
-/** What stands in the way of a program that is ended by register: READY, then the stop. */
+/** What was sent until the stop. */
+async function life(receiver: Receiver): Promise<string[]> {
+  if (!receiver.history.some(({ state }) => state.stopping)) await receiver.waitFor({ stopping: true });
+  return words(receiver);
+}
+
+/** What is told of a program that register ends. */
 const WHOLE_LIFE = ["READY STATUS", "STOPPING STATUS EXTEND_TIMEOUT_USEC"];
 
 describe("an unmodified program is a unit:", () => {
@@ -46,7 +52,7 @@ describe("an unmodified program is a unit:", () => {
     await receiver.waitFor(({ text }) => text === "WATCHDOG=1");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 });
 
@@ -92,7 +98,7 @@ describe("a program that listens on nothing", () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     expect((await errors).join("\n")).toMatch(/^sd-notify: The program listens on nothing.*SD_NOTIFY_READY=loaded$/);
-    expect(words(receiver)).toEqual(["STOPPING STATUS EXTEND_TIMEOUT_USEC"]);
+    expect(await life(receiver)).toEqual(["STOPPING STATUS EXTEND_TIMEOUT_USEC"]);
   }, 10_000);
 
   test("is ready when it is loaded, with SD_NOTIFY_READY=loaded", async () => {
@@ -228,7 +234,7 @@ describe("the program is left to do itself:", () => {
     await receiver.waitFor({ ready: true, status: `Listening on ${a.url}, ${b.url}` });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("what another copy of this package does", async () => {
@@ -239,7 +245,7 @@ describe("the program is left to do itself:", () => {
     expect((await receiver.waitFor({ ready: true })).state.status).toEndWith(": own");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("a server that it opens later, reloads and stops", async () => {
@@ -258,7 +264,7 @@ describe("the program is left to do itself:", () => {
     expect(await line()).toBe("stopped");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("manageServer()", async () => {
@@ -268,7 +274,7 @@ describe("the program is left to do itself:", () => {
     expect((await receiver.waitFor({ ready: true })).state.status).toEndWith(": own");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("READY=1 and the status", async () => {
@@ -280,7 +286,7 @@ describe("the program is left to do itself:", () => {
     await Bun.sleep(400);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(["READY STATUS", "STOPPING EXTEND_TIMEOUT_USEC"]);
+    expect(await life(receiver)).toEqual(["READY STATUS", "STOPPING EXTEND_TIMEOUT_USEC"]);
   });
 
   test("its stop, but for STOPPING=1", async () => {
@@ -290,7 +296,7 @@ describe("the program is left to do itself:", () => {
     await receiver.waitFor({ ready: true });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(3);
-    expect(words(receiver)).toEqual(["READY STATUS", "STOPPING STATUS"]);
+    expect(await life(receiver)).toEqual(["READY STATUS", "STOPPING STATUS"]);
   });
 });
 
@@ -373,7 +379,7 @@ describe("a server takes", () => {
     expect(await child.exited).toBe(1);
     const message = `Cannot serve on port 3000: "web" (port ${new URL(a.url).port}), "metrics" (port ${new URL(b.url).port}) were passed, and none is at port 3000: set Environment=SD_NOTIFY_SOCKETS=3000=web in the unit`;
     expect((await errors).join("\n")).toContain(message);
-    expect(receiver.history.at(-1)?.state.status).toStartWith("Failed: Cannot serve on port 3000");
+    await receiver.waitFor(({ state }) => state.status?.startsWith("Failed: Cannot serve on port 3000") === true);
   });
 
   test("its own where none is left, and says so", async () => {
@@ -470,6 +476,22 @@ describe("the fd store", () => {
     expect(await second.child.exited).toBe(0);
   });
 
+  test("keeps its socket for a server that opens after the program was ready", async () => {
+    using receiver = openReceiver();
+    const port = freePort();
+    const { child } = startProgram(SERVE(`port: ${port}`), { receiver });
+    const kept = await stored(receiver);
+    child.kill("SIGTERM");
+    await child.exited;
+    using another = openReceiver();
+    const source = `import { notify } from ${LIBRARY}; notify({ ready: true });
+      setTimeout(() => { ${SERVE(`port: ${port}`)} console.log("up"); }, 200);`;
+    const { line } = startProgram(source, { receiver: another, ...kept });
+    expect(await line()).toBe("up");
+    expect(await text(`http://localhost:${port}/`)).toBe("x");
+    expect(another.history.filter(({ text }) => /^FDSTORE/.test(text))).toEqual([]);
+  });
+
   test("forgets a server that the program stops", async () => {
     using receiver = openReceiver();
     const port = freePort();
@@ -555,7 +577,7 @@ describe("at SIGTERM", () => {
     await receiver.waitFor({ ready: true });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("a second one ends the program at once", async () => {
@@ -598,7 +620,7 @@ describe("a worker that serves", () => {
     child.kill("SIGTERM");
     expect(await answer).toBe("late");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("takes the passed socket, of which several accept", async () => {
@@ -627,7 +649,7 @@ describe("a worker that serves", () => {
     expect(await text(urlOf(await receiver.waitFor({ ready: true })))).toBe("worker");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test("and is done ends as ever, and with it the program", async () => {
@@ -669,7 +691,7 @@ describe("register stands", () => {
     await receiver.waitFor({ ready: true });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test.each([
@@ -694,7 +716,7 @@ describe("register stands", () => {
     expect(await text(socket.url)).toBe("compiled");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    expect(words(receiver)).toEqual(WHOLE_LIFE);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
   });
 
   test.each(["passed", "its own"])(
@@ -716,7 +738,7 @@ describe("register stands", () => {
       expect(await text(url)).toBe("two");
       child.kill("SIGTERM");
       expect(await child.exited).toBe(0);
-      expect(words(receiver)).toEqual(WHOLE_LIFE);
+      expect(await life(receiver)).toEqual(WHOLE_LIFE);
     },
   );
 });

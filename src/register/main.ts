@@ -72,11 +72,11 @@ function register(): void {
     },
   };
   void managed.ready.then(() => {
-    if (hasSteppedBack) return;
+    if (hasSteppedBack || opener.isStopping) return;
     // One of the program's has a better idea of what is healthy.
     if (!program.has("watchdog") && !hasWatchdog()) attempt(onError, () => (watchdog = startWatchdog({ onError })));
-    // A worker that is still to come may want them.
-    if (!workers.isEmpty) return;
+    // A server that is still to come may want them: of a worker, or of a program that was ready before it.
+    if (!workers.isEmpty || fleet.isEmpty) return;
     opener.dropLeftovers();
     for (const { name } of opener.leftovers()) tell(`The passed socket ${JSON.stringify(name)} is served by nobody`);
   });
@@ -108,7 +108,10 @@ function tell(why: string): void {
 
 // It may stand in bunfig.toml, on the command line, and in the program's first line.
 if (registered.current === undefined) {
-  if (Bun.isMainThread) register();
-  // The main thread has told what is wrong with the settings.
-  else registerInWorker(new Fleet(Promise.resolve()), new Opener(readSettings(process.env, () => {}).sockets, tell));
+  // The program is to start, whatever is wrong here.
+  attempt(reportToStderr(), () => {
+    if (Bun.isMainThread) register();
+    // The main thread has told what is wrong with the settings.
+    else registerInWorker(new Fleet(Promise.resolve()), new Opener(readSettings(process.env, () => {}).sockets, tell));
+  });
 }

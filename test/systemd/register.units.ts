@@ -38,7 +38,7 @@ const programs = [
 const LOAD = isFull ? { restarts: 5, everyMs: 2000 } : { restarts: 1, everyMs: 600 };
 
 /** They wait for each other. */
-const MANY_LOADS_MS = 200_000;
+const MANY_LOADS_MS = isFull ? 3_600_000 : 200_000;
 
 describeEach("register", (machine) => {
   const directory = `${machine.directory}/register`;
@@ -91,9 +91,13 @@ describeEach("register", (machine) => {
     test.skipIf(Boolean(skipped))(
       titled(`${name} is started, drained with a request in flight, and killed and restarted when it hangs`, skipped),
       async () => {
-        const port = nextPort();
+        const [port, taken] = [nextPort(), `${directory}/taken-${name}`];
         const unit = machine.service(
-          service(file, { PORT: port }, { WatchdogSec: 2, Restart: "on-failure", RestartSec: 0, LimitCORE: 0 }),
+          service(
+            file,
+            { PORT: port, TAKEN_FILE: taken },
+            { WatchdogSec: 2, Restart: "on-failure", RestartSec: 0, LimitCORE: 0 },
+          ),
           { Unit: MANY_STARTS },
         );
         const url = `http://127.0.0.1:${port}/`;
@@ -101,10 +105,10 @@ describeEach("register", (machine) => {
         await unit.until({ ActiveState: "active", StatusText: new RegExp(`^Listening on http://\\S+:${port}/$`) });
         expect(await get(url)).toBe("ok");
         const slow = get(`${url}?ms=700`);
-        while (!(await unit.output()).includes("taken")) await Promise.race([slow, Bun.sleep(20)]);
+        while (!existsSync(machine.outside(taken))) await Promise.race([slow, Bun.sleep(20)]);
         const begun = performance.now();
         expect(await unit.stop()).toMatchObject({ code: 0 });
-        expect(performance.now() - begun).toBeLessThan(5000);
+        expect(performance.now() - begun).toBeLessThan(10_000);
         expect(await slow).toBe("ok");
         await unit.untilJournal("Deactivated successfully.");
         await start(unit);

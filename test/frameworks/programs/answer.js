@@ -1,11 +1,14 @@
 /** What all programs of this directory answer: "ok", later with ?ms=, and never again with ?hang. */
 
+import { writeFileSync } from "node:fs";
+
 export async function answer(url) {
   const { searchParams } = new URL(url, "http://localhost");
   if (searchParams.has("hang")) for (;;);
   const ms = Number(searchParams.get("ms"));
   if (ms > 0) {
-    console.log("taken");
+    // For the test, which waits for that.
+    if (process.env.TAKEN_FILE) writeFileSync(process.env.TAKEN_FILE, "");
     await new Promise((resolve) => setTimeout(resolve, ms));
   }
   return "ok";
