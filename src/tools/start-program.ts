@@ -23,6 +23,14 @@ export interface ProgramOptions {
 }
 
 /**
+ * Looks up what the programs are to have that are started later, before handlers hide which signals were
+ * ignored; and has the kernel keep exit statuses, which takes away a handler for SIGCHLD.
+ */
+export function prepareToStart(): void {
+  commonTie();
+}
+
+/**
  * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an
  * error is printed and its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, which the
  * program does not.

@@ -24,7 +24,7 @@ import { watchdogTimeoutMs } from "../../watchdog.ts";
 import { reapOrphans } from "../orphans.ts";
 import { hasSignalledAll } from "../run/manager.ts";
 import { ALL_SIGNALS, isOfTerminal, onSignals } from "../signals.ts";
-import { own, startProgram, untilExecuted } from "../start-program.ts";
+import { own, prepareToStart, startProgram, untilExecuted } from "../start-program.ts";
 import { type Changes, changesOf } from "../unit/changes.ts";
 import { FdStore } from "../unit/fd-store.ts";
 import { inspect } from "../unit/inspect.ts";
@@ -101,11 +101,12 @@ export class Bridge implements Disposable {
   /** Starts the command. Resolves when it has ended: to its exit status, or the signal that killed it. */
   async run(): Promise<number | NodeJS.Signals> {
     if (process.pid !== 1) adoptOrphans();
-    // First, because it looks which signals are ignored, and has the kernel keep the exit status of children.
-    this.#start();
+    prepareToStart();
+    // Before the start: the command may have said that it is up, and somebody want it to stop, a moment later.
     const noOrphans = reapOrphans(own, (pid, end) => this.#ends.add(pid, end));
     const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
     try {
+      this.#start();
       await this.#done.promise;
       await this.#forwarder?.flush();
     } finally {
