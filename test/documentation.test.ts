@@ -259,14 +259,16 @@ test("every page of docs/ can be reached from the README", () => {
 });
 
 test.each(LINKING.filter((page) => page !== "CHANGELOG.md"))(
-  "no line of %s outside of tables and output has more than 100 columns",
+  "no line of %s outside of tables and output has more than 100 columns, or 120 of code",
   (page) => {
-    const output = /^```(console|json|text)\n.*?^```$/gms;
-    const text = textOf(page).replaceAll(output, (block) => block.replaceAll(/[^\n]/g, ""));
+    const text = textOf(page).replaceAll(/^```(console|json|text)\n.*?^```$/gms, (block) =>
+      block.replaceAll(/[^\n]/g, ""),
+    );
+    const sentences = prose(text).split("\n");
     const long = text
       .split("\n")
-      .map((line, i) => ({ line, at: `${page}:${i + 1}` }))
-      .filter(({ line }) => line.length > 100 && !line.startsWith("|"));
+      .map((line, i) => ({ line, at: `${page}:${i + 1}`, limit: sentences[i] === line ? 100 : 120 }))
+      .filter(({ line, limit }) => line.length > limit && !line.startsWith("|"));
     expect(long).toEqual([]);
   },
 );
