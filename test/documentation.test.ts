@@ -258,18 +258,17 @@ test("every page of docs/ can be reached from the README", () => {
   expect(PAGES.filter((page) => !reached.has(page))).toEqual([]);
 });
 
-test.each(LINKING.filter((page) => page !== "CHANGELOG.md"))(
-  "no line of %s outside of tables and output has more than 100 columns",
-  (page) => {
-    const output = /^```(console|json|text)\n.*?^```$/gms;
-    const text = textOf(page).replaceAll(output, (block) => block.replaceAll(/[^\n]/g, ""));
-    const long = text
-      .split("\n")
-      .map((line, i) => ({ line, at: `${page}:${i + 1}` }))
-      .filter(({ line }) => line.length > 100 && !line.startsWith("|"));
-    expect(long).toEqual([]);
-  },
-);
+test.each(LINKING)("no line of %s outside of tables and output has more than 100 columns, or 120 of code", (page) => {
+  const text = textOf(page).replaceAll(/^```(console|json|text)\n.*?^```$/gms, (block) =>
+    block.replaceAll(/[^\n]/g, ""),
+  );
+  const sentences = prose(text).split("\n");
+  const long = text
+    .split("\n")
+    .map((line, i) => ({ line, at: `${page}:${i + 1}`, limit: sentences[i] === line ? 100 : 120 }))
+    .filter(({ line, limit }) => line.length > limit && !line.startsWith("|"));
+  expect(long).toEqual([]);
+});
 
 test("the README has at most 150 lines", () => {
   expect(textOf("README.md").split("\n").length - 1).toBeLessThanOrEqual(150);

@@ -9,9 +9,12 @@ const SINCE: Record<string, number> = { OpenFile: 253, FileDescriptorStorePreser
 
 /**
  * Returns the complaints. The lines may be a part of a unit: what is missing is added, and programs that are not
- * here are replaced.
+ * here are replaced. Of a file for podman's generator, only the form is looked at.
  */
 export async function checkUnit(lines: string): Promise<string[]> {
+  if (/^\[(Container|Pod|Kube|Volume|Network|Build|Image)\]$/m.test(lines)) {
+    return lines.split("\n").filter((line) => !/^($|[#;]|\[\w+\]$|\w+=)/.test(line));
+  }
   using directory = temporaryDirectory();
   const text = /^\[/m.test(lines) ? lines : `[Service]\n${lines}`;
   const isSocket = text.includes("[Socket]");
