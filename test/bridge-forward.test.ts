@@ -1,12 +1,14 @@
 /** --forward: messages go on to the manager above, whatever that does. */
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type Message, openReceiver, type Receiver } from "../src/receiver/receiver.ts";
 import { kindOf } from "../src/tools/bridge/forward-queue.ts";
-import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
+import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openReceiver as openOther } from "./support/receiver.ts";
+
+afterEach(endBridges);
 
 const LIBRARY = JSON.stringify(`${ROOT}dist/index.js`);
 

@@ -1,12 +1,14 @@
 /** The bridge's server: no header, path or number of clients hurts it. */
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { MAX_HEADER_LENGTH, readRequest } from "../src/tools/bridge/http-request.ts";
-import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
+import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { run, temporaryDirectory } from "./support/command.ts";
+
+afterEach(endBridges);
 
 /** What a server sends until it closes. */
 async function talk(path: string, text: string | Uint8Array): Promise<string> {

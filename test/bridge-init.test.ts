@@ -1,9 +1,11 @@
 /** The bridge as PID 1 of a container: unshare(1) makes one of processes. */
 
-import { describe, expect, test } from "bun:test";
-import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
+import { afterEach, describe, expect, test } from "bun:test";
+import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { compileProgram, noCompiler } from "./support/c.ts";
 import { COMMANDS, isRoot, missing, run, temporaryDirectory, titled } from "./support/command.ts";
+
+afterEach(endBridges);
 
 const skipped = isRoot ? missing("unshare", "nsenter") : "not root";
 const UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];

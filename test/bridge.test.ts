@@ -1,10 +1,12 @@
 /** The bridge: the manager's end of the protocol, by real processes and sockets. */
 
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
+import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { BUN, COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
+
+afterEach(endBridges);
 
 describe.each(COMMANDS)("the bridge of %s", (_, command) => {
   test("answers by what its command says, from the start to the end", async () => {

@@ -1,10 +1,12 @@
 /** `sd-notify probe`, and whom it believes. */
 
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { BINARY, startBridge, WAIT } from "./support/bridge.ts";
+import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { BUN, COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
+
+afterEach(endBridges);
 
 const pidOf = ({ child }: { child: Bun.Subprocess }) => `--pid=${child.pid}`;
 

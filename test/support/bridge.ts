@@ -1,6 +1,5 @@
 /** `sd-notify bridge`, and what it answers. */
 
-import { afterEach } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { COMMANDS, ROOT, temporaryDirectory } from "./command.ts";
@@ -13,10 +12,11 @@ process.on("exit", () => directory[Symbol.dispose]());
 let count = 0;
 
 const children: Bun.Subprocess[] = [];
-afterEach(async () => {
+/** To be called after each test. */
+export async function endBridges(): Promise<void> {
   for (const child of children) child.kill("SIGKILL");
   await Promise.all(children.splice(0).map(({ exited }) => exited));
-});
+}
 
 export interface BridgeSettings {
   env?: Record<string, string>;
