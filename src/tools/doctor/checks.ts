@@ -65,7 +65,7 @@ const UNIT_CHECKS = [
 ];
 
 /** Of a unit that systemd has not loaded. */
-const FILE_CHECKS = [checkReloadNeeded, checkComplaints, checkComments];
+const FILE_CHECKS = [checkComplaints, checkComments, checkReloadNeeded];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
   return PROCESS_CHECKS.flatMap((check) => check(process, unit, self));
