@@ -98,8 +98,7 @@ brokenUnits("doctor: configuration", [
       [`${my.unit}.d/50-type.conf`]: dropIn(["Type=simple"]),
     }),
     state: ACTIVE,
-    cause:
-      /NotifyAccess=none.*the drop-in .*50-type\.conf says Type=simple in line 2, and .*\.service says Type=notify/,
+    cause: /Type=simple, line 2 of the drop-in .*50-type\.conf: .*\.service says Type=notify/,
     cured: { ActiveState: "active", Type: "notify" },
   },
   {

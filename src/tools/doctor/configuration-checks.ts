@@ -85,7 +85,8 @@ export function checkComments(unit: Unit): Check[] {
 export function nameDropIns(checks: readonly Check[], { configuration }: Unit): Check[] {
   const told = new Set<string>();
   return checks.map((check) => {
-    if (check.result !== "failed") return check;
+    // The check of drop-ins has named the place.
+    if (check.result !== "failed" || check.name === "drop-in") return check;
     // What the reason speaks of may be only how the unit was found.
     const said = `${check.what} ${check.cure ?? ""}`;
     const places = [...new Set([...said.matchAll(/\b([A-Z][A-Za-z]+)=/g)].map(([, name = ""]) => name))]
