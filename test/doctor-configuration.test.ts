@@ -15,6 +15,7 @@ import type { Check, Process, Unit } from "../src/tools/doctor/facts.ts";
 import { checkMessages, readMessage } from "../src/tools/doctor/message-checks.ts";
 import { coverOf, withoutChanger } from "../src/tools/doctor/obstacles.ts";
 import { parseSetting } from "../src/tools/doctor/parse.ts";
+import { checkContainer } from "../src/tools/doctor/process-checks.ts";
 import { checkBackground, checkSpeech, runCommand } from "../src/tools/doctor/silence-checks.ts";
 import { gatherSpeech } from "../src/tools/doctor/speech.ts";
 import { inlineComment, parseUnitFile } from "../src/tools/doctor/unit-file.ts";
@@ -420,6 +421,31 @@ describe("what stands between systemd and a program", () => {
     ["/usr/bin/sudo --unknown x /usr/bin/server", "User=33, and ExecStart= without sudo; or"],
   ])("%s", (line, cure) => {
     expect(withoutChanger("sudo", worker, aUnit({ execStart: [line] }))).toStartWith(cure);
+  });
+
+  test("podman --sdnotify=conmon fails a unit that waits, and is a note of one that runs", () => {
+    const podman = {
+      pid: 1,
+      name: "podman",
+      command: ["podman", "run", "--sdnotify=conmon", "x"],
+    } as unknown as Process;
+    const process: Process = { ...podman, environment: { value: {} } };
+    const results = [aUnit({}), aUnit({ activeState: "active" })].map(
+      (unit) => checkContainer(process, unit)[0]?.result,
+    );
+    expect(results).toEqual(["failed", "note"]);
+  });
+
+  test.each([
+    ["-p", "8080:80", "127.0.0.1:8080"],
+    ["--publish=0.0.0.0:81:80/tcp", "x", "127.0.0.1:81"],
+    ["-p10.0.0.1:82:80", "x", "10.0.0.1:82"],
+    ["-p", "80", "127.0.0.1:PORT"],
+  ])("docker run %s %s is asked at %s", (option, value, address) => {
+    const process = { pid: 1, name: "docker", command: ["docker", "run", option, value, "x"] } as unknown as Process;
+    const unit = aUnit({ execStart: ["/usr/bin/docker run x"] });
+    const [check] = checkContainer({ ...process, environment: { value: {} } }, unit);
+    expect(check?.cure).toBe(`ExecStart=/usr/bin/sd-notify run --ready-tcp=${address} -- /usr/bin/docker run x`);
   });
 
   test("timeout(1) and the like keep nothing back", () => {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { exec, type Machine } from "./machine.ts";
-import { brokenUnits, healthyUnits, type My } from "./trial.ts";
+import { brokenUnits, healthyUnits, type My, type Said } from "./trial.ts";
 
 // Not tried: "chmod 777 on the socket", because the socket of PID 1 is the one that all tests send to.
 
@@ -16,6 +16,12 @@ const SENDER = `use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0);
   if ($ENV{NOTIFY_SOCKET}) { send(S, "READY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or warn "$!\\n" } sleep 1e6;`;
 const inShell = `/usr/bin/perl -e '${SENDER}'`;
 const sender = exec("/usr/bin/perl", "-e", SENDER);
+/** Says whether it is told of the watchdog. */
+const watcher = exec(
+  "/usr/bin/perl",
+  "-e",
+  SENDER.replace('"READY=1"', '"READY=1\\nSTATUS=" . ($ENV{WATCHDOG_USEC} ? "watched" : "unwatched")'),
+);
 /** A server that knows nothing of systemd. */
 const tcpServer = (my: My) =>
   exec(
@@ -36,6 +42,15 @@ function allowSudo({ machine }: My): void {
     machine.write("/etc/sudoers", "Defaults env_reset\nroot ALL=(ALL:ALL) NOPASSWD: ALL\n");
 }
 const sudo = (options = "") => `/usr/bin/sudo ${options} -u nobody ${sender}`;
+
+/** A Bun behind a shell, that says whether the watchdog is meant for it. */
+const watched = (my: My, way?: "exec" | "unset WATCHDOG_PID") => {
+  const code =
+    "notify({ ready: true, status: watchdogTimeoutMs() ? 'watched' : 'unwatched' }); startWatchdog(); setInterval(() => {}, 1e6);";
+  const before = way === undefined ? "" : way === "exec" ? "exec " : `${way}; `;
+  const script = my.bun(code).replaceAll("$$", "$");
+  return notify(exec("/bin/sh", "-c", `${before}${script}; exit 0`), "NotifyAccess=all", "WatchdogSec=1h");
+};
 
 /** A directory for chroot(8) that has the programs of the machine. */
 function makeJail({ machine, directory }: My): void {
@@ -228,6 +243,43 @@ brokenUnits("doctor: cures that have to help", [
     state: STARTING,
     // Later, READY=1 has ended the start.
     cause: /has no handler for (SIGHUP|the signal of a reload)/,
+  },
+  {
+    title: "an abstract socket in Environment=, and PrivateNetwork=yes",
+    files: (my) => ({ [my.unit]: notify(sender, "Environment=NOTIFY_SOCKET=@nobody", "PrivateNetwork=yes") }),
+    state: STARTING,
+    cause: /nobody listens to this name/,
+    cure: (said) => ({ lines: [/remove NOTIFY_SOCKET= from (Environment=)/.exec(said.cause?.cure ?? "")?.[1] ?? ""] }),
+  },
+  ...(["exec", "unset WATCHDOG_PID"] as const).map((way) => ({
+    title: `$WATCHDOG_PID of a shell, and Bun behind it: ${way}`,
+    files: (my: My) => ({ [my.unit]: watched(my) }),
+    state: { ActiveState: "active", StatusText: "unwatched" },
+    cause: /\$WATCHDOG_PID is \d+ \(sh\), so process \d+ \(.*\) takes the watchdog for another's/,
+    cure: ({ cause }: Said, my: My) => {
+      const words = /^exec before the command in .*; or "unset WATCHDOG_PID" there, with NotifyAccess=all$/;
+      if (!words.test(cause?.cure ?? "")) throw new Error(`${cause?.cure}`);
+      return { files: { [my.unit]: watched(my, way) } };
+    },
+    cured: { ActiveState: "active", StatusText: "watched" },
+  })),
+  {
+    title: "env -u WATCHDOG_USEC",
+    files: (my) => ({ [my.unit]: notify(`/usr/bin/env -u WATCHDOG_USEC ${watcher}`, "WatchdogSec=1h") }),
+    state: { ...ACTIVE, StatusText: "unwatched" },
+    cause: /\$WATCHDOG_USEC is not set in process \d+ \(perl\): something between systemd and it has removed it/,
+    cure: (said, my) => {
+      if (said.cause?.cure !== "ExecStart= without env -i, env -u or the like") throw new Error(said.text);
+      return { files: { [my.unit]: notify(watcher, "WatchdogSec=1h") } };
+    },
+    cured: { ...ACTIVE, StatusText: "watched" },
+  },
+  {
+    title: "UnsetEnvironment=WATCHDOG_USEC",
+    files: (my) => ({ [my.unit]: notify(watcher, "WatchdogSec=1h", "UnsetEnvironment=WATCHDOG_USEC") }),
+    state: { ...ACTIVE, StatusText: "unwatched" },
+    cause: /\$WATCHDOG_USEC is not set in process \d+ \(perl\)/,
+    cured: { ...ACTIVE, StatusText: "watched" },
   },
   {
     title: "a masked unit",

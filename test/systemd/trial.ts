@@ -20,7 +20,7 @@ export interface My {
   command: string;
   /** A TCP port that was free a moment ago. */
   port: number;
-  /** The command line of a Bun that runs this code; `notify` and `startWatchdog` of the library are there. */
+  /** The command line of a Bun that runs this code; `notify`, `startWatchdog` and `watchdogTimeoutMs` of the library are there. */
   bun(code: string): string;
   /** The command line of a shell that runs this script; "$N" is the command. */
   sh(script: string): string;
@@ -195,7 +195,7 @@ function place(machine: Machine): My {
   const directory = `${machine.directory}/${name}`;
   mkdirSync(machine.outside(directory), { recursive: true, mode: 0o755 });
   const { command, checkout } = machine;
-  const library = `const { notify, startWatchdog } = await import("${checkout}/dist/index.js");`;
+  const library = `const { notify, startWatchdog, watchdogTimeoutMs } = await import("${checkout}/dist/index.js");`;
   return {
     machine,
     name,

@@ -217,7 +217,9 @@ function socketProblem(
   if (found === "nobody") {
     const isolation = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
     const where = elsewhere ? " in its network namespace, which is another than the service manager's" : "";
-    return [`nobody listens to this name${where}`, `${isolation}a socket with a path: ${remove}`];
+    // systemd itself listens to a path: what Environment= has in its place is never the right one.
+    const cure = unit?.environmentSocket === undefined ? `${isolation}a socket with a path: ${remove}` : remove;
+    return [`nobody listens to this name${where}`, cure];
   }
   if (type !== undefined && type !== "datagram")
     return [`it is a ${type} socket, and messages need a datagram socket`, remove];

@@ -5,7 +5,6 @@ import { formatUsec } from "../../protocol/durations.ts";
 import type { Sender } from "../../verdict/types.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { withoutChanger } from "./obstacles.ts";
-import { shellWord } from "./shell-word.ts";
 import { problemOf } from "./unit-checks.ts";
 import { hasSpoken, isWaiting } from "./unit-state.ts";
 
@@ -92,12 +91,17 @@ export function checkWatchdog(unit: Unit): Check[] {
     return [{ name: "watchdog", result: "passed", what: `${what}, and WATCHDOG=1 arrives in time` }];
   }
   if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
-    if (main.overwritten || hasSpoken(unit)) {
+    // A title is written over all of it: where the others are still there, only this one has been removed.
+    const isAllGone = hasSpoken(unit) && main.environment.value.NOTIFY_SOCKET === undefined;
+    if (main.overwritten || isAllGone) {
       const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: what it began with has been removed or written over`;
       return [{ name: "watchdog", result: "unknown", what, why }];
     }
-    const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: the setting is newer than that`;
-    return [{ name: "watchdog", result: "failed", what, why, cure: `systemctl restart ${shellWord(unit.id)}` }];
+    // PID 1 keeps the old setting until a restart, daemon-reload or not: something has removed the variable.
+    const isUnset = unit.configuration.unset.some((word) => /^WATCHDOG_USEC(=|$)/.test(word));
+    const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: something between systemd and it has removed it`;
+    const cure = isUnset ? "UnsetEnvironment= without WATCHDOG_USEC" : "ExecStart= without env -i, env -u or the like";
+    return [{ name: "watchdog", result: "failed", what, why, cure }];
   }
   const misled = workers.filter(({ pid, isBun, environment }) => {
     const meant = "value" in environment ? environment.value.WATCHDOG_PID : undefined;
