@@ -384,7 +384,10 @@ describe("a program that does not speak the protocol", () => {
       result: "protocol",
       journal: journal("x: Changed start -> stop-sigterm"),
     });
-    expect(checkBackground(unit)[0]).toMatchObject({ name: "program", cure: expect.stringMatching(/^Type=forking/) });
+    expect(checkBackground(unit)[0]).toMatchObject({
+      name: "background",
+      cure: expect.stringMatching(/^Type=forking/),
+    });
     expect(checkBackground({ ...unit, journal: journal("x: Changed start -> failed") })).toEqual([]);
   });
 

@@ -43,6 +43,12 @@ const STATE_CHECKS = [checkStart, checkExitStatus, checkStopped];
 
 /** Of the unit's settings, and of what its processes are to it. */
 const UNIT_CHECKS = [
+  checkReloadNeeded,
+  checkDropIn,
+  checkComplaints,
+  checkComments,
+  checkUnsetEnvironment,
+  checkEnvironmentFiles,
   checkType,
   checkAccess,
   checkWatchdog,
@@ -52,19 +58,13 @@ const UNIT_CHECKS = [
   checkSystemCalls,
   checkMemory,
   checkJournal,
-  checkReloadNeeded,
-  checkDropIn,
-  checkComplaints,
-  checkComments,
-  checkUnsetEnvironment,
-  checkEnvironmentFiles,
   checkMessages,
   checkSpeech,
   checkBackground,
 ];
 
 /** Of a unit that systemd has not loaded. */
-const FILE_CHECKS = [checkReloadNeeded, checkComplaints, checkComments];
+const FILE_CHECKS = [checkComplaints, checkComments, checkReloadNeeded];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
   const checks = PROCESS_CHECKS.flatMap((check) => check(process, unit, self));

@@ -34,7 +34,7 @@ export function checkBackground(unit: Unit): Check[] {
   const what = "the main process has put itself into the background";
   const why = "it ended with status 0 and left other processes, which systemd does not take for the service";
   const cure = "Type=forking, or the option of the program that keeps it in the foreground";
-  return [{ name: "program", result: "failed", what, why, cure }];
+  return [{ name: "background", result: "failed", what, why, cure }];
 }
 
 /** A line of the unit that has sd-notify run wait for the program; it needs the command as the unit has it. */
