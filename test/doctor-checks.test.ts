@@ -350,16 +350,23 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     "passed",
   ],
   [
-    "a watchdog whose variable is gone",
+    "a watchdog, and a title is written over its variable",
     checkWatchdog,
-    aUnit({ watchdogUsec: 20e6 }),
+    aUnit({ watchdogUsec: 20e6 }, [aProcess({ overwritten: true })]),
     "unknown",
     /what it began with has been removed or written over/,
   ],
   [
-    "a watchdog that is newer than the process",
+    "a watchdog whose variables are all gone since READY=1",
     checkWatchdog,
-    aWaiting({ watchdogUsec: 20e6 }),
+    aUnit({ watchdogUsec: 20e6 }, [aProcess({ environment: { value: {} } })]),
+    "unknown",
+    /what it began with has been removed or written over/,
+  ],
+  [
+    "a watchdog whose variable alone is gone",
+    checkWatchdog,
+    aUnit({ watchdogUsec: 20e6 }),
     "failed",
     /something between systemd and it/,
     "ExecStart= without env -i, env -u or the like",
@@ -1096,7 +1103,7 @@ describe("whatever a process, a unit or the journal has in it", () => {
         for (const line of text.split("\n")) expect(line).not.toMatch(STRANGE);
       }
     }
-  });
+  }, 20_000);
 
   test("the minimal unit has the lines that it has of what is harmless", () => {
     const names = (facts: Facts) =>
