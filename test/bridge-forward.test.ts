@@ -44,6 +44,7 @@ test("what the bridge refuses, and the number of the main process, don't go on",
     file,
     `const { notifyRaw, barrierSync } = require(${LIBRARY});
      notifyRaw("READY=1"); notifyRaw("MAINPID=" + process.pid + "\\nSTATUS=main \\\\\\\\ here\\nMAINPIDFDID=7");
+     notifyRaw("X_C=\\\\\\nMAINPID=1\\nMAINPID=" + process.pid);
      notifyRaw("MAINPID=" + process.pid); notifyRaw("X=\\0\\0Y=1"); notifyRaw("a".repeat(5000));
      notifyRaw("MAINPIDFD=1\\nX_B=1", { fds: [0] });
      Bun.spawnSync([${JSON.stringify(BINARY)}, "STATUS=of a child"]);
@@ -53,9 +54,10 @@ test("what the bridge refuses, and the number of the main process, don't go on",
     env: receiver.env,
   });
   expect(await bridge.line()).toBe("up");
-  const expected = ["READY=1", "STATUS=main \\\\ here", "X_B=1", "STATUS=last"];
+  // The line end has a backslash before it still: else the number would be a line of its own.
+  const expected = ["READY=1", "STATUS=main \\\\ here", "X_C=\\\nMAINPID=1", "X_B=1", "STATUS=last"];
   // With privilege, the child sends as its parent, which is the main process.
-  if (isRoot) expected.splice(3, 0, "STATUS=of a child");
+  if (isRoot) expected.splice(4, 0, "STATUS=of a child");
   expect(texts(receiver)).toEqual(expected);
   expect(receiver.history.flatMap(({ fds }) => fds)).toEqual([]);
   bridge.child.kill("SIGTERM");

@@ -2,6 +2,7 @@
 
 import { fuzzed } from "./fuzz.ts";
 import type { AnyTarget } from "./target.ts";
+import { bridge } from "./targets/bridge.ts";
 import { environment } from "./targets/environment.ts";
 import { getopt } from "./targets/getopt.ts";
 import { message } from "./targets/message.ts";
@@ -19,6 +20,7 @@ export const TARGETS: Record<string, AnyTarget> = {
   getopt: fuzzed(getopt),
   message: fuzzed(message),
   verdict: fuzzed(verdict),
+  bridge: fuzzed(bridge),
   proc: fuzzed(proc),
   systemctl: fuzzed(systemctl),
 };

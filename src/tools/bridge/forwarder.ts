@@ -10,11 +10,11 @@ import { barrier } from "../../barrier.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import { encode } from "../../protocol/encode.ts";
 import type { State } from "../../protocol/state.ts";
-import { formatAssignment, parseAssignment, splitLines } from "../../protocol/wire.ts";
 import type { Message } from "../../receiver/message.ts";
 import { errorLine } from "../../report.ts";
 import { send } from "../../transport/send.ts";
 import { ForwardQueue, kindOf, type Waiting } from "./forward-queue.ts";
+import { namesMainPid, withoutMainPid } from "./main-pid.ts";
 
 export class Forwarder {
   readonly #address: string;
@@ -43,8 +43,7 @@ export class Forwarder {
   pass(message: Message): void {
     const fds = message.fds.splice(0);
     const kind = fds.length === 0 ? kindOf(message.fields) : undefined;
-    const names = MAIN_PID_KEYS.some((key) => key in message.fields);
-    if (!names) {
+    if (!namesMainPid(message.fields)) {
       this.#push(message.bytes, fds, kind);
       return;
     }
@@ -119,19 +118,6 @@ const MAX_DELAY_MS = 250;
 
 /** How long the manager above may take to read the last messages. */
 const FLUSH_MS = 2000;
-
-/**
- * What names the main process. Passed on, it would make another process the main one, and this one's messages
- * and signals would count no longer; and a number of another PID namespace means nothing there.
- */
-const MAIN_PID_KEYS = ["MAINPID", "MAINPIDFDID", "MAINPIDFD"];
-
-/** A character for a byte, so that every value stays as it was. */
-function withoutMainPid(bytes: Uint8Array): Uint8Array {
-  const lines = splitLines(Buffer.from(bytes).toString("latin1")) ?? [];
-  const kept = lines.map(parseAssignment).filter((one) => one !== undefined && !MAIN_PID_KEYS.includes(one.key));
-  return Buffer.from(kept.map((one) => (one ? formatAssignment(one.key, one.value) : "")).join("\n"), "latin1");
-}
 
 /** It says nothing of a process. */
 const FACTS = { monotonicUsec, pidfdInode: () => undefined };
