@@ -3,7 +3,6 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { dirname, join } from "node:path";
 import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { type Built, buildElsewhere } from "./support/package.ts";
-import { PENDING } from "./support/pending.ts";
 import { openReceiver } from "./support/receiver.ts";
 
 // A project as a user has it, with the package that `npm run package` makes, on a machine that has not its source.
@@ -108,7 +107,6 @@ describe("the installed package", () => {
       const targets = readFileSync(join(installed, file), "utf8").matchAll(/\]\((?!https?:)([^)#]+)/g);
       for (const [, target = ""] of targets) {
         const path = join(dirname(file), target);
-        if (PENDING.includes(path) && !existsSync(join(ROOT, path))) continue;
         const exists = existsSync(join(installed, path));
         expect({ file, target, exists }).toEqual({ file, target, exists: true });
       }
