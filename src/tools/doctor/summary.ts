@@ -19,6 +19,11 @@ export function summarize({ subject, unit, process, self }: Facts, checks: reado
 
 /** What comes first explains what comes after it. */
 const RANKS: readonly string[] = [
+  "ignored",
+  "comment",
+  "drop-in",
+  "refused",
+  "daemon-reload",
   "unit",
   "process",
   "stopped",
