@@ -261,7 +261,7 @@ export function pidfdOpen(pid: number): number {
   return retry(() => libc().syscall(SYS_pidfd_open, pid, 0), "pidfd_open", `process ${pid}`);
 }
 
-/** Returns the inode number of a pidfd, which identifies a process for ever; undefined before Linux 6.9, which brought pidfs. */
+/** Returns the inode number of a pidfd, which identifies a process for ever; undefined before pidfs (Linux 6.9). */
 export function pidfdInode(pidfd: number): bigint | undefined {
   const { base, view } = arena();
   retry(() => libc().fstatfs(pidfd, base + at.statfs), "fstatfs");

@@ -19,7 +19,7 @@ export const KEYS = {
   restartReset: "RESTART_RESET",
 } as const satisfies Record<FieldName, string>;
 
-/** Keys that go with a field, and are the system's to know. */
+/** Keys that go with a field, and whose values the system knows. */
 export const COMPANION_KEYS = {
   reloading: "MONOTONIC_USEC",
   mainPid: "MAINPIDFDID",
