@@ -1,8 +1,8 @@
-/** Bytes of Linux's that are text most often: arguments, paths and names of processes. */
+/** Bytes from Linux that most often are text: arguments, paths and names of processes. */
 
 /**
- * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in
- * Python (PEP 383): so no two are the same text, and printable() shows which byte it is.
+ * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in Python (PEP
+ * 383). So different bytes never become the same text, and printable() shows which byte it is.
  */
 export function decodeBytes(bytes: Uint8Array): string {
   try {
