@@ -1,4 +1,6 @@
-/** What has a server already: passed sockets by their fd, and paths. All copies of this package agree on it. */
+/**
+ * The places that have a server already: passed sockets by their fd, and paths. All copies of this package share this.
+ */
 
 import { singleton } from "../bun/singleton.ts";
 import type { BunServer } from "./adopted-server.ts";
