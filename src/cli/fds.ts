@@ -14,7 +14,8 @@ export function parseFd(value: string): number {
 }
 
 /**
- * Checks that the fds to send were passed, each but 0, 1 and 2 once. Returns those that were passed besides.
+ * Checks that the fds to send were passed. Each may be given once, except 0, 1 and 2. Returns the passed fds that are
+ * not sent.
  *
  * @throws UsageError
  */

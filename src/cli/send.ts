@@ -1,4 +1,4 @@
-/** The message of a request: what it says, and how it goes out. */
+/** Composes the message of a request, and sends it. */
 
 import { monotonicUsec } from "../../ffi/syscalls.ts";
 import { barrierSync, finishBarrier } from "../barrier.ts";
