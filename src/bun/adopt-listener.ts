@@ -31,7 +31,7 @@ export function findListener(address: BoundAddress): Listener {
   const found = watched().filter(({ fd }) => listens(fd) && sameAddress(getSocketName(fd), address));
   const [listener] = found;
   if (listener === undefined || found.length > 1) {
-    throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, where one was expected`);
+    throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, but one was expected`);
   }
   return { fd: listener.fd, epoll: listener.epoll, event: listener.event };
 }

@@ -30,11 +30,12 @@ export function checkLine(name: string, text: string): void {
   if (control !== undefined) {
     const what =
       control === "\0"
-        ? "a NUL, at which PID 1 drops it"
+        ? "a NUL, and PID 1 would drop the message"
         : `a ${control === "\n" ? "newline" : "carriage return"}, which would begin another assignment`;
     throw new TypeError(`Cannot notify: ${name} must be one line, but contains ${what}`);
   }
-  if (!text.isWellFormed()) throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which has no UTF-8`);
+  if (!text.isWellFormed())
+    throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which UTF-8 can't encode`);
 }
 
 /** @throws TypeError, unless `options` is an object and each of its keys is one of `names`. */

@@ -302,7 +302,7 @@ const MAX_TURN_MS = 10;
 
 function bindTo(address: string): BoundSocket {
   const parsed = parseAddress(address, "the address");
-  if (parsed.family !== "unix") throw new TypeError(`Cannot listen on ${address}: only on a path or an abstract name`);
+  if (parsed.family !== "unix") throw new TypeError(`Cannot listen on ${address}: use a path or an abstract name`);
   const remove = () => {
     if (address.startsWith("/")) node.fs.rmSync(address, { force: true });
   };

@@ -149,7 +149,7 @@ const together = new WeakMap<BunServer, readonly Member[]>();
 /** Starts a server on another address, of the same kind, and gives it the socket. */
 function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Member {
   const address = getSocketName(fd);
-  if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is no socket of TCP, and no unix socket`);
+  if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is neither a TCP socket nor a unix socket`);
   const { port: _port, hostname: _hostname, unix: _unix, ...others } = allOf(options);
   const elsewhere = {
     inet: { hostname: "127.0.0.1", port: 0 },

@@ -96,6 +96,6 @@ function makingOf(servers: Servers): Making {
 
 function adaptAll(servers: unknown): Adapter[] {
   const list: readonly unknown[] = Array.isArray(servers) ? servers : [servers];
-  if (list.length === 0) throw new TypeError("Cannot manage the server: there is none in the array");
+  if (list.length === 0) throw new TypeError("Cannot manage the server: the array is empty");
   return list.map(adapt);
 }

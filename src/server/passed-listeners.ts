@@ -54,8 +54,8 @@ function checkReceiver(onError: OnError): void {
   const { LISTEN_FDS: count = "0", LISTEN_PID: pid } = process.env;
   if (!(Number(count) > 0) || pid === undefined) return;
   const error = new SyntaxError(
-    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. A shell has ` +
-      `to give way to it: ExecStart=sh -c 'exec bun …'`,
+    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. If a shell ` +
+      `starts it, use exec: ExecStart=sh -c 'exec bun …'`,
   );
   if (isHere()) throw error;
   // If a server was passed sockets, its child has the variables too, unless it was started with childEnv().

@@ -57,7 +57,7 @@ export function connect(address: Address, name: string): Connection {
 export function finish({ fd, name }: Connection): void {
   sys.shutdown(fd, SHUT_WR, name);
   const { data } = sys.recvmsg(fd);
-  if (data.length > 0) throw systemError(EPROTO, "recvmsg", name, "the peer answered, where it should only read");
+  if (data.length > 0) throw systemError(EPROTO, "recvmsg", name, "the peer answered, but it should only read");
 }
 
 // --- internal ---

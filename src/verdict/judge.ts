@@ -80,7 +80,7 @@ function refuse(
   }
   if (lines === undefined) {
     return {
-      why: 'it ends with a single backslash, at which the service manager gives up ("Out of memory.")',
+      why: 'it ends with a single backslash, so the service manager drops it ("Out of memory.")',
       cure: "double each backslash in a value, as notify() does",
     };
   }
@@ -95,14 +95,14 @@ function refuse(
 function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts): Refusal | undefined {
   if (role === "gone") {
     return {
-      why: `process ${pid} had exited before the manager could see which unit it is of`,
-      cure: "wait for a barrier before the end: sd-notify without --no-block, barrier() in the library",
+      why: `process ${pid} had exited before the manager could see which unit it belongs to`,
+      cure: "wait for a barrier before the process exits: sd-notify without --no-block, barrier() in the library",
     };
   }
   if (role === "stranger") {
     return {
       why: `process ${pid} is not of this unit`,
-      cure: "send from a process of the unit, or with --pid= of one as root",
+      cure: "send from a process of the unit, or as root with --pid= of one",
     };
   }
   if (notifyAccess === "none") {
@@ -117,8 +117,8 @@ function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts
   if (notifyAccess === "exec" && role === "member") {
     return {
       why:
-        `process ${pid} is started by the service, and NotifyAccess=exec takes messages from what the ` +
-        `manager starts`,
+        `process ${pid} is started by the service, and NotifyAccess=exec takes messages only from processes ` +
+        `that the manager starts`,
       cure: "NotifyAccess=all",
     };
   }
