@@ -19,7 +19,7 @@ export function layout() {
     POLLFD: 208,
     INTS: 224,
     TIMESPEC: 240,
-    // One after the other, so that a message can have both, one or none.
+    // These two are adjacent, so that a message can have both, one or none.
     RIGHTS: rights,
     CREDENTIALS: credentials,
     CONTROL_END: credentials + CMSG_SPACE(ucred.size),

@@ -182,7 +182,7 @@ function system(): Functions<ReturnType<typeof factSymbols>> {
 /** Writes as much of the text as fits, in UTF-8, and a NUL. Returns its length, or -1 if Bun has lost bytes of it. */
 function write(text: string, at: number): number {
   let length = 0;
-  // The first use of a TextEncoder takes longer than a short text.
+  // The first use of a TextEncoder takes longer than this loop takes for a short text.
   while (length < text.length && length < MAX_SHORT && text.charCodeAt(length) < 0x80) {
     bytes[at + length] = text.charCodeAt(length++);
   }

@@ -4,7 +4,7 @@ import { EOPNOTSUPP, EPERM, ESOCKTNOSUPPORT, ETOOMANYREFS } from "./constants.ts
 import { SystemError } from "./errors.ts";
 import { errno, libc } from "./libc.ts";
 
-/** Returns the result of a C function, or throws what errno says when it is -1. */
+/** Returns the result of a C function. If it is -1, throws the error that errno names. */
 export function check(result: number, syscall: string, about?: string): number {
   if (result === -1) throw systemError(errno(), syscall, about);
   return result;
@@ -25,7 +25,7 @@ export function isErrno(error: unknown, ...values: number[]): error is SystemErr
 export function errnoName(errno: number): string | undefined {
   const name = NAMES[errno];
   if (name !== undefined) return name;
-  // Loaded here because only an error needs it, and loading it takes longer than a notification.
+  // This is loaded here, because only an error needs it, and loading it takes longer than a notification.
   const { constants } = process.getBuiltinModule("node:os");
   const names: Record<string, number> = constants.errno;
   // EAGAIN and EWOULDBLOCK, for example, share a number. The first name is the usual one.

@@ -186,7 +186,7 @@ export function watchFd(epoll: number, operation: number, fd: number, event: Epo
   check(processLibc().epoll_ctl(epoll, operation, fd, base + at.ints), "epoll_ctl", `fd ${fd}`);
 }
 
-/** dup3(2): makes `to` the open file that `from` is, close-on-exec. What `to` was before is closed. */
+/** dup3(2): closes `to` and makes it a duplicate of `from`, close-on-exec. */
 export function replaceFd(from: number, to: number): void {
   for (;;) {
     if (processLibc().dup3(from, to, O_CLOEXEC) !== -1) return;
@@ -208,7 +208,7 @@ export function setAsync(fd: number, on: boolean): void {
   check(libc().fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC), "fcntl", `fd ${fd}`);
 }
 
-/** flock(2): locks an open file for as long as it is open. @returns false when somebody else has it locked. */
+/** flock(2): locks an open file for as long as it is open. @returns false if somebody else has it locked. */
 export function tryLock(fd: number): boolean {
   for (;;) {
     if (processLibc().flock(fd, LOCK_EX | LOCK_NB) !== -1) return true;
@@ -278,7 +278,7 @@ export interface SpawnOptions {
  * posix_spawnp(3): starts a program with no signal blocked, and /dev/null as its standard input and output.
  * Returns its pid.
  *
- * @throws SystemError when it can't be executed; then there is no process.
+ * @throws SystemError if it can't be executed; then there is no process.
  */
 export function spawn(
   args: readonly Uint8Array[],

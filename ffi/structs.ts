@@ -3,8 +3,8 @@
  * all of it can be tested with bytes. test/structs.test.ts compares every number with the headers, and every written
  * struct with the one that C makes of the same values.
  *
- * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl
- * declares msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: written as 64 bits, they are the same.
+ * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl declares
+ * msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: 64 bits written there mean the same.
  */
 
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
@@ -71,14 +71,14 @@ export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
 // <sys/vfs.h>
 export const statfs = { size: 120, f_type: 0 } as const;
 
-/** sizeof(siginfo_t), and where si_pid is in it: <signal.h>. */
+/** sizeof(siginfo_t), and the offset of si_pid in it: <signal.h>. */
 export const SIGINFO_SIZE = 128;
 export const SI_PID = 16;
 
 /** sizeof sun_path, <sys/un.h>. A path and its NUL, or a NUL and an abstract name, must fit in it. */
 export const SUN_PATH_SIZE = 108;
 
-/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h, which no public header has. */
+/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h. No public header has it. */
 export const SCM_MAX_FD = 253;
 
 /** CMSG_LEN() of <sys/socket.h>. */

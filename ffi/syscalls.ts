@@ -219,7 +219,7 @@ export function poll(fd: number, events: number, timeoutMs: number): number {
   return revents;
 }
 
-/** poll(2) of some fds for the same events. Returns the revents of each, all 0 when the time is up. */
+/** poll(2) of some fds for the same events. Returns the revents of each, all 0 if the time is up. */
 export function pollAll(fds: readonly number[], events: number, timeoutMs: number): number[] {
   if (fds.length > MAX_POLLFDS) throw new RangeError(`Cannot poll more than ${MAX_POLLFDS} file descriptors`);
   const { base, view } = arena();

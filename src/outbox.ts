@@ -27,7 +27,7 @@ export function openOutbox(address: string, onError: OnError): Outbox {
   let waiting: { kind: Kind; message: string }[] = [];
   let timer: Timer | undefined;
 
-  /** Whether the message needs no other attempt: it was sent, or can't be. */
+  /** Whether the message needs no other attempt, because it was sent or can't be sent. */
   const isDone = (message: string): boolean => {
     try {
       send(message, address, undefined, MSG_DONTWAIT);

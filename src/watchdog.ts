@@ -70,9 +70,9 @@ export function watchdogTimeoutMs(): number | undefined {
 }
 
 /**
- * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its ping. The
- * timer does not keep the program alive. There is one timer, however often this is called; the options of the last call
- * count. A ping never blocks: if the queue of the manager is full, it is sent when there is room.
+ * Pings the manager at half the time that it allows. A timer does this, so a blocked event loop misses its ping. The
+ * timer does not keep the program alive. There is only one timer. If this is called again, the options of the last
+ * call count. A ping never blocks. If the queue of the manager is full, the ping is sent when there is room.
  *
  * @returns the watchdog; undefined if no watchdog is asked for (see watchdogTimeoutMs()) or this process is not
  *   supervised.

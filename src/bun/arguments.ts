@@ -1,6 +1,6 @@
 /**
- * The arguments of the command, byte for byte. Bun decodes process.argv with loss, and drops a `--` that is the
- * first argument of a script. No issue filed. This goes when process.argv keeps both.
+ * The arguments of the command, byte for byte. Bun loses bytes when it decodes process.argv, and drops a `--` that is
+ * the first argument of a script. No issue filed. This goes when process.argv keeps both.
  */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";

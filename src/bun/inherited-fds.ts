@@ -21,7 +21,7 @@ export function inheritedFds(): number[] {
 // --- internal ---
 
 /**
- * Bun opens two at its start, the first ones that are free: the epoll(7) of its event loop, and an eventfd(2) that is
+ * Bun opens two fds at its start, at the first free numbers: the epoll(7) of its event loop, and an eventfd(2) that is
  * registered there and wakes it up. Both are close-on-exec. An inherited fd 3 is not.
  */
 function fdsOfBun(open: readonly number[]): number[] {

@@ -71,7 +71,7 @@ function notifyManager(request: Request, encoding: Arguments["encoding"], progre
   if (user) becomeUser(user);
   sendAndWait(message, request, { pid: sender, fds }, encoding, progress);
   if (command.length === 0) return 0;
-  // With --fd, the fds now belong to the manager, and not to the command.
+  // With --fd, the fds now belong to the manager, and not to the program that --exec starts.
   return execCommand(allToBytes(command, encoding), inherited, fds.length === 0);
 }
 

@@ -31,7 +31,7 @@ export function checkFds(fds: readonly number[], inherited: readonly number[]): 
   return [...left];
 }
 
-/** @throws UsageError unless the service manager takes the name for file descriptors. */
+/** @throws UsageError unless the service manager would accept the name for file descriptors. */
 export function checkFdName(name: string): void {
   const why = whyNoFdName(name);
   if (why !== undefined) throw new UsageError(`--fdname=${JSON.stringify(name)} is no name: ${why}`);

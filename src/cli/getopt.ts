@@ -7,7 +7,7 @@
 import { UsageError } from "../console/usage-error.ts";
 import type { Option } from "./options.ts";
 
-/** An option with its value, or an argument that is none. */
+/** An option with its value, or an argument that is no option. */
 export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };
 
 /**

@@ -1,6 +1,6 @@
 /** THE table of options: the parser, the help and the introspection follow it. */
 
-/** Whether an option has a value: never; only after `=`; always, after `=` or as the next argument. */
+/** Whether an option has a value: never; optionally, after `=`; or always, after `=` or as the next argument. */
 export type ValueRule = "none" | "optional" | "required";
 
 export interface Option {

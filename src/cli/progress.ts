@@ -11,5 +11,5 @@ export type Progress =
   /** Everything is done. */
   | { step: "done" };
 
-/** How long the command waits for the manager, as systemd-notify(1). */
+/** How long the command waits for the manager: as long as systemd-notify(1). */
 export const BARRIER_TIMEOUT_MS = 5000;

@@ -38,7 +38,7 @@ export function writeControl(sequence: string): void {
   }
 }
 
-/** Whether standard output is to be in colour: a terminal, and no NO_COLOR (no-color.org). */
+/** Whether to write in colour: standard output is a terminal, and NO_COLOR is not set (no-color.org). */
 export function inColour(): boolean {
   return isTerminal() && !process.env.NO_COLOR;
 }

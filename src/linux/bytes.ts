@@ -19,7 +19,10 @@ export function decodeBytes(bytes: Uint8Array): string {
 
 // --- internal ---
 
-/** The Unicode Standard, table 3-7: well-formed UTF-8, a byte as a character; or a byte that is none. */
+/**
+ * Matches well-formed UTF-8 (The Unicode Standard, table 3-7) with one character for each byte, or a byte that is not
+ * part of it.
+ */
 const character = () => new RegExp([...WELL_FORMED, "([\\x80-\\xff])"].join("|"), "g");
 
 const WELL_FORMED = [

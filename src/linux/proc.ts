@@ -6,7 +6,7 @@ import { decodeBytes } from "./bytes.ts";
 /** What proc_pid_stat(5) says about a process. */
 export interface Stat {
   name: string;
-  /** From the state on: state, ppid, pgrp, session, tty_nr, tpgid, … */
+  /** The fields that follow the name: state, ppid, pgrp, session, tty_nr, tpgid, … */
   fields: string[];
 }
 
@@ -75,7 +75,7 @@ export function directoryOf(pid: number): string | undefined {
   }
 }
 
-/** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
+/** Returns the name of a process, as ps(1) shows it. (/proc/PID/status escapes some characters of it.) */
 export function nameOf(pid: number): string {
   return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
 }

@@ -2,7 +2,7 @@
 
 import { mustBe, show } from "./check.ts";
 
-/** @throws TypeError, unless it is a name that the service manager would take. */
+/** @throws TypeError, unless the service manager would accept the name. */
 export function checkFdName(name: unknown): asserts name is string {
   if (typeof name !== "string") throw mustBe("use the fd store", "name", "a string", name);
   const why = whyNoFdName(name);

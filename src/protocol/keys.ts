@@ -1,4 +1,4 @@
-/** THE table of which field has which key on the wire, in the order in which systemd-notify(1) sends them. */
+/** THE table of the fields and their keys on the wire, in the order in which systemd-notify(1) sends them. */
 
 import type { FieldName } from "./state.ts";
 

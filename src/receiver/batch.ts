@@ -18,7 +18,7 @@ export interface Batch {
   numbers: number[];
 }
 
-/** Messages that are held until they can be handed over, in little memory. */
+/** Holds messages in little memory until they can be handed over. */
 export class Packer {
   /** How much memory they take, approximately. */
   size = 0;

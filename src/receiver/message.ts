@@ -45,7 +45,7 @@ export class Message implements Disposable {
   readonly fds: number[];
   /** Whether bytes or file descriptors of it were lost because it was too long. */
   readonly truncated: boolean;
-  /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
+  /** When it was received: CLOCK_MONOTONIC in microseconds, like MONOTONIC_USEC=. */
   readonly receivedUsec: number;
 
   #fields: Record<string, string> | undefined;
@@ -66,7 +66,7 @@ export class Message implements Disposable {
     this.#fdCount = fds.length;
   }
 
-  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
+  /** The assignments, by key. As in PID 1, the first of two equal keys wins. */
   get fields(): Record<string, string> {
     this.#fields ??= Object.fromEntries(readAssignments(this.text));
     return this.#fields;

@@ -12,7 +12,7 @@ import { node } from "../bun/node.ts";
 export interface BoundSocket {
   fd: number;
   address: string;
-  /** Removes what it has in the file system. */
+  /** Removes its path and directory, if it has any. */
   remove(): void;
 }
 

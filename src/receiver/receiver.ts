@@ -62,7 +62,7 @@ export interface WaitOptions {
  * goes on while it waits.
  *
  * @returns the receiver, which is Disposable: `using` closes it at the end of a scope.
- * @throws SyntaxError for an address that can't be used, SystemError if it can't be listened on.
+ * @throws SyntaxError for an address that can't be used, SystemError if the receiver can't listen there.
  * @example
  * using receiver = openReceiver();
  * Bun.spawn(["sd-notify", "--ready"], { env: { ...process.env, ...receiver.env } });

@@ -63,7 +63,7 @@ const MAX_SIZE = 64 << 20;
  */
 const PATIENCE_MS = 50;
 
-/** How many messages are received before the pipe is looked at. */
+/** How many messages are received before the thread looks at the pipe. */
 const MAX_IN_A_ROW = 256;
 
 function receive({ socket, control, maxFds }: Orders, held: Packer): void {

@@ -1,4 +1,4 @@
-/** What the servers of Bun, of Node.js and of the frameworks on them have in common: listening, draining and ending. */
+/** One interface for the servers of Bun, of Node.js and of frameworks: listening, draining and ending. */
 
 import { mustBe } from "../protocol/check.ts";
 import type { Load } from "./status.ts";
@@ -22,7 +22,7 @@ export interface Adapter {
   /** Where it listens: a URL, a path or an address; undefined if it does not tell. */
   where(): string | undefined;
   load(): Load;
-  /** Accepts no more connections. Resolves when what is in flight is answered. */
+  /** Accepts no more connections. Resolves when the requests in flight are answered. */
   drain(): Promise<void>;
   /** Ends what is left. */
   closeNow(): void;
@@ -143,12 +143,12 @@ function isAddress(value: unknown): value is { address: string; port: number } {
 async function drain(server: AnyServer): Promise<void> {
   const node = nodeServer(server);
   if (!node) return finish(server);
-  // A client that keeps its connection busy has to open a new one, which another process will accept.
+  // A client that keeps its connection busy should open its next one elsewhere.
   node.prependListener?.("request", (_, response) => {
     if (!response.headersSent) response.setHeader("connection", "close");
   });
   const closed = finish(server);
-  // In Bun, close() leaves connections open that become idle later: for 5 seconds and more (no issue filed).
+  // In Bun, connections that become idle after close() stay open for 5 seconds and more (no issue filed).
   const timer = setInterval(() => node.closeIdleConnections?.(), IDLE_INTERVAL_MS);
   try {
     await closed;

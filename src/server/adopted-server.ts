@@ -87,7 +87,7 @@ export function whenStopped(server: BunServer, action: () => void): void {
 }
 
 /**
- * Connects to where a server listens, and waits until that was accepted.
+ * Connects to the address of a server, and waits until the server has accepted the connection.
  *
  * @throws Error if the connection stays in the queue. It is no error if the connection can't be tried, because of an
  *   address of another network or a packet filter.
@@ -348,7 +348,7 @@ async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
   let before = Number.POSITIVE_INFINITY;
   for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
     const connections = listeners.flatMap(connectionsOf);
-    // On a busy machine clients are late. If one has sent its request, others may be about to.
+    // On a busy machine clients are late, so others may be about to send their request.
     const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
     // The event loop is late too. If a connection is closed before its data are read, they are lost.
     if (!mayCome && !connections.some(hasUnread)) break;

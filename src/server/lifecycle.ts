@@ -71,7 +71,7 @@ export type LifecycleEvent =
 export type Action =
   /** `kind`: see Outbox. */
   | { do: "send"; state: State; kind: "state" | "status" }
-  /** Run the hook `reload`, and tell how it ends. */
+  /** Run the hook `reload`, and report how it ends. */
   | { do: "reload"; attempt: number }
   /** Go on serving for drainDelayMs. */
   | { do: "delay" }
@@ -116,7 +116,7 @@ export function transition(state: Lifecycle, event: LifecycleEvent): Step {
 /** Whether this phase needs a tick each second, to ask the manager for time. */
 export function needsTicks(state: Lifecycle): boolean {
   if (state.phase === "starting") return state.warmingUp;
-  // Only requests ask for more time: a hook `stop` that hangs is ended by TimeoutStopSec= of the unit.
+  // Only requests ask for more time. If the hook `stop` hangs, TimeoutStopSec= of the unit ends it.
   return state.phase === "reloading" || (state.phase === "stopping" && state.step !== "closing");
 }
 

@@ -27,7 +27,7 @@ import { mustBe } from "../protocol/check.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
 /**
- * What a socket is: what sd_is_socket(3) answers.
+ * What a socket is, as sd_is_socket(3) tells.
  *
  * @example
  * const sockets: SocketKind[] = listenFds().filter((passed) => passed.kind === "socket");
@@ -42,7 +42,7 @@ export interface SocketKind {
 }
 
 /**
- * What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer.
+ * What a file descriptor is, as sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and similar functions tell.
  *
  * @example
  * const kinds: FdKind["kind"][] = listenFds().map(({ kind }) => kind);
@@ -85,7 +85,7 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/** Finds the passed fds, or those of a name, one by one, since $LISTEN_FDS may be huge. It does not look at them. */
+/** Yields the passed fds, or those of a name, one by one, because $LISTEN_FDS may be huge. It does not look at them. */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;

@@ -76,7 +76,7 @@ class Manager {
   readonly #outbox: Outbox | undefined;
   readonly #healthy: () => Promise<unknown>;
   readonly #stopBegan = Promise.withResolvers<void>();
-  /** Errors that the service manager was told of already. */
+  /** Errors that were reported to the service manager already. */
   readonly #told = new Set<unknown>();
   readonly #ticks = new Ticker(TICK_MS, () => this.#dispatch({ type: "tick", load: this.#load(), atMs: now() }));
   /** What end() takes back. */
@@ -109,7 +109,8 @@ class Manager {
       const own = () => this.#program?.handles(signal) ?? false;
       this.#on(signal, () => this.#dispatch({ type: "stop", signal, delayed, own: own(), load: this.#load() }));
     }
-    // Before READY: a Type=notify-reload unit without a handler for the signal fails to start (systemd 262).
+    // This comes before READY=1: a Type=notify-reload unit without a handler for the signal fails to start (systemd
+    // 262).
     if (this.#outbox) this.#on("SIGHUP", () => void this.#hangUp());
   }
 

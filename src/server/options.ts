@@ -36,8 +36,8 @@ export interface ManageOptions {
   /** How long to go on serving after SIGTERM, in milliseconds. /readyz says no meanwhile. Default: 0. */
   drainDelayMs?: number | undefined;
   /**
-   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under
-   * a service manager, whose TimeoutStopSec= is 90 s, else 25000: Kubernetes kills after 30 s.
+   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under a service
+   * manager, because TimeoutStopSec= is 90 s; otherwise 25000, because Kubernetes kills after 30 s.
    */
   drainTimeoutMs?: number | undefined;
   /**

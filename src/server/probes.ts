@@ -49,7 +49,7 @@ export function serveProbes(options: ProbeOptions, probed: Probed): { url: URL; 
   return { url: server.url, stop: () => void server.stop(true) };
 }
 
-/** Whether the server has started. That stays so until its end. */
+/** Whether the server has started. Once it has, this stays true until its end. */
 export function startupz(state: Lifecycle): Finding {
   return state.phase === "starting" ? { ok: false, why: whyNotReady(state) } : { ok: true, why: "started" };
 }

@@ -7,7 +7,7 @@ import type { BunServer } from "./adopted-server.ts";
 
 export interface Served {
   server: BunServer;
-  /** Which evaluation of the program opened it: bun --hot evaluates it again and again. */
+  /** The evaluation of the program that opened it: bun --hot evaluates the program again and again. */
   evaluation: symbol;
 }
 

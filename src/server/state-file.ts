@@ -3,8 +3,9 @@
  * The half with the higher sequence number has the state. A save overwrites the other half, by one system call.
  *
  * If the process is killed in the middle of that, the half has a wrong checksum, and the other one still has the old
- * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. It needs none,
- * because the kernel runs one write(2) of a file at a time, so threads that save at once can't damage both halves.
+ * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. No lock is
+ * needed, because the kernel runs one write(2) of a file at a time. So threads that save at the same time can't damage
+ * both halves.
  *
  * Most of the file is a hole, which takes no memory.
  */
@@ -185,7 +186,7 @@ function readStateOf(fd: number, { half, length, checksum }: Header): Uint8Array
   return bytes.length === length && Bun.hash.crc32(bytes) === checksum ? bytes : undefined;
 }
 
-/** Reads bytes; fewer if the file ends before. */
+/** Reads bytes. Returns fewer if the file ends earlier. */
 function readAt(fd: number, place: number, length: number): Uint8Array {
   const { size } = fromFs(LOAD, () => node.fs.fstatSync(fd));
   const bytes = new Uint8Array(Math.max(0, Math.min(length, size - place)));

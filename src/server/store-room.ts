@@ -1,4 +1,4 @@
-/** What this process knows of the fd store: what it has put there, and how much there is room for. */
+/** What this process knows about the fd store: what it has put there, and how much room there is. */
 
 import { node } from "../bun/node.ts";
 import { readNumber } from "../linux/environment.ts";

@@ -27,7 +27,7 @@ export function openUnixListener(path: string): number {
   }
 }
 
-/** Binds a socket to a path. If the path is that of a socket that nobody has open, it is removed first. */
+/** Binds a socket to a path. If the path belongs to a socket that nobody has open, that is removed first. */
 export function replacingStale<T>(path: string, bind: () => T): T {
   try {
     return bind();

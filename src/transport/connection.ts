@@ -31,7 +31,7 @@ export interface Connection {
   name: string;
   /** A byte stream, which may take a message in pieces. */
   stream: boolean;
-  /** It carries one message, whose end is the end of the connection. */
+  /** It carries one message, which ends with the connection. */
   once: boolean;
 }
 

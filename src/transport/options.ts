@@ -1,4 +1,4 @@
-/** How and where a message is sent: what the callers of the library may choose. */
+/** The options that callers of the library have for sending a message. */
 
 import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";

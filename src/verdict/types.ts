@@ -1,7 +1,8 @@
-/** What a verdict is about, and what it says. */
+/** The types of a verdict, and of the facts that it is based on. */
 
 /**
- * The settings and the state of a unit that decide what becomes of a message. A fact that is undefined decides nothing.
+ * The settings and the state of a unit that decide what happens to a message. A fact that is undefined decides
+ * nothing.
  *
  * @example
  * const facts: UnitFacts = { type: "notify", watchdogUsec: 0, phase: "active" };
