@@ -43,7 +43,7 @@ export function manage(
   manager.listenToProbes();
   manager.listenToSignals();
   manager.listenToErrors();
-  // sd-notify/register starts its own watchdog, because the program may have one too.
+  // sd-notify/register starts the watchdog itself, unless the program has one.
   if (!program) manager.startWatchdog();
   void manager.start();
   return { ready: manager.ready.promise, probesUrl: manager.probesUrl, end: () => manager.end() };
