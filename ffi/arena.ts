@@ -1,7 +1,7 @@
 /**
- * The memory that system calls read and write. A msghdr holds pointers, and a typed array may move in memory after
- * its address was taken (oven-sh/bun#32055): so this is one mapping of libc's, made at first use and never freed, and
- * everything in it is an offset. System calls run one at a time, so they can share it.
+ * The memory that system calls read and write. A msghdr holds pointers, and a typed array may move in memory after its
+ * address was taken (oven-sh/bun#32055). So libc maps this memory once, at first use, and it is never freed.
+ * Everything in it is found by an offset. System calls run one at a time, so they can share it.
  */
 
 import { allocate, type Pointer } from "./libc.ts";
@@ -12,11 +12,11 @@ export interface Arena {
   view: DataView;
   /** The bytes of the message to send. */
   outgoing: Uint8Array;
-  /** Those of the message, or the file, that was read last. */
+  /** The bytes of the message or file that was read last. */
   incoming: Uint8Array;
 }
 
-/** Where each struct lies in the arena; test/arena.test.ts sees that none reaches into the next. */
+/** The offset of each struct in the arena. test/arena.test.ts checks that none reaches into the next. */
 export const at = {
   socketAddress: 0,
   msghdr: 128,
@@ -26,10 +26,10 @@ export const at = {
   /** A few ints: the ends of a pipe, the value and the length of a socket option. */
   ints: 256,
   statfs: 272,
-  /** Of what is received, which are always the same. */
+  /** For recvmsg(2): written once, and then only reset. */
   receivedMsghdr: 400,
   receivedIovec: 464,
-  /** Control data is written and read at once, around one call. */
+  /** Control data of one call: written just before it, or read just after it. */
   control: 512,
   outgoing: 4096,
 } as const;
@@ -38,12 +38,12 @@ export const at = {
 export const MAX_POLLFDS = 4;
 
 /**
- * Room for one message in each direction. A send buffer of 8 MiB, which Linux doubles, takes less than this.
- * A worker has less room, because its mapping stays when it ends.
+ * The room for one message in each direction. The longest message of a send buffer of 8 MiB, which Linux doubles, is
+ * shorter than this. A worker has less room, because its mapping stays after it ends.
  */
 export const PAYLOAD_SIZE = Bun.isMainThread ? 16 << 20 : 2 << 20;
 
-/** Where the incoming bytes lie. */
+/** The offset of the incoming bytes. */
 export const INCOMING = at.outgoing + PAYLOAD_SIZE;
 
 /** Returns the arena; maps it at the first call. */

@@ -1,6 +1,6 @@
 /**
  * Numbers from the C headers, under their C names. The values are those of Linux on x86-64 and arm64;
- * test/constants.test.ts asks the headers whether they are right.
+ * test/constants.test.ts compares them with the headers.
  */
 
 // <sys/socket.h>

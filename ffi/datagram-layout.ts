@@ -1,14 +1,14 @@
-/** Macros of ffi/datagram.ts: they run during the build, so that a start of the command makes no tables of offsets. */
+/** Macros for ffi/datagram.ts. They run during the build, so the command makes no tables of offsets when it starts. */
 
 import * as numbers from "./constants.ts";
 import { CMSG_SPACE, cmsghdr, iovec, msghdr, SUN_PATH_SIZE, sockaddr_un, statfs, timespec, ucred } from "./structs.ts";
 
-/** Returns the numbers of C. (Imported, all of them would be in the command, used or not.) */
+/** Returns the numbers of C. (An import would put all of them into the command, used or not.) */
 export function constants() {
   return { ...numbers };
 }
 
-/** Returns where each struct lies, in bytes, and where its fields do, in ints from the beginning of the struct. */
+/** Returns the offset of each struct, in bytes, and the offset of each field in its struct, in ints. */
 export function layout() {
   const rights = 256;
   const credentials = rights + CMSG_SPACE(4);
@@ -19,7 +19,7 @@ export function layout() {
     POLLFD: 208,
     INTS: 224,
     TIMESPEC: 240,
-    // One after the other, so that a message can have both, one or none.
+    // These two are adjacent, so that a message can have both, one or none.
     RIGHTS: rights,
     CREDENTIALS: credentials,
     CONTROL_END: credentials + CMSG_SPACE(ucred.size),

@@ -1,8 +1,8 @@
 /**
- * What one datagram and its barrier need of libc, for a program that does nothing else: the command's short
- * way. It stands beside libc.ts, arena.ts and structs.ts because those cost more at a start than the message
- * (the module bun:ffi 0.2 ms, tables of objects 0.13 ms). A function here returns what C's does, -1 for an
- * error, and explains nothing.
+ * The libc functions that one datagram and its barrier need, for the command's short way, which does nothing else.
+ * This file does not use libc.ts, arena.ts and structs.ts, because loading them takes longer than sending the message
+ * (the module bun:ffi 0.2 ms, tables of objects 0.13 ms). A function here returns what the C function returns, -1 for
+ * an error, and explains nothing.
  */
 
 import { constants, layout } from "./datagram-layout.ts" with { type: "macro" };
@@ -32,7 +32,7 @@ const ptr = 12;
 const i64 = 15;
 const u64 = 16;
 
-/** What nearly every message takes. (Each function takes 4 us to be made callable.) */
+/** The functions that nearly every message needs. (Making one callable takes 4 us.) */
 const symbols = {
   socket: { args: [i32, i32, i32], returns: i32 }, // int socket(int domain, int type, int protocol)
   connect: { args: [i32, ptr, u32], returns: i32 }, // int connect(int, const struct sockaddr *, socklen_t)
@@ -44,7 +44,7 @@ const symbols = {
   close: { args: [i32], returns: i32 }, // int close(int)
 } as const;
 
-/** What --reloading and --pid need to know of the system. (A second table takes 60 us.) */
+/** The functions that only --reloading and --pid need. (A second table takes 60 us.) */
 const factSymbols = () =>
   ({
     clock_gettime: { args: [i32, ptr], returns: i32 }, // int clock_gettime(clockid_t, struct timespec *)
@@ -54,31 +54,31 @@ const factSymbols = () =>
 
 type Functions<Symbols> = Record<keyof Symbols, (...args: number[]) => number>;
 
-/** What bun:ffi is made of. It is not documented. */
+/** The object that bun:ffi is built on. It is not documented. */
 interface NativeFFI {
   dlopen<Symbols>(name: string, symbols: Symbols): { symbols: Functions<Symbols> };
   ptr(bytes: Uint8Array): number;
   CString: new (address: number, offset: number, length: number) => string;
 }
 
-/** By this name for the reason that libc.ts gives. */
+/** libc.ts explains the choice of this name. */
 const LIBC = "libc.so.6";
 
-/** More characters than most messages and addresses have. */
+/** Most messages and addresses are shorter than this. */
 const MAX_SHORT = 256;
 
 let FFI: NativeFFI;
 let libc: Functions<typeof symbols>;
 let facts: Functions<ReturnType<typeof factSymbols>> | undefined;
 let base = 0;
-// An ArrayBuffer that was made as one stays where it is, while a typed array may move (oven-sh/bun#32055).
+// An ArrayBuffer that its constructor made stays where it is. A typed array may move (oven-sh/bun#32055).
 const memory = new ArrayBuffer(SIZE);
 const ints = new Int32Array(memory);
 const bytes = new Uint8Array(memory);
 
 /**
- * Loads the functions. @throws Error where that can't be done this way: libc.ts calls them by bun:ffi, or
- * tells what is wrong.
+ * Loads the functions. @throws Error if they can't be loaded this way. libc.ts then loads them by bun:ffi, or says
+ * what is wrong.
  */
 export function openLibc(): void {
   FFI = (Bun as unknown as { FFI: NativeFFI }).FFI;
@@ -91,7 +91,7 @@ export function close(fd: number): void {
   libc.close(fd);
 }
 
-/** Returns a file of /proc; "" for one that can't be read, or has no room here. */
+/** Returns the text of a file in /proc, or "" if it can't be read or is too long. */
 export function readText(path: string): string {
   write(path, TEXT);
   const fd = libc.open(base + TEXT, O_CLOEXEC);
@@ -106,10 +106,7 @@ export function monotonicUsec(): number {
   return (ints[TIMESPEC / 4] as number) * 1e6 + Math.trunc((ints[TIMESPEC / 4 + TV_NSEC] as number) / 1000);
 }
 
-/**
- * The inode number of the process' pidfd, in digits; "" where it has none or that can't be known, as before
- * Linux 6.9.
- */
+/** Returns the inode number of the process' pidfd in digits, or "" if it can't be known, as before Linux 6.9. */
 export function pidfdInode(pid: number): string {
   const pidfd = system().syscall(SYS_pidfd_open, pid, 0);
   system().fstatfs(pidfd, base + STATFS);
@@ -134,18 +131,18 @@ export function connect(address: string): number {
   return -1;
 }
 
-/** Makes the text the message that send() sends. Returns false for one that has no room, or is not what was given. */
+/** Sets the message that send() sends. Returns false if it is too long, or if Bun has lost bytes of it. */
 export function setMessage(text: string): boolean {
   const length = write(text, TEXT);
   writeLong(HEADER / 4 + MSG_IOV, base + VECTOR);
   writeLong(HEADER / 4 + MSG_IOVLEN, 1);
   writeLong(VECTOR / 4, base + TEXT);
   writeLong(VECTOR / 4 + IOV_LEN, length);
-  // What has just room may have been cut off in a character.
+  // A text that just fits may have been cut off inside a character.
   return length !== -1 && length < SIZE - TEXT - 4;
 }
 
-/** sendmsg(2), from a process or, if that is 0, from this one; with a fd or, if that is -1, without. */
+/** sendmsg(2). If `sender` is 0, this process is the sender. If `passed` is -1, no fd is sent. */
 export function send(socket: number, sender: number, passed: number, flags: number): number {
   const start = passed === -1 ? CREDENTIALS : RIGHTS;
   const end = sender === 0 ? CREDENTIALS : CONTROL_END;
@@ -176,21 +173,21 @@ export function waitForHangUp(fd: number, timeoutMs: number): number {
 
 // --- internal ---
 
-/** Returns the functions that factSymbols() are. */
+/** Returns the functions of factSymbols(). */
 function system(): Functions<ReturnType<typeof factSymbols>> {
   facts ??= FFI.dlopen(LIBC, factSymbols()).symbols;
   return facts;
 }
 
-/** Writes the text as UTF-8, and a NUL. Returns its length, as much as has room; -1 where Bun has lost bytes of it. */
+/** Writes as much of the text as fits, in UTF-8, and a NUL. Returns its length, or -1 if Bun has lost bytes of it. */
 function write(text: string, at: number): number {
   let length = 0;
-  // The first use of a TextEncoder takes longer than a short text.
+  // The first use of a TextEncoder takes longer than this loop takes for a short text.
   while (length < text.length && length < MAX_SHORT && text.charCodeAt(length) < 0x80) {
     bytes[at + length] = text.charCodeAt(length++);
   }
   if (length < text.length) {
-    // What Bun puts where an argument is no UTF-8.
+    // Bun puts this in place of bytes that are not UTF-8.
     if (text.includes("\uFFFD")) return -1;
     length = new TextEncoder().encodeInto(text, bytes.subarray(at, SIZE - 1)).written;
   }
@@ -198,13 +195,13 @@ function write(text: string, at: number): number {
   return length;
 }
 
-/** Writes 64 bits. (What is assigned to an int loses all but its lower 32 bits.) */
+/** Writes 64 bits. (An assignment to an int keeps only the lower 32 bits.) */
 function writeLong(at: number, value: number): void {
   ints[at] = value;
   ints[at + 1] = value / 0x100000000;
 }
 
-/** Writes a cmsghdr. Returns where its data are, in ints. */
+/** Writes a cmsghdr. Returns the offset of its data, in ints. */
 function writeControl(at: number, type: number, length: number): number {
   writeLong(at / 4, CMSG_HEADER + length);
   ints[at / 4 + CMSG_LEVEL] = SOL_SOCKET;

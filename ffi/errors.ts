@@ -1,8 +1,8 @@
-/** The errors that come from below. */
+/** Errors of the operating system, and of calling it. */
 
 /**
- * What the operating system refused. `code` and `errno` are those of errno(3) ("ECONNREFUSED", 111), `syscall` is the
- * function that failed, and `address` what it was about.
+ * The operating system has refused something. `code` and `errno` are those of errno(3) ("ECONNREFUSED", 111),
+ * `syscall` is the function that failed, and `address` is what the call was about.
  *
  * @example
  * try {

@@ -43,7 +43,7 @@ const symbols = () =>
     __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
   }) as const satisfies Record<string, FFIFunction>;
 
-// What starting other programs takes: a table of its own, because a notification does not need it.
+// The functions that start other programs. They have their own table, because a notification does not need them.
 const processSymbols = () =>
   ({
     getpwnam: { args: [cstring], returns: ptr }, // struct passwd *getpwnam(const char *)
@@ -97,7 +97,7 @@ const processSymbols = () =>
     posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 },
   }) as const satisfies Record<string, FFIFunction>;
 
-/** libc's functions, typed by a table: numbers, but for strings. */
+/** The types of a table's functions. Arguments and results are numbers, except strings. */
 type Functions<Symbols extends Record<string, FFIFunction>> = {
   readonly [Name in keyof Symbols]: (
     ...args: Arguments<NonNullable<Symbols[Name]["args"]>>
@@ -107,14 +107,14 @@ type Functions<Symbols extends Record<string, FFIFunction>> = {
 /**
  * Returns libc's functions; loads the library at the first call.
  *
- * @throws FFIUnavailableError where the system is not Linux, bun:ffi has no JIT to work with, or no libc loads.
+ * @throws FFIUnavailableError if the system is not Linux, bun:ffi has no JIT, or libc can't be loaded.
  */
 export function libc(): Functions<ReturnType<typeof symbols>> {
   loaded ??= load(symbols());
   return loaded;
 }
 
-/** Returns libc's functions for processes, as libc() does the others. */
+/** Like libc(), for the functions that concern processes. */
 export function processLibc(): Functions<ReturnType<typeof processSymbols>> {
   processLoaded ??= load(processSymbols());
   return processLoaded;
@@ -135,7 +135,7 @@ export function readU32(address: Pointer): number {
 export function allocate(size: number): { address: Pointer; buffer: ArrayBuffer } {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   const pointer = libc().mmap(null, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-  // MAP_FAILED is (void *)-1, which a double can only come near to.
+  // MAP_FAILED is (void *)-1, which a double can't hold exactly.
   if (pointer >= Number.MAX_SAFE_INTEGER) throw new RangeError(`Cannot map ${size} bytes of memory`);
   return { address: pointer, buffer: toArrayBuffer(pointer as FFIPointer, 0, size) };
 }
@@ -151,11 +151,11 @@ type Arguments<Types extends readonly unknown[]> = {
 };
 
 /**
- * The one name for which no loader looks for a file. glibc finds it among what is loaded, because Bun's own
- * ELF header needs it, and musl takes every "libc." for itself. So it is the libc that Bun runs on, even
- * where its file was replaced or lies outside of a chroot. For a name that the loader does not know, bun:ffi
- * executes what is called so in the working directory. (The path in /proc/self/maps would do too, but to load
- * node:fs and read it takes a quarter of the command's time.)
+ * No loader looks for a file of this name. glibc finds it among the loaded libraries, because Bun's own ELF header
+ * needs it. musl takes every name that begins with "libc." for itself. So this is the libc that Bun runs on, even if
+ * its file was replaced or lies outside of a chroot. If the loader did not know the name, bun:ffi would execute a file
+ * of that name in the working directory. (The path in /proc/self/maps would do too, but loading node:fs and reading it
+ * takes a quarter of the command's time.)
  */
 const LIBC = "libc.so.6";
 

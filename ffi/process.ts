@@ -1,7 +1,4 @@
-/**
- * System calls that change this process, or start another. Strings are bytes, as in C: a Uint8Array without
- * its NUL.
- */
+/** System calls that change this process, or start another. A string is a Uint8Array of its bytes, without C's NUL. */
 
 import { arena, at } from "./arena.ts";
 import {
@@ -61,14 +58,14 @@ import {
 
 // --- users ---
 
-/** getpwnam(3) or getpwuid(3): a user of the database; undefined when there is none. */
+/** getpwnam(3) or getpwuid(3): returns a user of the database; undefined if there is none. */
 export function findUser(user: string | number): { uid: number; gid: number } | undefined {
   const entry = typeof user === "string" ? processLibc().getpwnam(user) : processLibc().getpwuid(user);
   if (!entry) return undefined;
   return { uid: readU32(entry + passwd.pw_uid), gid: readU32(entry + passwd.pw_gid) };
 }
 
-/** setregid(2), setreuid(2): sets the real ids, and no others. An undefined one stays as it is. */
+/** setregid(2), setreuid(2): sets the real ids only. If `gid` is undefined, it stays as it is. */
 export function setRealIds(uid: number, gid: number | undefined): void {
   if (gid !== undefined) check(processLibc().setregid(gid, UNCHANGED), "setregid", `${gid}`);
   check(processLibc().setreuid(uid, UNCHANGED), "setreuid", `${uid}`);
@@ -94,7 +91,7 @@ export function setSoftNofileLimit(soft: number): void {
   check(processLibc().setrlimit(RLIMIT_NOFILE, address), "setrlimit");
 }
 
-/** signal(2): ignores a signal, or sets what it does by default. */
+/** signal(2): ignores a signal, or restores its default action. */
 export function setIgnored(signal: number, ignored: boolean): void {
   processLibc().signal(signal, ignored ? SIG_IGN : SIG_DFL);
 }
@@ -104,7 +101,7 @@ export function blockSignals(signals: readonly number[]): void {
   check(processLibc().sigprocmask(SIG_BLOCK, writeSignalSet(signals), null), "sigprocmask");
 }
 
-/** Returns a signalfd(2) that signals can be read from where every thread has them blocked. */
+/** Returns a signalfd(2). The signals can be read from it only if every thread has blocked them. */
 export function openSignalFd(signals: readonly number[]): number {
   return check(processLibc().signalfd(-1, writeSignalSet(signals), SFD_CLOEXEC), "signalfd");
 }
@@ -123,7 +120,10 @@ export function kill(pid: number, signal: number): void {
 
 // --- families ---
 
-/** prctl(2): has this process killed when the thread that started it ends, whatever it executes until then. */
+/**
+ * prctl(2): kills this process when the thread that started it ends, whatever program this process executes until
+ * then.
+ */
 export function tieToParent(): void {
   check(processLibc().prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
 }
@@ -145,19 +145,19 @@ export function listen(fd: number, address?: string): void {
   check(processLibc().listen(fd, SOMAXCONN), "listen", address);
 }
 
-/** accept4(2), close-on-exec. Returns undefined where nobody waits; the listener has to be non-blocking. */
+/** accept4(2), close-on-exec. Returns undefined if no connection waits. The listener must be non-blocking. */
 export function accept(fd: number): number | undefined {
   for (;;) {
     const connection = processLibc().accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection !== -1) return connection;
     const error = errno();
     if (error === EAGAIN) return undefined;
-    // unix(7), accept(2): who was there has gone.
+    // unix(7), accept(2): the client has gone.
     if (error !== EINTR && error !== ECONNABORTED) throw systemError(error, "accept4");
   }
 }
 
-/** getsockopt(2) of SO_PEERCRED: whose socket the other end was when it connected, or began to listen. */
+/** getsockopt(2) of SO_PEERCRED: the process of the other end, when that connected or began to listen. */
 export function peerOf(fd: number): Credentials {
   const { base, view } = arena();
   view.setInt32(at.ints, ucred.size, true);
@@ -171,7 +171,7 @@ export function peerOf(fd: number): Credentials {
   };
 }
 
-/** getsockname(2). Returns undefined for a socket of another family than unix, IPv4 or IPv6. */
+/** getsockname(2). Returns undefined if the socket's family is not unix, IPv4 or IPv6. */
 export function getSocketName(fd: number): BoundAddress | undefined {
   const { base, view } = arena();
   view.setUint32(at.ints, MAX_ADDRESS, true);
@@ -186,7 +186,7 @@ export function watchFd(epoll: number, operation: number, fd: number, event: Epo
   check(processLibc().epoll_ctl(epoll, operation, fd, base + at.ints), "epoll_ctl", `fd ${fd}`);
 }
 
-/** dup3(2): makes `to` the open file that `from` is, close-on-exec. What `to` was before is closed. */
+/** dup3(2): closes `to` and makes it a duplicate of `from`, close-on-exec. */
 export function replaceFd(from: number, to: number): void {
   for (;;) {
     if (processLibc().dup3(from, to, O_CLOEXEC) !== -1) return;
@@ -195,7 +195,7 @@ export function replaceFd(from: number, to: number): void {
   }
 }
 
-/** fcntl(2): has reads, writes and accept(2) return at once, for whoever has the open file. */
+/** fcntl(2): makes reads, writes and accept(2) return at once, in every process that has the open file. */
 export function setNonblocking(fd: number): void {
   const flags = check(libc().fcntl(fd, F_GETFL, 0), "fcntl", `fd ${fd}`);
   check(libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl", `fd ${fd}`);
@@ -208,7 +208,7 @@ export function setAsync(fd: number, on: boolean): void {
   check(libc().fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC), "fcntl", `fd ${fd}`);
 }
 
-/** flock(2): locks an open file for as long as it is open. @returns false when somebody else has it locked. */
+/** flock(2): locks an open file for as long as it is open. @returns false if somebody else has it locked. */
 export function tryLock(fd: number): boolean {
   for (;;) {
     if (processLibc().flock(fd, LOCK_EX | LOCK_NB) !== -1) return true;
@@ -223,24 +223,24 @@ export function createMemfd(name: string): number {
   return check(processLibc().memfd_create(name, MFD_CLOEXEC), "memfd_create", name);
 }
 
-/** fallocate(2): gives the memory of a part of a file back, which is zeros then. */
+/** fallocate(2): frees the memory of a part of a file, which then reads as zeros. */
 export function punchHole(fd: number, offset: number, length: number): void {
   check(processLibc().fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length), "fallocate");
 }
 
 // --- programs ---
 
-/** setenv(3): sets a variable of the environment that exec() passes on, which is libc's and not process.env. */
+/** setenv(3): sets a variable in libc's environment, which exec() passes on. (It does not pass on process.env.) */
 export function setEnvironment(name: string, value: string): void {
   check(processLibc().setenv(name, value, 1), "setenv", name);
 }
 
-/** unsetenv(3): removes one from it. */
+/** unsetenv(3): removes a variable from libc's environment. */
 export function unsetEnvironment(name: string): void {
   check(processLibc().unsetenv(name), "unsetenv", name);
 }
 
-/** execvp(3): becomes another program, with libc's environment. It returns by throwing. */
+/** execvp(3): becomes another program, with libc's environment. If that fails, it throws. */
 export function exec(args: readonly Uint8Array[], file = args[0]): never {
   const argv = writeStrings(args);
   processLibc().execvp(writeString(file ?? new Uint8Array()), argv);
@@ -248,8 +248,8 @@ export function exec(args: readonly Uint8Array[], file = args[0]): never {
 }
 
 /**
- * execvpe(3): becomes another program, with this environment; it is looked for in the $PATH of that. It
- * returns by throwing.
+ * execvpe(3): becomes another program, with this environment. The program is looked up in the $PATH of this
+ * environment. If that fails, it throws.
  */
 export function execWith(environment: readonly Uint8Array[], args: readonly Uint8Array[]): never {
   const c = processLibc();
@@ -263,14 +263,14 @@ export function execWith(environment: readonly Uint8Array[], args: readonly Uint
 
 /** What spawn() gives the program. */
 export interface SpawnOptions {
-  /** The file to execute, where it is not the first argument. */
+  /** The file to execute, if it is not the first argument. */
   file?: Uint8Array;
   /**
-   * Its standard error and the fds from there on; without, it has this process' standard error and what is
-   * not close-on-exec.
+   * Its fds from 2 on, the first of which is its standard error. By default, it has this process' standard error and
+   * all fds that are not close-on-exec.
    */
   fds?: readonly number[];
-  /** In a session, and so a process group, of its own. */
+  /** Whether it gets its own session, and so its own process group. */
   session?: boolean;
 }
 
@@ -278,7 +278,7 @@ export interface SpawnOptions {
  * posix_spawnp(3): starts a program with no signal blocked, and /dev/null as its standard input and output.
  * Returns its pid.
  *
- * @throws SystemError when it can't be executed; then there is no process.
+ * @throws SystemError if it can't be executed; then there is no process.
  */
 export function spawn(
   args: readonly Uint8Array[],
@@ -307,8 +307,8 @@ export function spawn(
 }
 
 /**
- * waitid(2): returns a child that has ended, this one or any, and leaves it to be waited for; undefined when
- * there is none.
+ * waitid(2): returns a child that has ended, this one or any; undefined if there is none. The child must still be
+ * waited for.
  */
 export function endedChild(pid?: number): number | undefined {
   reuseScratch();
@@ -328,7 +328,7 @@ export function waitForExit(pid: number): { code: number } | { signal: number } 
   return readStatus(view.getInt32(0, true));
 }
 
-/** waitpid(2) with WNOHANG: the same for a child that has ended already; undefined for one that has not. */
+/** waitpid(2) with WNOHANG: the same, without waiting. Returns undefined if the child has not ended. */
 export function exitOf(pid: number): { code: number } | { signal: number } | undefined {
   reuseScratch();
   const { address, view } = scratch(4);
@@ -356,12 +356,12 @@ const SIGSET_SIZE = 128;
 /** More than the size of posix_spawnattr_t and of posix_spawn_file_actions_t. */
 export const OPAQUE_SIZE = 512;
 
-/** SIGCANCEL and SIGSETXID, which posix_spawn(3) of glibc else leaves ignored in the new program. */
+/** SIGCANCEL and SIGSETXID. Unless they are reset, glibc's posix_spawn(3) leaves them ignored in the new program. */
 const SIGNALS_OF_LIBC = [32, 33];
 
 /**
- * Memory for arguments, until reuseScratch(): what a supervisor calls again and again must not cost memory
- * each time.
+ * Memory for arguments. reuseScratch() makes it free again: a supervisor makes these calls again and again, so they
+ * must not take new memory each time.
  */
 let region: { address: Pointer; buffer: ArrayBuffer } | undefined;
 let used = 0;
@@ -369,14 +369,14 @@ let used = 0;
 const REGION_SIZE = 1 << 20;
 
 /**
- * To be called where nothing points there any more: none of these functions leaves libc a pointer, but for
- * those before exec().
+ * Call this when nothing points to the scratch memory any more. Only the functions that are called before exec() leave
+ * libc a pointer to it.
  */
 function reuseScratch(): void {
   used = 0;
 }
 
-/** Zeroed memory. */
+/** Returns zeroed memory. */
 function scratch(size: number): { address: Pointer; view: DataView } {
   if (region === undefined || used + size > region.buffer.byteLength) {
     region = allocate(Math.max(REGION_SIZE, size));

@@ -1,10 +1,10 @@
 /**
- * C structs as offsets, and the functions that write and read them in a DataView. Nothing here calls the
- * system, so that all of it can be tested with bytes; test/structs.test.ts compares every number with the
- * headers and every written struct with what C makes of the same values.
+ * C structs as offsets, and the functions that write and read them in a DataView. Nothing here calls the system, so
+ * all of it can be tested with bytes. test/structs.test.ts compares every number with the headers, and every written
+ * struct with the one that C makes of the same values.
  *
- * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl
- * declares msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: written as 64 bits, they are the same.
+ * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl declares
+ * msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: 64 bits written there mean the same.
  */
 
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
@@ -12,12 +12,12 @@ import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_
 /** A socket address. `path` is sun_path without its terminating NUL; an abstract one begins with NUL. */
 export type SocketAddress = { family: "unix"; path: Uint8Array } | { family: "vsock"; cid: number; port: number };
 
-/** What a socket is bound to. The path of a unix socket is as above, and empty where it has none. */
+/** What a socket is bound to. The path of a unix socket is as above, and empty if it has none. */
 export type BoundAddress =
   | { family: "unix"; path: Uint8Array }
   | { family: "inet" | "inet6"; address: string; port: number };
 
-/** What epoll(7) watches an fd for, and the 64 bits by which whoever waits knows it again. */
+/** The events that epoll(7) watches an fd for, and the 64 bits that identify the fd to whoever waits. */
 export interface EpollEvent {
   events: number;
   data: bigint;
@@ -71,14 +71,14 @@ export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
 // <sys/vfs.h>
 export const statfs = { size: 120, f_type: 0 } as const;
 
-/** sizeof(siginfo_t), and where si_pid is in it: <signal.h>. */
+/** sizeof(siginfo_t), and the offset of si_pid in it: <signal.h>. */
 export const SIGINFO_SIZE = 128;
 export const SI_PID = 16;
 
-/** sizeof sun_path, <sys/un.h>: what a path and its NUL, or NUL and an abstract name, have to fit in. */
+/** sizeof sun_path, <sys/un.h>. A path and its NUL, or a NUL and an abstract name, must fit in it. */
 export const SUN_PATH_SIZE = 108;
 
-/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h, which no public header has. */
+/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h. No public header has it. */
 export const SCM_MAX_FD = 253;
 
 /** CMSG_LEN() of <sys/socket.h>. */
@@ -114,11 +114,11 @@ export function writeSocketAddress(view: DataView, at: number, address: SocketAd
   return sockaddr_un.sun_path + path.length + terminator;
 }
 
-/** Reads the address that getsockname(2) left, of that length; undefined for one of another family. */
+/** Reads the address, of this length, that getsockname(2) wrote. Returns undefined if it is of another family. */
 export function readBoundAddress(view: DataView, at: number, length: number): BoundAddress | undefined {
   const family = view.getUint16(at, true);
   if (family === AF_UNIX) {
-    // unix(7): without a name it is the family alone; a path may come with its NUL, an abstract name begins with one.
+    // unix(7): an unnamed address is the family alone. A path may end with a NUL; an abstract name begins with one.
     const path = bytes(view, at + sockaddr_un.sun_path, Math.max(0, length - sockaddr_un.sun_path)).slice();
     const end = path[0] === 0 ? -1 : path.indexOf(0);
     return { family: "unix", path: end === -1 ? path : path.subarray(0, end) };
@@ -134,7 +134,7 @@ export function readBoundAddress(view: DataView, at: number, length: number): Bo
   return { family: "inet6", address, port: view.getUint16(at + sockaddr_in6.sin6_port) };
 }
 
-/** struct epoll_event of <sys/epoll.h>: packed on x86-64, and there alone. */
+/** struct epoll_event of <sys/epoll.h>: packed on x86-64 only. */
 export function epollEvent(arch: string): { size: number; events: number; data: number } {
   return arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 }
@@ -165,7 +165,7 @@ export function writeControl(view: DataView, at: number, { fds, credentials }: C
   return end - at;
 }
 
-/** Reads the control data that recvmsg(2) left. */
+/** Reads the control data that recvmsg(2) wrote. */
 export function readControl(view: DataView, at: number, length: number): Control {
   const fds: number[] = [];
   let credentials: Credentials | undefined;
@@ -206,7 +206,7 @@ export function writeMsghdr(view: DataView, at: number, iov: number, control: nu
   view.setBigUint64(at + msghdr.msg_controllen, BigInt(controlLength), true);
 }
 
-/** Makes a struct msghdr that recvmsg(2) has written ready for the next message. */
+/** Prepares a struct msghdr that recvmsg(2) has written for the next message. */
 export function resetMsghdr(view: DataView, at: number, controlLength: number): void {
   view.setUint32(at + msghdr.msg_controllen, controlLength, true);
   view.setInt32(at + msghdr.msg_flags, 0, true);

@@ -1,6 +1,6 @@
 /**
- * System calls with JavaScript's types. Each throws a SystemError, whose `address` is what it was `about`, and is
- * called again when a signal interrupted it; but not close(2), which has closed the fd by then.
+ * System calls with JavaScript's types. Each throws a SystemError, whose `address` is the argument `about`. Each call
+ * is repeated if a signal interrupted it, except close(2), which has closed the fd by then.
  */
 
 import { arena, at, INCOMING, MAX_POLLFDS, PAYLOAD_SIZE } from "./arena.ts";
@@ -87,10 +87,10 @@ export function shutdown(fd: number, how: number, about?: string): void {
 // --- messages ---
 
 /**
- * Puts the bytes that the next send() or sendmsg() is to send into the arena, and returns how many they are.
- * A string is encoded as UTF-8, and only when it is another one than the last: nothing else writes there.
+ * Puts the bytes that the next send() or sendmsg() sends into the arena, and returns their number. A string is encoded
+ * as UTF-8. If it is the same string as last time, it is still there, because nothing else writes there.
  *
- * @throws RangeError when they are more than PAYLOAD_SIZE.
+ * @throws RangeError if there are more than PAYLOAD_SIZE.
  */
 export function setPayload(data: string | Uint8Array): number {
   if (data === encoded) return encodedLength;
@@ -111,7 +111,7 @@ export function setPayload(data: string | Uint8Array): number {
 /** send(2) of the payload's first `length` bytes. Returns how many were sent. */
 export function send(fd: number, length: number, flags: number, about?: string): number {
   const base = arena().base + at.outgoing;
-  // The one call that is worth it: a function is made for another only where it is needed.
+  // This call is frequent enough to save retry()'s function: it is made only if the first attempt fails.
   const sent = libc().send(fd, base, length, flags);
   return sent === -1 ? retry(() => libc().send(fd, base, length, flags), "send", about) : sent;
 }
@@ -132,24 +132,24 @@ export function sendmsg(
   return retry(() => libc().sendmsg(fd, base + at.msghdr, flags), "sendmsg", about);
 }
 
-/** What recvmsg() received. The fds are the caller's to close. */
+/** What recvmsg() received. The caller has to close the fds. */
 export interface Received extends Control {
   /** A copy of the bytes. */
   data: Uint8Array;
-  /** The message was longer than the arena, or its control data than there was room for. */
+  /** The message or its control data was longer than the room for it. */
   truncated: boolean;
 }
 
 /**
- * recvmsg(2), without the fds that come with the message: there is no room for them, and the kernel lets go
- * of them. That is as good as closing them for a barrier; but close(2) may fail, or wait, for a file of
- * somebody else's. Waits until there is a message.
+ * recvmsg(2), without the fds that come with the message. There is no room for them, so the kernel drops them. For a
+ * barrier, that is as good as close(2), which may fail, or block, if somebody else opened the file. Waits until there
+ * is a message.
  */
 export function recvmsg(fd: number): Received {
   return receive(fd, 0, CREDENTIALS_SIZE) as Received;
 }
 
-/** recvmsg(2), with the fds, as close-on-exec. Returns undefined where there is no message yet. */
+/** recvmsg(2), with the fds, as close-on-exec. Returns undefined if there is no message yet. */
 export function tryRecvmsg(fd: number): Received | undefined {
   return receive(fd, MSG_DONTWAIT, CONTROL_SIZE);
 }
@@ -162,8 +162,8 @@ export function openPath(path: string): number {
 }
 
 /**
- * Reads a whole file: open(2), read(2), close(2). For files of /proc, which node:fs would take a millisecond
- * longer for, because that has to be loaded first.
+ * Reads a whole file: open(2), read(2), close(2). It is for files of /proc. node:fs would take a millisecond longer,
+ * because it must be loaded first.
  */
 export function readFile(path: string): Uint8Array {
   const { base, incoming } = arena();
@@ -202,24 +202,24 @@ export function isOpen(fd: number): boolean {
   return libc().fcntl(fd, F_GETFD, 0) !== -1;
 }
 
-/** fcntl(2): whether a program that is executed does not have the fd. */
+/** fcntl(2): whether execve(2) closes the fd. */
 export function isCloseOnExec(fd: number): boolean {
   return (retry(() => libc().fcntl(fd, F_GETFD, 0), "fcntl") & FD_CLOEXEC) !== 0;
 }
 
-/** fcntl(2): clears FD_CLOEXEC, or sets it: whether a program that is executed has the fd too. */
+/** fcntl(2): clears FD_CLOEXEC if an executed program is to keep the fd, and else sets it. */
 export function keepOnExec(fd: number, keep: boolean): void {
   const flags = retry(() => libc().fcntl(fd, F_GETFD, 0), "fcntl");
   retry(() => libc().fcntl(fd, F_SETFD, keep ? flags & ~FD_CLOEXEC : flags | FD_CLOEXEC), "fcntl");
 }
 
-/** poll(2) of one fd until `timeoutMs` (Infinity: for ever). Returns revents, or 0 when the time is up. */
+/** poll(2) of one fd until `timeoutMs` (Infinity: for ever). Returns revents, or 0 if the time is up. */
 export function poll(fd: number, events: number, timeoutMs: number): number {
   const [revents = 0] = pollAll([fd], events, timeoutMs);
   return revents;
 }
 
-/** poll(2) of some fds for the same events. Returns the revents of each, all 0 when the time is up. */
+/** poll(2) of some fds for the same events. Returns the revents of each, all 0 if the time is up. */
 export function pollAll(fds: readonly number[], events: number, timeoutMs: number): number[] {
   if (fds.length > MAX_POLLFDS) throw new RangeError(`Cannot poll more than ${MAX_POLLFDS} file descriptors`);
   const { base, view } = arena();
@@ -242,7 +242,7 @@ export function pollAll(fds: readonly number[], events: number, timeoutMs: numbe
 
 // --- processes and time ---
 
-/** getppid(2): the parent now, where process.ppid may be a copy. */
+/** getppid(2): the current parent. process.ppid may be an old copy. */
 export function getppid(): number {
   return libc().getppid();
 }
@@ -261,12 +261,12 @@ export function pidfdOpen(pid: number): number {
   return retry(() => libc().syscall(SYS_pidfd_open, pid, 0), "pidfd_open", `process ${pid}`);
 }
 
-/** The inode number of a pidfd, which identifies a process for ever; undefined before Linux 6.9, which has no pidfs. */
+/** Returns the inode number of a pidfd, which identifies a process for ever; undefined before pidfs (Linux 6.9). */
 export function pidfdInode(pidfd: number): bigint | undefined {
   const { base, view } = arena();
   retry(() => libc().fstatfs(pidfd, base + at.statfs), "fstatfs");
   if (view.getBigInt64(at.statfs + statfs.f_type, true) !== BigInt(PID_FS_MAGIC)) return undefined;
-  // struct stat differs between architectures, and node:fs knows it; loaded here because few messages need it.
+  // node:fs knows struct stat, which differs between architectures. It is loaded here because few messages need it.
   const { fstatSync } = process.getBuiltinModule("node:fs");
   return fstatSync(pidfd, { bigint: true }).ino;
 }
@@ -301,8 +301,8 @@ function receive(fd: number, flags: number, controlSize: number): Received | und
 }
 
 /**
- * Calls until no signal interrupts it. Returns the result; -1 for the `expected` error. @throws SystemError
- * for another
+ * Calls until no signal interrupts it. Returns the result, or -1 for the `expected` error. @throws SystemError for any
+ * other error
  */
 function retry(call: () => number, syscall: string, about?: string, expected?: number): number {
   for (;;) {

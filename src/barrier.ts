@@ -1,4 +1,4 @@
-/** Waiting until the service manager has processed all that was sent before. */
+/** Waits until the service manager has processed everything that was sent before. */
 
 import { EAGAIN, ETIMEDOUT, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno, systemError } from "../ffi/errno.ts";
@@ -37,7 +37,8 @@ export async function barrier(options?: BarrierOptions): Promise<boolean> {
   const waiting = begin(options);
   if (waiting === undefined) return false;
   try {
-    // Bun can't wait for room in the queue of somebody else's socket, and a blocking call would stop the event loop.
+    // Bun can't wait for room in the queue of a socket that it did not open, and a blocking call would stop the event
+    // loop.
     while (!waiting.trySend()) await Bun.sleep(RETRY_MS);
     waiting.end(await hangUp(waiting.readEnd, waiting.leftMs()));
     return true;
@@ -71,8 +72,8 @@ export function barrierSync(options?: BarrierOptions): boolean {
 /**
  * Waits, as barrierSync() does, for the answer to a barrier that was sent already.
  *
- * @throws SystemError with code "ETIMEDOUT", which says `timeoutMs`, when the manager does not answer in the
- *   time that is left.
+ * @throws SystemError with code "ETIMEDOUT", which says `timeoutMs`, if the manager does not answer in the time that
+ *   is left.
  */
 export function finishBarrier(readEnd: number, leftMs: number, timeoutMs: number): void {
   try {
@@ -84,23 +85,22 @@ export function finishBarrier(readEnd: number, leftMs: number, timeoutMs: number
 
 // --- internal ---
 
-/** Alone in its message and with one fd, the write end of a pipe: the manager acknowledges by closing it. */
+/** The message has this line alone, and one fd: the write end of a pipe. The manager acknowledges by closing it. */
 const MESSAGE = "BARRIER=1";
 
-/** How often a message is tried again for which the manager's queue has no room. */
+/** How soon a message is tried again if the manager's queue has no room. */
 const RETRY_MS = 1;
 
 /**
- * A barrier that is under way: its steps, which are the same whether one blocks between them or not. (It is
- * not Disposable: older versions of Bun can't read `using`, and could not say that they are too old.)
+ * A barrier that is under way. Its steps are the same, whether the caller blocks between them or not. (It is not
+ * Disposable, because older versions of Bun can't parse `using`. They could not say that they are too old.)
  */
 interface Waiting {
   /** Hung up when the manager has closed the other end. */
   readEnd: number;
   leftMs(): number;
   /**
-   * Sends the barrier. Returns false when the manager's queue is full. @throws SystemError ETIMEDOUT when the
-   * time is up.
+   * Sends the barrier. Returns false if the manager's queue is full. @throws SystemError ETIMEDOUT if the time is up.
    */
   trySend(): boolean;
   /** @throws SystemError ETIMEDOUT unless the manager has answered. */
@@ -109,7 +109,7 @@ interface Waiting {
   close(): void;
 }
 
-/** Checks the options and opens the pipe; returns undefined when this process is not supervised. */
+/** Checks the options and opens the pipe. Returns undefined if this process is not supervised. */
 function begin(options: BarrierOptions | undefined): Waiting | undefined {
   const checked = checkSendOptions<BarrierOptions>("wait for the manager", options, ["timeoutMs", "pid", "socket"]);
   const timeoutMs = options?.timeoutMs ?? 5000;
@@ -144,9 +144,9 @@ function begin(options: BarrierOptions | undefined): Waiting | undefined {
   };
 }
 
-/** Waits until the other end of the pipe is closed everywhere. Returns false when the time is up before. */
+/** Waits until the other end of the pipe is closed everywhere. Returns false if the time is up before that. */
 async function hangUp(fd: number, timeoutMs: number): Promise<boolean> {
-  // A stream of Bun's waits for the pipe in the event loop, on a duplicate of the fd that Bun itself closes.
+  // A stream of Bun's waits for the pipe in the event loop. It uses a duplicate of the fd, which Bun itself closes.
   const reader = Bun.file(fd).stream().getReader();
   const { promise: timeUp, resolve } = Promise.withResolvers<undefined>();
   const timer = startTimer(timeoutMs, () => resolve(undefined));

@@ -1,6 +1,6 @@
 /** What the service manager leaves in a service's environment. */
 
-/** The variables that speak of this very process: whoever inherits them takes what is not meant for it. */
+/** The variables that are about this process. A process that inherits them takes what is not meant for it. */
 const OURS = [
   "NOTIFY_SOCKET",
   "WATCHDOG_PID",

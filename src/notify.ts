@@ -43,7 +43,7 @@ const systemFacts: Facts = {
     try {
       return pidfdInodeOf(pid);
     } catch (error) {
-      // The message is as good without it.
+      // The message works without it.
       if (error instanceof FFIUnavailableError) return undefined;
       throw error;
     }

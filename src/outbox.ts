@@ -1,4 +1,4 @@
-/** Messages that the library sends by itself: none of them may hold up the program. */
+/** Messages that the library sends by itself. They must never hold up the program. */
 
 import { EAGAIN, MSG_DONTWAIT } from "../ffi/constants.ts";
 import { isErrno } from "../ffi/errno.ts";
@@ -6,8 +6,8 @@ import { type OnError, report } from "./report.ts";
 import { send } from "./transport/send.ts";
 
 /**
- * What becomes of a message while the manager's queue is full. A "state" waits its turn. A "status" or a
- * "ping" waits too, but a newer one of the kind takes its place.
+ * What happens to a message while the manager's queue is full. A "state" waits its turn. A "status" or a "ping" waits
+ * too, but a newer one of the same kind takes its place.
  */
 export type Kind = "state" | "status" | "ping";
 
@@ -20,14 +20,14 @@ export interface Outbox {
 
 /**
  * Opens an outbox for an address. A manager that does not read has a full queue after 512 messages
- * (net.unix.max_dgram_qlen); send(2) would then block, and with it the event loop. So what does not fit is
- * tried again from a timer, which does not keep the program alive.
+ * (net.unix.max_dgram_qlen); send(2) would then block, and with it the event loop. So a timer tries again to send what
+ * does not fit. It does not keep the program alive.
  */
 export function openOutbox(address: string, onError: OnError): Outbox {
   let waiting: { kind: Kind; message: string }[] = [];
   let timer: Timer | undefined;
 
-  /** Whether the message needs no other attempt: it was sent, or can't be. */
+  /** Whether the message needs no other attempt, because it was sent or can't be sent. */
   const isDone = (message: string): boolean => {
     try {
       send(message, address, undefined, MSG_DONTWAIT);

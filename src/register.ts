@@ -6,7 +6,8 @@
  */
 
 if (process.env.NOTIFY_SOCKET !== undefined || process.env.LISTEN_FDS !== undefined) {
-  // A literal, and no import(): the program's first line must find all in place, and bundlers must find the file.
+  // This is no import(), because everything must be in place for the program's first line. It is a literal, because
+  // bundlers must find the file.
   require("./register/main.js");
 }
 

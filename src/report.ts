@@ -1,4 +1,4 @@
-/** Where errors go that nobody waits for. */
+/** Reports errors that nobody waits for. */
 
 import { printable } from "./protocol/printable.ts";
 import { shorten } from "./protocol/shorten.ts";
@@ -6,7 +6,7 @@ import { shorten } from "./protocol/shorten.ts";
 /** What to do with an error. */
 export type OnError = (error: unknown) => void;
 
-/** Says it in one line on standard error, once a minute at most. */
+/** Reports an error in one line on standard error, at most once a minute. */
 export function reportToStderr(): OnError {
   let last = Number.NEGATIVE_INFINITY;
   return (error) => {
@@ -17,7 +17,7 @@ export function reportToStderr(): OnError {
   };
 }
 
-/** Does something whose failure is no reason to stop. */
+/** Does something, and goes on if it fails. */
 export function attempt(onError: OnError, action: () => void): void {
   try {
     action();
@@ -26,18 +26,18 @@ export function attempt(onError: OnError, action: () => void): void {
   }
 }
 
-/** Reports an error. A report that fails is no reason to stop either. */
+/** Reports an error, and goes on if the report fails. */
 export function report(onError: OnError, error: unknown): void {
   try {
     onError(error);
   } catch {
-    // The caller's own mistake, in the one place that has nobody to tell.
+    // This is the caller's own mistake, and there is nobody left to tell.
   }
 }
 
 /**
- * The first line of what an error says, which may quote anything: fit for a status, which must not make the message too
- * long, and for whoever prints that.
+ * Returns the first line of an error's text, which may quote anything. The result is short enough for a status, and
+ * harmless when it is printed.
  */
 export function errorLine(error: unknown): string {
   return shorten(printable(firstLine(error)), MAX_LENGTH);
@@ -53,7 +53,7 @@ export function firstLine(value: unknown): string {
 
 // --- internal ---
 
-/** A third of a message, which may take three bytes for each character. */
+/** Less than a third of the longest message, because a character may take three bytes. */
 const MAX_LENGTH = 1000;
 
 function textOf(error: unknown): string {

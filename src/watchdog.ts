@@ -1,4 +1,4 @@
-/** The watchdog: telling the service manager, again and again, that the service is alive. */
+/** The watchdog: it tells the service manager, again and again, that the service is alive. */
 
 import { singleton } from "./bun/singleton.ts";
 import { MAX_TIMER_MS } from "./bun/timers.ts";
@@ -17,23 +17,23 @@ import { managerAddress } from "./transport/options.ts";
  */
 export interface WatchdogOptions {
   /**
-   * Whether the service is healthy; asked before each ping. No ping is sent when it returns or resolves to
-   * false, throws, rejects, or has not answered by the time of the next ping.
+   * Returns whether the service is healthy. It is called before each ping. No ping is sent if it returns or resolves
+   * to false, throws, rejects, or has not answered by the time of the next ping.
    */
   check?: (() => unknown) | undefined;
   /**
-   * When a check fails, send WATCHDOG=trigger, so that the manager acts at once. Default: false, it waits
-   * until the time is up.
+   * Whether to send WATCHDOG=trigger when a check fails, so that the manager acts at once. Default: false. The manager
+   * then waits until the time is up.
    */
   trigger?: boolean | undefined;
   /**
-   * The time within which the manager wants to hear from this process, in milliseconds: for one that was changed by
-   * `notify({ watchdogTimeoutMs })`. Default: watchdogTimeoutMs(), which the unit says.
+   * The time within which the manager wants to hear from this process, in milliseconds. Set it if `notify({
+   * watchdogTimeoutMs })` has changed the time. Default: watchdogTimeoutMs(), the time of the unit.
    */
   timeoutMs?: number | undefined;
   /**
-   * What to do with an error while sending, or of the check. Default: one line on standard error, at most one
-   * a minute.
+   * What to do with an error of the check, or while sending. Default: one line on standard error, at most one a
+   * minute.
    */
   onError?: OnError | undefined;
 }
@@ -49,7 +49,7 @@ export interface WatchdogOptions {
 export interface Watchdog extends Disposable {
   /** How often it pings, in milliseconds. */
   intervalMs: number;
-  /** Ends it: nothing is sent any more, and the manager will find the service dead when the time is up. */
+  /** Ends the watchdog. Nothing is sent any more, so the manager will take the service for dead when the time is up. */
   stop(): void;
 }
 
@@ -70,9 +70,9 @@ export function watchdogTimeoutMs(): number | undefined {
 }
 
 /**
- * Pings the manager at half the time that it allows, from a timer: an event loop that is blocked misses its ping. The
- * timer does not keep the program alive. There is one timer, however often this is called; the options of the last call
- * count. A ping never blocks: if the queue of the manager is full, it is sent when there is room.
+ * Pings the manager at half the time that it allows. A timer does this, so a blocked event loop misses its ping. The
+ * timer does not keep the program alive. There is only one timer. If this is called again, the options of the last
+ * call count. A ping never blocks. If the queue of the manager is full, the ping is sent when there is room.
  *
  * @returns the watchdog; undefined if no watchdog is asked for (see watchdogTimeoutMs()) or this process is not
  *   supervised.
@@ -92,7 +92,7 @@ export function startWatchdog(options: WatchdogOptions = {}): Watchdog | undefin
   return running.current;
 }
 
-/** Whether one runs, of whatever copy of this package. */
+/** Whether a watchdog of any copy of this package runs. */
 export function hasWatchdog(): boolean {
   return running.current !== undefined;
 }
@@ -101,7 +101,7 @@ export function hasWatchdog(): boolean {
 
 const running = singleton<Watchdog>("sd-notify.watchdog");
 
-/** Keeps the address: pings go on when the variable is deleted from the environment. */
+/** Keeps the address, so that pings go on if the variable is deleted from the environment. */
 function start(
   halfMs: number,
   address: string,

@@ -1,12 +1,12 @@
 /**
- * Has a server of Bun's accept connections from a socket that is there already. Bun.serve() takes no fd
- * (oven-sh/bun#22559, #36491), so it listens on an address of its own first. Its listening fd then becomes
- * the other socket, by dup3(2), and the epoll(7) of its event loop watches that in the same way as before.
- * Everything else of the server, TLS and websockets included, is Bun's own.
+ * Makes a server of Bun's accept connections from an existing socket. Bun.serve() takes no fd (oven-sh/bun#22559,
+ * #36491), so it listens on another address first. Then dup3(2) turns its listening fd into the existing socket, and
+ * the epoll(7) of its event loop watches that socket in the same way as before. Everything else in the server, TLS and
+ * websockets included, is Bun's own.
  *
- * What this takes for granted of Bun is checked each time: that one epoll watches the listener, as
- * /proc/self/fdinfo tells, and that it calls accept4(2) on the fd. test/adopt-listener.test.ts fails the day
- * that Bun.serve() takes an fd. This goes on that day.
+ * Two assumptions about Bun are checked each time: exactly one epoll watches the listener (/proc/self/fdinfo shows
+ * it), and Bun calls accept4(2) on the fd. This goes when Bun.serve() takes an fd: test/adopt-listener.test.ts will
+ * fail then.
  */
 
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, POLLIN, SO_ACCEPTCONN } from "../../ffi/constants.ts";
@@ -25,22 +25,22 @@ export interface Listener {
 /**
  * Finds the socket that Bun listens on, by its address.
  *
- * @throws Error where /proc can't be read, or doesn't show one as Bun's are known to be.
+ * @throws Error if /proc can't be read, or if it doesn't show exactly one such socket.
  */
 export function findListener(address: BoundAddress): Listener {
   const found = watched().filter(({ fd }) => listens(fd) && sameAddress(getSocketName(fd), address));
   const [listener] = found;
   if (listener === undefined || found.length > 1) {
-    throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, where one was expected`);
+    throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, but one was expected`);
   }
   return { fd: listener.fd, epoll: listener.epoll, event: listener.event };
 }
 
 /**
- * Makes the listener that of `fd`, which stays open, and becomes non-blocking for all who have it: Bun would
- * hang in accept4(2).
+ * Makes the server listen on the socket of `fd`, which stays open. The socket becomes non-blocking for every process
+ * that has it: Bun would hang in accept4(2) otherwise.
  *
- * @throws Error when the event loop doesn't watch it afterwards, SystemError when a step fails.
+ * @throws Error if the event loop doesn't watch it afterwards, SystemError if a step fails.
  */
 export function adoptListener({ fd: own, epoll, event }: Listener, fd: number): void {
   const [inode, address] = [inodeOf(fd), getSocketName(fd)];
@@ -54,12 +54,12 @@ export function adoptListener({ fd: own, epoll, event }: Listener, fd: number): 
   if (!sameAddress(getSocketName(own), address)) throw new Error("Bun's listener isn't the socket");
 }
 
-/** Accepts no more connections: they wait in the socket's queue for whoever else has it. */
+/** Accepts no more connections. They wait in the socket's queue for another process that has the socket. */
 export function pauseListener({ fd, epoll, event }: Listener): void {
   watchFd(epoll, EPOLL_CTL_MOD, fd, { ...event, events: 0 });
 }
 
-/** The connections of the listener that its event loop has open, by their fds. */
+/** Returns the fds of the listener's connections that its event loop has open. */
 export function connectionsOf({ fd, epoll }: Listener): number[] {
   const address = getSocketName(fd);
   return watched(epoll)
@@ -67,12 +67,12 @@ export function connectionsOf({ fd, epoll }: Listener): number[] {
     .filter((other) => other !== fd && sharesAddress(getSocketName(other), address));
 }
 
-/** Whether something has come on a connection that the event loop has not read yet. */
+/** Whether a connection has data that the event loop has not read yet. */
 export function hasUnread(connection: number): boolean {
   return (poll(connection, POLLIN, 0) & POLLIN) !== 0;
 }
 
-/** Whether two are the same. */
+/** Whether two addresses are the same. */
 export function sameAddress(a: BoundAddress | undefined, b: BoundAddress | undefined): boolean {
   if (a === undefined || b === undefined) return false;
   if (a.family === "unix" || b.family === "unix") return sharesAddress(a, b);
@@ -86,7 +86,7 @@ interface Watched extends Listener {
 }
 
 /**
- * The sockets that an epoll of this process watches, see proc_pid_fdinfo(5): "tfd: 5 events: 19 data: 7f..
+ * Returns the sockets that the epolls of this process watch, see proc_pid_fdinfo(5): "tfd: 5 events: 19 data: 7f..
  * pos:0 ino:6 sdev:9".
  */
 function watched(only?: number): Watched[] {
@@ -118,7 +118,7 @@ function listens(fd: number): boolean {
   return getSocketOption(fd, SO_ACCEPTCONN) === 1;
 }
 
-/** "socket:[123]"; nothing for the fd that readdir() had open, or for one that is closed and still watched. */
+/** Returns "socket:[123]", or "" for a closed fd: readdirSync() lists its own, and an epoll may still list another. */
 function linkOf(fd: number): string {
   try {
     return node.fs.readlinkSync(`/proc/self/fd/${fd}`);
@@ -131,7 +131,7 @@ function inodeOf(fd: number): bigint {
   return node.fs.fstatSync(fd, { bigint: true }).ino;
 }
 
-/** Whether a connection may be one of a listener's, which may listen on all addresses of the machine. */
+/** Whether a connection may belong to a listener. The listener may listen on all addresses of the machine. */
 function sharesAddress(a: BoundAddress | undefined, b: BoundAddress | undefined): boolean {
   if (a?.family === "unix" && b?.family === "unix") return Buffer.compare(a.path, b.path) === 0;
   return a !== undefined && b !== undefined && "port" in a && "port" in b && a.port === b.port;

@@ -1,6 +1,6 @@
 /**
- * The arguments of the command, byte for byte. Bun decodes process.argv with loss, and drops a `--` that is the
- * first argument of a script. No issue filed. This goes when process.argv keeps both.
+ * The arguments of the command, byte for byte. Bun loses bytes when it decodes process.argv, and drops a `--` that is
+ * the first argument of a script. No issue filed. This goes when process.argv keeps both.
  */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
@@ -15,9 +15,9 @@ export interface Arguments {
 }
 
 /**
- * Returns the arguments as they were given, which process.argv is not always: Bun puts U+FFFD where they are
- * no UTF-8, and drops a `--` that is the first argument of a script. Then they are read from the kernel, a
- * byte as a character.
+ * Returns the arguments as they were given. process.argv may differ from them: Bun puts U+FFFD in place of bytes that
+ * are not UTF-8, and drops a `--` that is the first argument of a script. If it may differ, the arguments are read
+ * from the kernel, with one character for each byte.
  */
 export function commandArguments(): Arguments {
   const args = process.argv.slice(2);
@@ -33,13 +33,13 @@ export function commandArguments(): Arguments {
 
 // --- internal ---
 
-/** Returns it with a character for a byte. */
+/** Returns the command line, with one character for each byte. */
 function readCommandLine(): string {
   const file = "/proc/self/cmdline";
   try {
     return Buffer.from(readFile(file)).toString("latin1");
   } catch (error) {
-    // What is wrong with libc is told when the message is to be sent, not before a mistake in the arguments.
+    // A mistake in the arguments is reported first. A problem with libc is reported when the message is sent.
     if (error instanceof FFIUnavailableError) return node.fs.readFileSync(file, "latin1");
     throw error;
   }

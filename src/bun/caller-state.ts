@@ -1,6 +1,6 @@
 /**
  * The caller's soft limit of open files and ignored signals, for the programs that the command starts. Bun changes
- * both at its start, and hands on what it changed. The standalone executable is built to leave them alone
+ * both at its start, and passes its own values on. The standalone executable is built to leave them alone
  * (src/build/keep-caller-state.ts). No issue filed. This goes when Bun restores them in what it executes.
  */
 
@@ -16,18 +16,18 @@ import { callerStateKept } from "./runtime.ts";
 export interface CallerState {
   ignoresSigpipe: boolean;
   ignoresSigxfsz: boolean;
-  /** undefined: what the limit is now. */
+  /** undefined: the limit stays as it is now. */
   softNofile: number | undefined;
 }
 
-/** What Bun changed, as far as that can be known; undefined where it changed nothing. */
+/** Returns what Bun changed, as far as that can be known; undefined if it changed nothing. */
 export function callerState(): CallerState | undefined {
   if (callerStateKept) return undefined;
   const caller = callerPid();
   return caller <= 1 || isManager(caller) ? stateOfUnit(caller > 1) : stateOfProcess(caller);
 }
 
-/** Gives back what Bun changed. */
+/** Restores what Bun changed. */
 export function restoreCallerState(state = callerState()): void {
   if (state === undefined) return;
   setIgnored(SIGPIPE, state.ignoresSigpipe);
@@ -45,7 +45,7 @@ export function restoreCallerState(state = callerState()): void {
 const DEFAULT_SOFT_NOFILE = 1024;
 const DEFAULT_HARD_NOFILE = 524288;
 
-/** What a process passes on, where it was the one to call. */
+/** Returns what the calling process has passed on. */
 function stateOfProcess(pid: number): CallerState {
   try {
     const ignored = BigInt(
@@ -54,12 +54,12 @@ function stateOfProcess(pid: number): CallerState {
     const ignores = (signal: number) => (ignored & (1n << BigInt(signal - 1))) !== 0n;
     const [, soft, hard] =
       /^Max open files\s+(\d+)\s+(\d+)/m.exec(node.fs.readFileSync(`/proc/${pid}/limits`, "latin1")) ?? [];
-    // CPython and Bun ignore both signals, and nothing else does; but what they start has the defaults.
+    // Only CPython and Bun ignore both signals, and the programs that they start have the defaults.
     const runtime = ignores(SIGPIPE) && ignores(SIGXFSZ);
     return {
       ignoresSigpipe: ignores(SIGPIPE) && !runtime,
       ignoresSigxfsz: ignores(SIGXFSZ) && !runtime,
-      // Where the hard limit is another, the caller has set both for this process, and the soft one can't be known.
+      // If the hard limits differ, the caller has set both limits for this process, and its soft one can't be known.
       softNofile: Number(hard) === getNofileLimit().hard ? Number(soft) : DEFAULT_SOFT_NOFILE,
     };
   } catch {
@@ -67,7 +67,7 @@ function stateOfProcess(pid: number): CallerState {
   }
 }
 
-/** What a unit has: asks the manager, and else takes it that the unit sets nothing of its own. */
+/** Returns what the unit has. If the manager can't be asked, this assumes that the unit sets neither. */
 function stateOfUnit(user: boolean): CallerState {
   const answer = askManager(user);
   const ignoreSigpipe = /^IgnoreSIGPIPE=(\w+)$/m.exec(answer)?.[1] ?? "yes";
@@ -81,7 +81,7 @@ function stateOfUnit(user: boolean): CallerState {
   };
 }
 
-/** Returns `NAME=value` lines; none where the manager can't be asked. */
+/** Returns lines `NAME=value`; no lines if the manager can't be asked. */
 function askManager(user: boolean): string {
   const unit = ownUnit(["service", "scope", "socket", "mount", "swap"]);
   if (unit === undefined) return "";

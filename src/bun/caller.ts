@@ -8,8 +8,8 @@ import { parseEnvironment, readStat } from "../linux/proc.ts";
 import { node } from "./node.ts";
 
 /**
- * Returns the pid of the process that called the command: its parent. Under bunx, `bun run` and their likes in Node.js
- * the parent is the launcher, or a shell of the launcher's, and who called that is meant.
+ * Returns the pid of the process that called the command: its parent. Under bunx, `bun run` and similar launchers of
+ * Node.js, the parent is the launcher or the launcher's shell. Then this returns the process that called the launcher.
  */
 export function callerPid(): number {
   const parent = getppid();
@@ -29,9 +29,9 @@ interface Process {
 }
 
 /**
- * A launcher sets npm_lifecycle_event for what it starts, and not for itself: so the nearest ancestor that
- * has it not, or has another, is the launcher, provided that only its shell is in between. Any other process
- * in between has called us itself. What /proc does not let us see ends the search.
+ * A launcher sets npm_lifecycle_event for the program that it starts, and not for itself. So the launcher is the
+ * nearest ancestor without that variable or with another value, if only its shell is in between. If any other process
+ * is in between, that process called us itself. The search ends at a process that /proc does not let us see.
  */
 function callerOfLauncher(child: Process): number | undefined {
   const { event, script } = child;

@@ -1,6 +1,6 @@
 /**
- * Becoming another program that has what the caller had. process.execve() closes inherited file descriptors, and
- * takes arguments as text. No issue filed. This goes when it keeps both.
+ * Executes another program in place of this one, with what the caller passed. process.execve() closes inherited file
+ * descriptors, and takes arguments as text. No issue filed. This goes when it keeps both.
  */
 
 import { exec, unsetEnvironment } from "../../ffi/process.ts";
@@ -9,10 +9,10 @@ import { restoreCallerState } from "./caller-state.ts";
 import { RESERVATION } from "./jit-reservation.ts";
 
 /**
- * Executes the command in place of this process. It has the inherited fds, or does not. (Bun marks those from
- * 4 on close-on-exec.)
+ * Executes the command in place of this process, with the inherited fds or without them. (Bun marks those from 4 on
+ * close-on-exec.)
  *
- * @throws SystemError when it can't be executed.
+ * @throws SystemError if it can't be executed.
  */
 export function execCommand(
   command: readonly Uint8Array[],

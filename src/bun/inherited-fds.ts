@@ -1,6 +1,6 @@
 /**
  * The file descriptors that the caller passed. Bun opens two of its own before the first line, at the first free
- * numbers, so they can stand between those of the caller. No issue filed. This goes when Bun's own are high numbers.
+ * numbers, so they can stand between the caller's. No issue filed. This goes when Bun's own fds have high numbers.
  */
 
 import { isCloseOnExec, isOpen } from "../../ffi/syscalls.ts";
@@ -12,7 +12,7 @@ export function inheritedFds(): number[] {
     .readdirSync("/proc/self/fd")
     .map(Number)
     .sort((a, b) => a - b)
-    // The one that readdir() had is closed by now.
+    // readdirSync() lists its own fd too, which is closed by now.
     .filter((fd) => fd > 2 && isOpen(fd));
   const own = fdsOfBun(open);
   return open.filter((fd) => !own.includes(fd));
@@ -21,8 +21,8 @@ export function inheritedFds(): number[] {
 // --- internal ---
 
 /**
- * Bun opens two at its start, the first ones that are free: the epoll(7) of its event loop, and an eventfd(2) that is
- * registered there and wakes it up. Both are close-on-exec, which an inherited fd 3 is not.
+ * Bun opens two fds at its start, at the first free numbers: the epoll(7) of its event loop, and an eventfd(2) that is
+ * registered there and wakes it up. Both are close-on-exec. An inherited fd 3 is not.
  */
 function fdsOfBun(open: readonly number[]): number[] {
   const kind = (fd: number) => node.fs.readlinkSync(`/proc/self/fd/${fd}`);

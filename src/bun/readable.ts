@@ -1,46 +1,46 @@
 /**
- * Waiting for messages that come with credentials and file descriptors. Bun's event loop waits for no fd that
- * it does not read itself, and a thread that waits takes 8 MB. So the kernel sends a signal, SIGIO. No issue
- * filed. This goes when Bun can tell that an fd of somebody else's is readable.
+ * Waits for messages that come with credentials and file descriptors. Bun's event loop can't wait for an fd that it
+ * does not read itself, and a thread that waits takes 8 MB. So the kernel sends a signal, SIGIO. No issue filed. This
+ * goes when Bun can tell that any fd is readable.
  */
 
 import { setAsync } from "../../ffi/process.ts";
 
-/** Takes some of what there is to read, without waiting. Returns whether there may be more than that. */
+/** Takes at most `max` messages, without waiting. Returns whether there may be more. */
 export type Take = (max: number) => boolean;
 
-/** Has `take` called when there is something to read. Disposing of it ends that, and leaves the fd open. */
+/** Calls `take` when there is something to read. Disposing ends that, and leaves the fd open. */
 export function onReadable(fd: number, take: Take): Disposable {
   let isOver = false;
   let isFlooded = false;
   const turn = () => {
     if (isOver || isFlooded || !take(FEW)) return;
-    // Else each message of a flood would be a signal, and the queue that Bun has for signals would lose others.
+    // Otherwise each message of a flood would send a signal, and Bun's queue of signals would lose others.
     isFlooded = true;
     setAsync(fd, false);
     setImmediate(drain);
   };
   const drain = () => {
     if (isOver) return;
-    // The event loop does what else there is in between.
+    // In between, the event loop does its other work.
     if (take(MANY)) {
       setImmediate(drain);
       return;
     }
     isFlooded = false;
     setAsync(fd, true);
-    // What came before that sent no signal.
+    // Messages that came before that have sent no signal.
     turn();
   };
   process.on("SIGIO", turn);
-  // No signal is known to be lost. But if one was, this would be deaf.
+  // No signal is known to be lost. But if one were lost, its messages would never be read.
   const net = setInterval(turn, NET_MS);
   setAsync(fd, true);
   turn();
   return {
     [Symbol.dispose]() {
       if (isOver) return;
-      // The signal stays handled: one that is under way would end the process.
+      // The handler stays: without it, a signal that is under way would end the process.
       isOver = true;
       setAsync(fd, false);
       clearInterval(net);
@@ -51,7 +51,7 @@ export function onReadable(fd: number, take: Take): Disposable {
 // --- internal ---
 
 const FEW = 16;
-/** As many as a queue of systemd's holds: net.unix.max_dgram_qlen. */
+/** As many messages as the queue of systemd's socket holds: net.unix.max_dgram_qlen. */
 const MANY = 512;
 
 const NET_MS = 5000;

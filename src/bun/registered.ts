@@ -1,7 +1,7 @@
 /**
- * What sd-notify/register puts in the place of Bun.serve(), and what it hears of the program. Bun.serve()
- * takes no passed socket, and tells nobody when a server listens (oven-sh/bun#22559). Every copy of this
- * package in the process finds both here. This goes when a preload has a hook for that.
+ * How sd-notify/register replaces Bun.serve(), and what it hears from the program. Bun.serve() takes no passed socket,
+ * and tells nobody when a server listens (oven-sh/bun#22559). Every copy of this package in the process finds both
+ * here. This goes when a preload has a hook for that.
  */
 
 import { singleton } from "./singleton.ts";
@@ -12,13 +12,13 @@ export interface Register {
   hear(message: string | Uint8Array): void;
   /** Hears that the process is about to end. */
   stops(): void;
-  /** Leaves all to the program's manageServer(). */
+  /** Leaves everything to the program's manageServer(). */
   stepBack(): void;
-  /** Adds a server that was not opened by the Bun.serve() that the program sees: that of serve(). */
+  /** Adds a server that serve() has opened, which does not use the Bun.serve() that the program sees. */
   add(server: Bun.Server<unknown>): void;
 }
 
-/** Empty where the program runs without. */
+/** Empty if the program runs without sd-notify/register. */
 export const registered = singleton<Register>("sd-notify.register");
 
 /** Bun.serve() as Bun has it. */
@@ -26,7 +26,7 @@ export function nativeServe(options: Bun.Serve.Options<unknown, string>): Bun.Se
   return (original.current ?? Bun.serve).call(Bun, options);
 }
 
-/** Has the program find another function as Bun.serve(). node:http and `export default` find it, too. */
+/** Replaces Bun.serve() by another function for the program, and for node:http and `export default` too. */
 export function replaceServe(serve: (options: Bun.Serve.Options<unknown, string>) => Bun.Server<unknown>): void {
   original.current ??= Bun.serve;
   Bun.serve = serve as typeof Bun.serve;

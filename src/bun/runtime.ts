@@ -12,7 +12,7 @@ export const standalone = Bun.main.startsWith("/$bunfs/");
 /** Whether the limits and the ignored signals of this process are still its caller's. */
 export const callerStateKept = typeof CALLER_STATE_KEPT !== "undefined" && CALLER_STATE_KEPT;
 
-/** The name by which the command was called, where that is another's: it says so in errors. */
+/** The name of the command in errors: systemd-notify if it was called by that name. */
 export function programName(): string {
   return standalone && /(^|\/)systemd-notify$/.test(process.argv0) ? "systemd-notify" : "sd-notify";
 }

@@ -1,6 +1,6 @@
 /**
- * What there may be one of in a process. Under `bun --hot` modules are evaluated again, and what the old ones started
- * goes on: a variable of a module is not enough. No issue filed: that is documented. This stays.
+ * Values of which a process may have only one. Under `bun --hot`, modules are evaluated again, and what the old ones
+ * started goes on. So a variable of a module is not enough. No issue filed: that is documented. This stays.
  */
 
 /** A place that every evaluation of a module finds by its name. */

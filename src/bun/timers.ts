@@ -1,14 +1,14 @@
 /**
- * Timers of any length. One of setTimeout() that is longer than 2^31 - 1 ms fires at once, Infinity included, in
- * Bun as in Node.js. No issue filed: that is compatible. This stays.
+ * Timers of any length. In Bun, as in Node.js, setTimeout() fires at once if its time is longer than 2^31 - 1 ms,
+ * Infinity included. No issue filed: that is compatible. This stays.
  */
 
 /** The longest time that a timer of Bun's takes, in milliseconds. */
 export const MAX_TIMER_MS = 0x7fffffff;
 
 /**
- * Calls back once, after a time; never for Infinity. Disposing takes that back. It keeps the program alive
- * meanwhile.
+ * Calls `action` once after a time, and never if the time is Infinity. Disposing cancels that. A timer keeps the
+ * program alive until then.
  */
 export function startTimer(timeMs: number, action: () => void): Disposable {
   let timer: Timer | undefined;

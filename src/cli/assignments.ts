@@ -1,6 +1,7 @@
 /**
- * Adds the arguments to the fields that options made, as systemd-notify(1) does: one with `VAR=` replaces an earlier
- * `VAR=…` where that stands; one without `=` is sent as it is, and replaces the first field that begins with it.
+ * Adds the arguments to the fields that options made, as systemd-notify(1) does. An argument with `VAR=` replaces an
+ * earlier `VAR=…` in its place. An argument without `=` is sent as it is, and replaces the first field that begins
+ * with it.
  */
 export function addAssignments(fields: readonly string[], args: readonly string[]): string[] {
   const merged = [...fields];
@@ -17,7 +18,7 @@ export function addAssignments(fields: readonly string[], args: readonly string[
       note(arg, merged.length);
       merged.push(arg);
     } else {
-      // The field that goes takes its name along; no other field has it.
+      // The name of the replaced field goes too, because no other field has it.
       const replaced = nameOf(merged[place] as string);
       if (replaced !== undefined) places.delete(replaced);
       merged[place] = arg;

@@ -1,4 +1,4 @@
-/** The command, all of it: also what the short way has left to do. */
+/** The whole command. It also does what the short way has left to do. */
 
 import { booted } from "../booted.ts";
 import { type Arguments, commandArguments } from "../bun/arguments.ts";
@@ -19,7 +19,7 @@ import { findSender } from "./sender.ts";
 import { callTool } from "./subcommand.ts";
 import { becomeUser } from "./user.ts";
 
-/** Does what the arguments say, but for what is done. */
+/** Does what the arguments say, except what is done already. */
 export function runCommand(progress: Progress): void {
   const commandLine = commandArguments();
   const end = (status: number) => {
@@ -37,10 +37,10 @@ export function runCommand(progress: Progress): void {
 
 // --- internal ---
 
-/** Returns the exit status; only what takes time returns a promise. */
+/** Returns the exit status. It is a promise only if the work takes time. */
 function obey({ args, encoding }: Arguments, progress: Progress): number | Promise<number> {
   const [word] = args;
-  // Called by the other's name, they are messages, as they are for that.
+  // If the command is called as systemd-notify, these words are messages, as they are for systemd's command.
   if (isSubcommand(word) && programName() === "sd-notify") return callTool(word, args.slice(1), encoding);
   const request = parseRequest(args);
   const { action } = request;
@@ -60,7 +60,7 @@ function notifyManager(request: Request, encoding: Arguments["encoding"], progre
         "with Type=notify or NotifyAccess=all in its unit",
     );
   }
-  // Looked at before anything is opened here.
+  // This comes before anything is opened here.
   const inherited = fds.length + command.length > 0 ? inheritedFds() : [];
   if (fds.length > 0) {
     const surplus = checkFds(fds, inherited);
@@ -71,7 +71,7 @@ function notifyManager(request: Request, encoding: Arguments["encoding"], progre
   if (user) becomeUser(user);
   sendAndWait(message, request, { pid: sender, fds }, encoding, progress);
   if (command.length === 0) return 0;
-  // With --fd, the fds are the manager's now, and not the command's.
+  // With --fd, the fds now belong to the manager, and not to the program that --exec starts.
   return execCommand(allToBytes(command, encoding), inherited, fds.length === 0);
 }
 

@@ -1,4 +1,4 @@
-/** What the command does when something is wrong. */
+/** What the command does if something is wrong. */
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
 import type { Arguments } from "../bun/arguments.ts";
@@ -9,7 +9,7 @@ import { decodeBytes } from "../linux/bytes.ts";
 import { execSystemdNotify } from "./fallback.ts";
 import { meantTool } from "./subcommand.ts";
 
-/** Says what is wrong, and returns the exit status. Where libc can't be called, systemd's own command takes over. */
+/** Says what is wrong, and returns the exit status. If libc can't be called, systemd's own command takes over. */
 export function fail(error: unknown, commandLine: Arguments): number {
   if (error instanceof FFIUnavailableError) {
     const obstacle = execSystemdNotify(commandLine);
@@ -24,8 +24,8 @@ export function fail(error: unknown, commandLine: Arguments): number {
 // --- internal ---
 
 /**
- * A mistyped subcommand is a message, and is sent as one where that is possible, because systemd-notify(1)
- * sends it. But where there is nobody to send it to, it was hardly meant for one.
+ * A misspelled subcommand is a message, and is sent if that is possible, as systemd-notify(1) does. But if there is
+ * nobody to send it to, it was most likely meant as a subcommand.
  */
 function explainUsage(error: UsageError, args: readonly string[]): string {
   const tool = meantTool(args);
@@ -34,7 +34,7 @@ function explainUsage(error: UsageError, args: readonly string[]): string {
   return `${explain(error)}; or did you mean sd-notify ${tool}?`;
 }
 
-/** Where a character of the arguments stands for a byte, those of the message do. */
+/** Decodes the message, if each character of the arguments, and so of the message, stands for a byte. */
 function asGiven(message: string, { encoding }: Arguments): string {
   const bytes = Buffer.from(message, "latin1");
   return encoding === "latin1" && bytes.toString("latin1") === message ? decodeBytes(bytes) : message;

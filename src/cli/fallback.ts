@@ -1,6 +1,6 @@
 /**
- * Where libc can't be called, because bun:ffi needs the JIT, this command begins anew with less, or systemd's
- * own takes its place.
+ * What to do if libc can't be called, because bun:ffi needs the JIT. This command then starts again with a smaller JIT
+ * reservation, or systemd's own command takes its place.
  */
 
 import type { Arguments } from "../bun/arguments.ts";
@@ -11,12 +11,12 @@ import { getopt } from "./getopt.ts";
 import { OPTIONS } from "./options.ts";
 
 /**
- * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns
- * only where that is not possible, and then why.
+ * Executes systemd-notify(1) in place of this process, with the same arguments, environment and pid. Returns only if
+ * that is not possible, and then returns why.
  */
 export function execSystemdNotify({ args, encoding }: Arguments): string {
   if (encoding !== "utf8") return "and arguments that are not UTF-8 can't be handed over to systemd-notify";
-  // Bun's execve() marks the inherited fds close-on-exec, which takes fcntl(2) to undo.
+  // Bun's execve() marks the inherited fds close-on-exec. Only fcntl(2) can undo that.
   const options = optionsOf(args);
   if (options.includes("fd")) return "and --fd can't be handed over to systemd-notify";
   const starts = options.find((option) => option === "exec" || option === "fork");
@@ -44,27 +44,27 @@ function optionsOf(args: readonly string[]): string[] {
       return true;
     });
   } catch {
-    // A mistake that the other command will tell of.
+    // The other command will report the mistake.
   }
   return options;
 }
 
-/** Without fcntl(2): all but what Bun opens for itself, by kind. */
+/** Returns the inherited fds without fcntl(2): all fds except the kinds that Bun opens for itself. */
 function inheritedFds(): string[] {
   return node.fs.readdirSync("/proc/self/fd").filter((fd) => {
     try {
       const target = node.fs.readlinkSync(`/proc/self/fd/${fd}`);
       return Number(fd) > 2 && !/^anon_inode:\[(eventpoll|eventfd|timerfd)\]$/.test(target);
     } catch {
-      // The one that readdir() had.
+      // readdirSync() lists its own fd too.
       return false;
     }
   });
 }
 
 /**
- * Finds systemd's command. This one may be there by the same name, a copy of it, or a script that calls it:
- * none will do.
+ * Finds systemd's command. Under the same name there may also be this command, a copy of it, or a script that calls
+ * it. None of these is returned.
  */
 function findSystemdNotify(): string | undefined {
   const self = node.fs.statSync("/proc/self/exe");

@@ -14,7 +14,8 @@ export function parseFd(value: string): number {
 }
 
 /**
- * Checks that the fds to send were passed, each but 0, 1 and 2 once. Returns those that were passed besides.
+ * Checks that the fds to send were passed. Each may be given once, except 0, 1 and 2. Returns the passed fds that are
+ * not sent.
  *
  * @throws UsageError
  */
@@ -30,7 +31,7 @@ export function checkFds(fds: readonly number[], inherited: readonly number[]): 
   return [...left];
 }
 
-/** @throws UsageError unless the service manager takes the name for file descriptors. */
+/** @throws UsageError unless the service manager would accept the name for file descriptors. */
 export function checkFdName(name: string): void {
   const why = whyNoFdName(name);
   if (why !== undefined) throw new UsageError(`--fdname=${JSON.stringify(name)} is no name: ${why}`);

@@ -42,10 +42,11 @@ import { EXIT_EXEC } from "../protocol/systemd.ts";
 import { decodeText, splitLines } from "../protocol/wire.ts";
 
 /**
- * Starts the command with a socket of its own as $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits
- * until it has sent READY=1 or has ended. What else it sends is read, and acknowledged where it is a barrier.
+ * Starts the command with a new socket as its $NOTIFY_SOCKET, prints its pid unless `quiet`, and waits until it has
+ * sent READY=1 or has ended. It also reads the command's other messages, and answers its barriers.
  *
- * @returns the exit status: 0 when it is ready; else its own, 1 when a signal killed it, 203 when it can't be executed.
+ * @returns the exit status: 0 if the command is ready, 1 if a signal killed it, 203 if it can't be executed; otherwise
+ *   the command's own.
  */
 export function forkCommand(command: readonly Uint8Array[], inherited: readonly number[], quiet: boolean): number {
   for (const fd of inherited) sys.keepOnExec(fd, true);
@@ -59,7 +60,7 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
     complain(explain(failure));
     return EXIT_EXEC;
   }
-  // It is waited for, even if nobody reads what this prints.
+  // This waits for the command, even if nobody reads what this prints.
   setIgnored(SIGPIPE, true);
   if (!quiet) printPid(pid);
   if (isReady(pid, socket, signals)) return 0;
@@ -71,19 +72,18 @@ export function forkCommand(command: readonly Uint8Array[], inherited: readonly 
 
 // --- internal ---
 
-/** What a shell sends to the command is meant for the program. */
+/** The signals that a shell sends to this command are meant for the program. */
 const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP];
 
-/** Where the kernel tells no sender. */
+/** Stands for the sender if the kernel tells none. */
 const NOBODY = { pid: 0 };
 
-/** Set where the signals are blocked. */
+/** Set if the signals are blocked. */
 const STAGE = "SD_NOTIFY_SIGNALS_BLOCKED";
 
 /**
- * A signal goes to any thread that does not block it, and Bun has threads by now. But a mask survives
- * execve(2), and threads inherit it: so this process blocks the signals and begins anew, where every thread
- * will have them blocked.
+ * A signal goes to any thread that does not block it, and Bun has threads by now. But a mask survives execve(2), and
+ * threads inherit it. So this process blocks the signals and starts again, and then every thread has them blocked.
  */
 function blockSignalsInAllThreads(): void {
   if (process.env[STAGE] !== undefined) return;
@@ -103,13 +103,13 @@ function openSocket(name: string): number {
 interface Started {
   /** undefined: nothing was started. */
   pid: number | undefined;
-  /** Why the program can't be executed; the process then is one that ends at once. */
+  /** Why the program can't be executed. Then `pid` is a process that ends at once. */
   failure: SystemError | undefined;
 }
 
 function start(command: readonly Uint8Array[], address: string): Started {
   const environment = withNotifySocket(address);
-  // Else the kernel would not keep the exit status, wait(2).
+  // Otherwise the kernel would not keep the exit status, wait(2).
   setIgnored(SIGCHLD, false);
   try {
     return { pid: spawn(command, environment), failure: undefined };
@@ -122,17 +122,17 @@ function start(command: readonly Uint8Array[], address: string): Started {
 function startShell(command: readonly Uint8Array[], environment: readonly Uint8Array[], failure: SystemError): Started {
   const shell = (...args: string[]) => ["/bin/sh", ...args].map((arg) => Buffer.from(arg));
   try {
-    // execvp(3) takes a file without "#!" for a script of the shell; posix_spawn(3) does not.
+    // execvp(3) runs a file without "#!" as a script of the shell. posix_spawn(3) does not.
     if (isErrno(failure, ENOEXEC)) return { pid: spawn([...shell(), ...command], environment), failure: undefined };
-    // Nor does that tell the pid of the process that failed to execute its program, which systemd-notify(1)
-    // prints all the same. So let there be one that has a pid to tell.
+    // posix_spawn(3) does not tell the pid of a process that could not execute its program. systemd-notify(1) prints
+    // that pid all the same. So this starts another process, to have a pid to print.
     return { pid: spawn(shell("-c", "exit 127"), environment), failure };
   } catch {
     return { pid: undefined, failure };
   }
 }
 
-/** The program runs, and is to be waited for, even if nobody can be told its pid. */
+/** Prints the pid. If that fails, the program runs all the same, and must be waited for. */
 function printPid(pid: number): void {
   try {
     print(`${pid}\n`);
@@ -142,8 +142,8 @@ function printPid(pid: number): void {
 }
 
 /**
- * Waits until the program has said that it is ready, or has ended, whoever else sends messages, and however
- * many. (Everybody in the network namespace can: abstract sockets have no permissions, unix(7).)
+ * Waits until the program has said that it is ready, or has ended. Other processes may send any number of messages
+ * meanwhile. (Everybody in the network namespace can: abstract sockets have no permissions, unix(7).)
  */
 function isReady(pid: number, socket: number, signals: number): boolean {
   const pidfd = sys.pidfdOpen(pid);
@@ -154,7 +154,7 @@ function isReady(pid: number, socket: number, signals: number): boolean {
       const fds = [socket, pidfd, signals];
       const [message = 0, end = 0, signal = 0] = sys.pollAll(fds, POLLIN, Number.POSITIVE_INFINITY);
       if (signal !== 0) passOn(readSignal(signals), pid);
-      // What the program sent before it ended counts, and is in the queue by then: what comes later is from others.
+      // What the program sent before it ended counts, and is in the queue by now. Later messages are from others.
       if (end !== 0 && left === Number.POSITIVE_INFINITY) left = queueLength();
       if (message !== 0 && left-- > 0) {
         const { data, credentials: { pid: sender } = NOBODY } = sys.recvmsg(socket);
@@ -175,17 +175,20 @@ function isReady(pid: number, socket: number, signals: number): boolean {
   }
 }
 
-/** How many messages a socket holds, unix(7), and the one beyond that which the kernel takes. */
+/** Returns how many messages a socket holds, unix(7), and one more, because the kernel accepts one beyond that. */
 function queueLength(): number {
   try {
     return Number(node.fs.readFileSync("/proc/sys/net/unix/max_dgram_qlen", "latin1")) + 1;
   } catch {
-    // ProcSubset=pid: more than anybody has.
+    // With ProcSubset=pid, the setting can't be read. This is more than anybody has.
     return 65_536;
   }
 }
 
-/** A program that has become another user's can't be reached without privilege, and is waited for all the same. */
+/**
+ * Sends the signal on. Without privilege, it can't reach a program that has become another user's. The wait goes on
+ * all the same.
+ */
 function passOn(signal: number, pid: number): void {
   try {
     kill(pid, signal);

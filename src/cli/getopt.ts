@@ -1,18 +1,18 @@
 /**
- * Options as getopt_long(3) of glibc reads them: unique prefixes of long options, clusters of short ones, options after
- * other arguments, `--` as their end. Pure: it tells what it finds in the order of the arguments, and throws where
- * it meets a mistake, so that `--help` before a mistake still helps.
+ * Reads options as glibc's getopt_long(3) does: unique prefixes of long options, clusters of short ones, options after
+ * other arguments, `--` as their end. This is pure. It reports what it finds in the order of the arguments, and throws
+ * when it meets a mistake, so that `--help` before a mistake still helps.
  */
 
 import { UsageError } from "../console/usage-error.ts";
 import type { Option } from "./options.ts";
 
-/** An option with its value, or an argument that is none. */
+/** An option with its value, or an argument that is no option. */
 export type Parsed<Name extends string> = { option: Name; value: string | undefined } | { argument: string };
 
 /**
- * Calls `visit` with each option and each other argument, until it returns false. (No generator, because the
- * engine compiles its part of one at the first use, which takes as long as to send the message.)
+ * Calls `visit` with each option and each other argument, until it returns false. (This is no generator: at the first
+ * use of one, the engine compiles its own part of it, which takes as long as sending the message.)
  *
  * @throws UsageError
  */

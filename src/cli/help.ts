@@ -1,4 +1,4 @@
-/** What the command says of itself. Loaded when it is asked to. */
+/** What the command says about itself. It is loaded only for that. */
 
 import type { ArgsDef } from "citty";
 import { name, version } from "../../package.json";
@@ -23,8 +23,8 @@ export function helpText(): Promise<string> {
 }
 
 /**
- * Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands have since
- * version 262.
+ * Returns the text of --introspect-cli: the options as JSON, in the form that systemd's commands use since version
+ * 262.
  */
 function introspectionText(): string {
   const options = (OPTIONS as readonly Option[]).map(({ long, short, value, hint, help }) => ({

@@ -1,13 +1,13 @@
 #!/usr/bin/env bun
 /**
- * The command as it is built: systemd-notify(1). A plain notification takes the short way; what is more than
- * that, or goes wrong, is left to command.ts, a file that is not loaded for one.
+ * The command as it is built: systemd-notify(1). A plain notification takes the short way. Everything else, errors
+ * included, is left to command.ts. That is another file, which is not loaded for a plain notification.
  */
 
 import { exitNow } from "../bun/exit.ts";
 import { goShortWay } from "./short-way.ts";
 
-/** The other file: set by the builds. (A literal in the call would have the bundler put that file in this one.) */
+/** The other file, set by the builds. (If the call had a literal, the bundler would put that file into this one.) */
 declare const COMMAND_FILE: string | undefined;
 const commandFile = typeof COMMAND_FILE === "undefined" ? "./command.ts" : COMMAND_FILE;
 

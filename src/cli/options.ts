@@ -1,6 +1,6 @@
 /** THE table of options: the parser, the help and the introspection follow it. */
 
-/** Whether an option has a value: never; only after `=`; always, after `=` or as the next argument. */
+/** Whether an option has a value: never; optionally, after `=`; or always, after `=` or as the next argument. */
 export type ValueRule = "none" | "optional" | "required";
 
 export interface Option {
@@ -9,11 +9,11 @@ export interface Option {
   value: ValueRule;
   /** It may be given several times. */
   multiple?: boolean;
-  /** What the value is, in the help; the completions know a PID, a USER, an FD and the like by it. */
+  /** The name of the value in the help. The completions recognise a PID, a USER, an FD and the like by it. */
   hint?: string;
-  /** The words that the value may be, beside what the hint says. */
+  /** The words that the value may be, besides what the hint says. */
   values?: readonly string[];
-  /** What it does, in at most 55 columns; none: not in the help. */
+  /** What the option does, in at most 55 columns. Without this, the option is not in the help. */
   help?: string;
 }
 

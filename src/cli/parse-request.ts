@@ -1,4 +1,4 @@
-/** From the arguments to what they ask for: all of it, values included. */
+/** From the arguments to the request that they make, values included. */
 
 import { UsageError } from "../console/usage-error.ts";
 import { checkFdName, parseFd } from "./fds.ts";
@@ -8,7 +8,7 @@ import { emptyRequest, hasMessage, isDescription, messageOption, type Request } 
 import { parsePid } from "./sender.ts";
 import { parseUser } from "./user.ts";
 
-/** Reads the arguments in their order; --help, --version and mistakes end it. @throws UsageError */
+/** Reads the arguments in their order. --help, --version or a mistake ends this. @throws UsageError */
 export function parseRequest(args: readonly string[]): Request {
   const request = emptyRequest();
   getopt(args, OPTIONS, (parsed) => {

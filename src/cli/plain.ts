@@ -1,4 +1,4 @@
-/** Which messages take the short way: words alone, from the default sender. */
+/** Finds the messages that take the short way: text without fds, from the default sender. */
 
 import { monotonicUsec, pidfdInode } from "../../ffi/datagram.ts";
 
@@ -14,7 +14,7 @@ export interface Plain {
   wait: boolean;
 }
 
-/** Reads the arguments of process.argv; undefined when they are for command.ts to deal with, mistakes included. */
+/** Reads the arguments of process.argv. Returns undefined if command.ts must deal with them, mistakes included. */
 export function parsePlain(argv: readonly string[]): Plain | undefined {
   const plain: Plain = { reloading: false, fields: "", pid: false, assignments: [], wait: true };
   let ready = "";
@@ -35,7 +35,7 @@ export function parsePlain(argv: readonly string[]): Plain | undefined {
   return plain;
 }
 
-/** Returns the text, as composeMessage() does; undefined when there is none, or a field would replace another. */
+/** Returns the text, as composeMessage() does; undefined if there is none, or if a field would replace another. */
 export function composePlain({ reloading, fields, pid, assignments }: Plain, sender: number): string | undefined {
   let text = reloading ? `\nRELOADING=1\nMONOTONIC_USEC=${monotonicUsec()}${fields}` : fields;
   if (pid) {

@@ -7,7 +7,7 @@ import type { UserOption } from "./user.ts";
 export type Description = "help" | "version" | "introspect-cli";
 
 export interface Request {
-  /** What to do: the last of the options that say so wins. */
+  /** What to do. The last option that chooses an action wins. */
   action: "notify" | "booted" | "fork" | Description;
   /** The options that were given. */
   given: OptionName[];
@@ -22,7 +22,7 @@ export interface Request {
   command: string[];
 }
 
-/** The first words that are no message, but the name of a tool. */
+/** The first words that are no message but name a tool. */
 export const SUBCOMMANDS = ["monitor", "doctor", "run", "bridge", "probe"] as const;
 export type Subcommand = (typeof SUBCOMMANDS)[number];
 
@@ -46,7 +46,7 @@ export function isSubcommand(word: string | undefined): word is Subcommand {
   return SUBCOMMANDS.includes(word as Subcommand);
 }
 
-/** Whether the command is to tell of itself, and do nothing. */
+/** Whether the command should only tell about itself. */
 export function isDescription(action: string): action is Description {
   return action === "help" || action === "version" || action === "introspect-cli";
 }

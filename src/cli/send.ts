@@ -1,4 +1,4 @@
-/** The message of a request: what it says, and how it goes out. */
+/** Composes the message of a request, and sends it. */
 
 import { monotonicUsec } from "../../ffi/syscalls.ts";
 import { barrierSync, finishBarrier } from "../barrier.ts";
@@ -32,7 +32,7 @@ export function composeMessage({ given, status, fds, fdName, args }: Request, se
   return addAssignments(fields, args).join("\n");
 }
 
-/** Does what is left to do: sends the message, and waits for the manager unless the request says not to. */
+/** Does what is left to do: sends the message, and waits for the manager unless the request has --no-block. */
 export function sendAndWait(
   message: string,
   { given }: Request,

@@ -1,14 +1,14 @@
-/** Which process a notification is from. */
+/** Finds the process that a notification is from. */
 
 import { callerPid } from "../bun/caller.ts";
 import { UsageError } from "../console/usage-error.ts";
 import { exists, isManager } from "../linux/manager.ts";
 import { parseUnsigned } from "../protocol/numbers.ts";
 
-/** The value of --pid: "auto" and "parent" are found out when the message is sent. */
+/** The value of --pid. "auto" and "parent" are looked up when the message is sent. */
 export type PidOption = number | "auto" | "parent";
 
-/** Reads the value of --pid. @throws UsageError when it names no process. */
+/** Reads the value of --pid. @throws UsageError if it names no process. */
 export function parsePid(value: string): PidOption {
   if (value === "" || value === "auto") return "auto";
   if (value === "self") return process.pid;
@@ -30,8 +30,8 @@ export function findSender(pid: PidOption, warn: (message: string) => void): num
 // --- internal ---
 
 /**
- * Returns the default sender: the caller, so that the shell of a service and not this command appears as the one
- * who notifies; but this command when the service manager itself started it.
+ * Returns the default sender. It is the caller, so that a notification comes from a service's shell and not from this
+ * command. If the service manager itself started this command, it is this command.
  */
 function defaultSender(warn: (message: string) => void): number {
   const caller = callerPid();

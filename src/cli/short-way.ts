@@ -1,7 +1,6 @@
 /**
- * The short way of a plain notification. It gives up before anything is sent when something is unusual, and
- * explains no error: command.ts then does what is left to do. Without this file the command does the same,
- * later.
+ * The short way of a plain notification. If something is unusual, it gives up before anything is sent. It explains no
+ * error. command.ts then does what is left to do. Without this file the command would do the same, but more slowly.
  */
 
 import { close, connect, openLibc, pipe, readText, send, setMessage, waitForHangUp } from "../../ffi/datagram.ts";
@@ -14,7 +13,7 @@ const { MSG_DONTWAIT } = constants();
 /** Set by the build of the standalone executable. */
 declare const CALLER_STATE_KEPT: boolean | undefined;
 
-/** Goes it as far as it leads. */
+/** Goes the short way as far as possible. */
 export function goShortWay(): Progress {
   const plain = parsePlain(process.argv);
   const prepared = plain && prepare(plain);
@@ -49,8 +48,8 @@ export function goShortWay(): Progress {
 // --- internal ---
 
 /**
- * Does what comes before the message goes out: a connected socket, and who sends. undefined: that takes more,
- * or something is wrong.
+ * Prepares the message: connects a socket, and finds the sender. Returns undefined if that takes more than the short
+ * way can do, or if something is wrong.
  */
 function prepare(plain: Plain): { socket: number; sender: number } | undefined {
   const address = process.env.NOTIFY_SOCKET ?? "";
@@ -66,7 +65,7 @@ function prepare(plain: Plain): { socket: number; sender: number } | undefined {
   }
 }
 
-/** Whether there may have been a `--` that Bun has dropped, as it does when it is a script's first argument. */
+/** Whether Bun may have dropped a `--`, as it does if that is a script's first argument. */
 function dashesWereDropped(): boolean {
   if (typeof CALLER_STATE_KEPT !== "undefined") return false;
   const commandLine = readText("/proc/self/cmdline");
@@ -74,8 +73,8 @@ function dashesWereDropped(): boolean {
 }
 
 /**
- * Returns the process that is to appear as the sender, as sender.ts does: 0 for this one, -1 where that takes
- * a longer search.
+ * Returns the process that is to appear as the sender, as sender.ts does: 0 for this process, -1 if it takes a longer
+ * search.
  */
 function findSender(): number {
   const { MANAGERPID, npm_lifecycle_event } = process.env;
@@ -83,7 +82,7 @@ function findSender(): number {
   let caller = process.ppid;
   if (npm_lifecycle_event !== undefined) {
     const environment = readText(`/proc/${caller}/environ`);
-    // The launcher itself does not have what it sets for others.
+    // The launcher does not have the variable that it sets for others.
     if (environment === "" || environment.includes("npm_lifecycle_event=")) return -1;
     // PID (COMM) STATE PPID …, proc_pid_stat(5)
     const stat = readText(`/proc/${caller}/stat`);

@@ -1,4 +1,4 @@
-/** The subcommands, which are a file of their own: what they need would make every start of the command slower. */
+/** Calls the subcommands. They are in another file, because what they need would slow every start of the command. */
 
 import { programName } from "../bun/runtime.ts";
 import { UsageError } from "../console/usage-error.ts";
@@ -11,15 +11,15 @@ declare const TOOLS_FILE: string | undefined;
 /** Calls a subcommand. Resolves to the exit status. */
 export async function callTool(name: Subcommand, args: string[], encoding: string): Promise<number> {
   if (encoding !== "utf8") throw new UsageError(`${name}: the arguments are not UTF-8`);
-  // No literal, which would be bundled.
+  // This is no literal, because the bundler would bundle that.
   const file = typeof TOOLS_FILE === "undefined" ? "../tools/main.ts" : TOOLS_FILE;
   const { runTool }: ToolsFile = await import(file);
   return runTool(name, args);
 }
 
-/** Returns the subcommand that the arguments most likely mean, although their first word is none. */
+/** Returns the subcommand that the arguments most likely mean, if their first word is a misspelled one. */
 export function meantTool([word = ""]: readonly string[]): Subcommand | undefined {
-  // Under the other's name there are no subcommands.
+  // If the command is called as systemd-notify, there are no subcommands.
   if (programName() !== "sd-notify" || word.includes("=")) return undefined;
   return SUBCOMMANDS.find((tool) => tool !== word && isNear(tool, word.toLowerCase()));
 }

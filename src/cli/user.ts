@@ -3,16 +3,19 @@
 import { findUser, setRealIds } from "../../ffi/process.ts";
 import { UsageError } from "../console/usage-error.ts";
 
-/** The value of --uid: the ids of a user by name, or a number whose group is found out when the message is sent. */
+/**
+ * The value of --uid: the ids of a user by name, or a number. The group of a number is looked up when the message is
+ * sent.
+ */
 export interface UserOption {
   uid: number;
   /** undefined: the group stays as it is. */
   gid: number | undefined;
-  /** Whether the group is that of the user with this number, if there is one. */
+  /** Whether to use the group of the user with this number, if there is one. */
   byNumber: boolean;
 }
 
-/** Reads the value of --uid: a user's name, or a number that need not be a user's. @throws UsageError */
+/** Reads the value of --uid: a user's name, or a number. No user need have that number. @throws UsageError */
 export function parseUser(value: string, before: UserOption | undefined): UserOption {
   if (!/^\d+$/.test(value)) {
     const user = /^[^\s:/]+$/.test(value) && !/^[-+]/.test(value) ? findUser(value) : undefined;
@@ -26,7 +29,7 @@ export function parseUser(value: string, before: UserOption | undefined): UserOp
   return { uid, gid: before?.gid, byNumber: true };
 }
 
-/** Becomes the user, as far as that can be seen by the receiver of a message: the real ids. */
+/** Becomes the user, as far as the receiver of a message can see it: changes the real ids. */
 export function becomeUser({ uid, gid, byNumber }: UserOption): void {
   const user = byNumber ? findUser(uid) : undefined;
   setRealIds(uid, user?.gid ?? gid);
@@ -34,6 +37,6 @@ export function becomeUser({ uid, gid, byNumber }: UserOption): void {
 
 // --- internal ---
 
-/** (uid_t)-1 leaves an id as it is, setreuid(2); so does what it was when it had 16 bits. */
+/** (uid_t)-1 leaves an id as it is, setreuid(2). So does its value from the time when it had 16 bits. */
 const INVALID_UID = 0xffffffff;
 const INVALID_UID_16 = 0xffff;

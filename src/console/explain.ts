@@ -1,14 +1,15 @@
-/** One line for an error: what, why and, where it is known, the cure. */
+/** One line for an error: what failed, why and, if it is known, the cure. */
 
 import { SystemError } from "../../ffi/errors.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Returns what to tell the user of the command about anything that was thrown. */
+/** Returns what to tell the user of the command about an error, or anything else that was thrown. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const hint =
     error instanceof SystemError ? (hints[`${error.code} ${error.syscall}`] ?? hints[error.code]) : undefined;
-  // A newline in one of ours is in what it quotes; the messages of others may have several lines.
+  // Our own messages are one line, and a newline in one belongs to what it quotes. Other messages may have several
+  // lines.
   const isOurs = error instanceof UsageError || error instanceof SystemError;
   const line = isOurs ? error.message : error.message.split("\n", 1)[0];
   const message = (line ?? "").replace(/^Cannot /, "cannot ");

@@ -1,14 +1,11 @@
-/**
- * Lines of output that are composed of parts. Whatever is put into one is made printable there: none of it
- * can colour or end the line.
- */
+/** Lines of output that are composed of parts. Each part is made printable, so it can't colour or end the line. */
 
 import { styleText } from "node:util";
 import { printable } from "../protocol/printable.ts";
 
 export type Format = Parameters<typeof styleText>[0];
 
-/** One line, whose parts are fit for a terminal. */
+/** One line, whose parts are harmless to a terminal. */
 export class Line {
   readonly #pieces: readonly Piece[];
 
@@ -25,12 +22,12 @@ export class Line {
       .join("");
   }
 
-  /** The line in a format; its parts that have one keep that. */
+  /** Returns the line in a format. Parts that have a format already keep it. */
   styled(format: Format): Line {
     return new Line(this.#pieces.map((piece) => ({ format, ...piece })));
   }
 
-  /** The lines as one. */
+  /** Joins lines into one. */
   static join(lines: readonly Line[]): Line {
     return new Line(lines.flatMap((line) => line.#pieces));
   }
@@ -41,7 +38,7 @@ export function line(strings: TemplateStringsArray, ...values: readonly (Line | 
   return Line.join(strings.flatMap((own, i) => [plain(own), ...values.slice(i, i + 1).map(toLine)]));
 }
 
-/** A part of a line that is in a format. */
+/** Returns a part of a line in a format. */
 export function styled(format: Format, value: Line | string | number): Line {
   return toLine(value).styled(format);
 }

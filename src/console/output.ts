@@ -1,5 +1,5 @@
 /**
- * What the command prints. It writes to the file descriptors themselves: process.stdout makes a pipe
+ * What the command prints. It writes to the file descriptors directly, because process.stdout makes a pipe
  * non-blocking, for the caller too.
  */
 
@@ -7,10 +7,7 @@ import { node } from "../bun/node.ts";
 import { programName } from "../bun/runtime.ts";
 import { printable, printableJson, printableLines } from "../protocol/printable.ts";
 
-/**
- * Writes text that was composed here to standard output. What is neither printable nor a newline or a colour
- * is made so.
- */
+/** Writes text that was composed here to standard output. Everything except newlines and colours is made printable. */
 export function print(text: string): void {
   writeAll(1, printableLines(text));
 }
@@ -21,7 +18,7 @@ export function printJson(value: unknown): void {
 }
 
 /**
- * Writes one line to standard error, after the name of the command: whatever the message quotes, it is made
+ * Writes one line to standard error, after the name of the command. The message may quote anything: it is made
  * printable.
  */
 export function complain(message: string): void {
@@ -41,7 +38,7 @@ export function writeControl(sequence: string): void {
   }
 }
 
-/** Whether standard output is to be in colour: a terminal, and no NO_COLOR (no-color.org). */
+/** Whether to write in colour: standard output is a terminal, and NO_COLOR is not set (no-color.org). */
 export function inColour(): boolean {
   return isTerminal() && !process.env.NO_COLOR;
 }

@@ -12,7 +12,7 @@ export function reserveFoot(rows: number, height: number): string {
 
 /** Writes the lines of the foot. */
 export function drawFoot(rows: number, lines: readonly string[]): string {
-  // Erased first: at the last column the cursor would stand on what was written.
+  // Each line is erased before it is written. Erasing afterwards would take its last character if it fills the row.
   const drawn = lines.map((text, i) => `\x1b[${rows - lines.length + 1 + i};1H\x1b[0m\x1b[K${text}`);
   return `${SAVE}${drawn.join("")}${RESTORE}`;
 }

@@ -1,4 +1,4 @@
-/** The text of a help, as citty renders it. Loaded when it is asked for. */
+/** The text of a --help, as citty renders it. It is loaded when somebody asks for it. */
 
 import type { ArgsDef } from "citty";
 import { inColour, print } from "./output.ts";
@@ -8,14 +8,14 @@ export interface Usage {
   version?: string;
   description: string;
   args: ArgsDef;
-  /** What citty does not know of, after "[OPTIONS]". */
+  /** What follows "[OPTIONS]", which citty can't express. */
   operand?: string;
   footer?: string;
 }
 
 /** Returns the text, in colour. */
 export async function renderHelp({ operand, footer, args, ...meta }: Usage): Promise<string> {
-  // Here, because a bundle in one file loads at its start whatever any of its modules imports by a statement.
+  // The import stands here because a bundle in one file loads all that its import statements name when it starts.
   const { defineCommand, renderUsage } = await import("citty");
   const usage = await renderUsage(defineCommand({ meta, args }));
   const synopsis = operand === undefined ? usage : usage.replace("[OPTIONS]", `[OPTIONS] ${operand}`);
@@ -23,7 +23,7 @@ export async function renderHelp({ operand, footer, args, ...meta }: Usage): Pro
   return `${text}${footer === undefined ? "" : `\n\n${footer}`}\n`;
 }
 
-/** Prints it; in colour where that is wanted. */
+/** Prints the help, in colour if that is wanted. */
 export function printHelp(text: string): void {
   print(inColour() ? text : Bun.stripANSI(text));
 }

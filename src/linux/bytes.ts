@@ -1,8 +1,8 @@
-/** Bytes of Linux's that are text most often: arguments, paths and names of processes. */
+/** Bytes from Linux that most often are text: arguments, paths and names of processes. */
 
 /**
- * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in
- * Python (PEP 383): so no two are the same text, and printable() shows which byte it is.
+ * Returns bytes as text. A byte that is no part of UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in Python (PEP
+ * 383). So different bytes never become the same text, and printable() shows which byte it is.
  */
 export function decodeBytes(bytes: Uint8Array): string {
   try {
@@ -19,7 +19,10 @@ export function decodeBytes(bytes: Uint8Array): string {
 
 // --- internal ---
 
-/** The Unicode Standard, table 3-7: well-formed UTF-8, a byte as a character; or a byte that is none. */
+/**
+ * Matches well-formed UTF-8 (The Unicode Standard, table 3-7) with one character for each byte, or a byte that is not
+ * part of it.
+ */
 const character = () => new RegExp([...WELL_FORMED, "([\\x80-\\xff])"].join("|"), "g");
 
 const WELL_FORMED = [

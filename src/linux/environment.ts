@@ -1,6 +1,6 @@
 /** Variables that the service manager sets. */
 
-/** Reads a variable that is a number. @throws SyntaxError that quotes it, when it is none from `min` on. */
+/** Reads a variable that is a number. @throws SyntaxError that quotes it, if it is no number from `min` on. */
 export function readNumber(name: string, min: number): number | undefined {
   const text = process.env[name];
   if (text === undefined) return undefined;

@@ -1,9 +1,9 @@
 import { node } from "../bun/node.ts";
 
 /**
- * Returns the path of a program that is called without the user having named it; undefined where there is
- * none. It is looked up in the absolute directories of $PATH only: a relative or empty one is for what the
- * user types, and in a directory that others may write to, it would have them decide what runs here.
+ * Returns the path of a program that the user has not asked for by name; undefined if there is none. It is looked up
+ * only in the absolute directories of $PATH. Relative and empty ones are meant for commands that the user types. With
+ * those, anybody who may write to the working directory would decide what runs here.
  */
 export function findProgram(name: string, fits = isExecutable): string | undefined {
   for (const directory of (process.env.PATH ?? DEFAULT_PATH).split(":")) {

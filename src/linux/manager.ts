@@ -1,10 +1,10 @@
-/** The service manager that started this process, as the environment tells. */
+/** The service manager that started this process, according to the environment. */
 
 import { parseUnsigned } from "../protocol/numbers.ts";
 import { printable } from "../protocol/printable.ts";
 import { pidfdInodeOf } from "./pidfd.ts";
 
-/** Whether $MANAGERPID, and $MANAGERPIDFDID where it is set, say that the process is the service manager. */
+/** Whether $MANAGERPID, and $MANAGERPIDFDID if it is set, say that the process is the service manager. */
 export function isManager(pid: number, warn: (message: string) => void = () => {}): boolean {
   const { MANAGERPID, MANAGERPIDFDID } = process.env;
   if (MANAGERPID === undefined) return false;
@@ -23,7 +23,7 @@ export function isManager(pid: number, warn: (message: string) => void = () => {
   return inode === pidfdInodeOf(pid);
 }
 
-/** Whether a process exists. Asks without libc, because a mistake in the arguments is told without it too. */
+/** Whether a process exists. This needs no libc, so that a mistake in the arguments is reported without it too. */
 export function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,16 +1,16 @@
-/** What /proc tells of processes: proc(5). */
+/** What /proc tells about processes: proc(5). */
 
 import { node } from "../bun/node.ts";
 import { decodeBytes } from "./bytes.ts";
 
-/** What proc_pid_stat(5) says of a process. */
+/** What proc_pid_stat(5) says about a process. */
 export interface Stat {
   name: string;
-  /** From the state on: state, ppid, pgrp, session, tty_nr, tpgid, … */
+  /** The fields that follow the name: state, ppid, pgrp, session, tty_nr, tpgid, … */
   fields: string[];
 }
 
-/** Reads it; undefined where there is no such process, or it can't be seen. */
+/** Reads the stat file of a process; undefined if there is no such process, or if it can't be seen. */
 export function readStat(pid: number | "self"): Stat | undefined {
   try {
     return parseStat(node.fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
@@ -19,7 +19,7 @@ export function readStat(pid: number | "self"): Stat | undefined {
   }
 }
 
-/** Returns a file of /proc/PID as text; undefined where it can't be read. */
+/** Returns a file of /proc/PID as text; undefined if it can't be read. */
 export function readText(pid: number | string, file: string): string | undefined {
   try {
     return node.fs.readFileSync(`/proc/${pid}/${file}`, "utf8");
@@ -28,7 +28,7 @@ export function readText(pid: number | string, file: string): string | undefined
   }
 }
 
-/** Returns what a link of /proc/PID is to; undefined where it can't be read. */
+/** Returns the target of a link in /proc/PID; undefined if it can't be read. */
 export function linkOf(pid: number | string, file: string): string | undefined {
   try {
     return decodeBytes(node.fs.readlinkSync(`/proc/${pid}/${file}`, "buffer"));
@@ -37,7 +37,7 @@ export function linkOf(pid: number | string, file: string): string | undefined {
   }
 }
 
-/** As readText(), where it need not be UTF-8. */
+/** Like readText(), for a file that need not be UTF-8. */
 export function readBytes(pid: number, file: string): string | undefined {
   try {
     return decodeBytes(node.fs.readFileSync(`/proc/${pid}/${file}`));
@@ -46,21 +46,26 @@ export function readBytes(pid: number, file: string): string | undefined {
   }
 }
 
-/** Which signals a process treats in one of these ways, proc_pid_status(5); undefined where that can't be seen. */
+/**
+ * Returns the signals that a process treats in one of these ways, proc_pid_status(5); undefined if it can't be seen.
+ */
 export function readSignals(
   pid: number | "self",
   ways: readonly ("SigBlk" | "SigIgn" | "SigCgt")[],
 ): number[] | undefined {
   const text = readText(pid, "status");
   if (text === undefined) return undefined;
-  // Not by "^" with the flag m: a name may have a carriage return.
+  // "^" with the flag m would also match after a carriage return, which a process' name may contain.
   const lines = text.split("\n").map((line) => line.split(/:\s*/, 2));
   const masks = lines.filter(([name]) => ways.some((way) => way === name)).map(([, mask]) => BigInt(`0x${mask}`));
   const all = masks.reduce((one, other) => one | other, 0n);
   return Array.from({ length: 64 }, (_, i) => i + 1).filter((signal) => (all & (1n << BigInt(signal - 1))) !== 0n);
 }
 
-/** One that was removed has " (deleted)" after its path, as another may be called. */
+/**
+ * Returns the working directory of a process; undefined if it was removed or can't be seen. The path of a removed one
+ * ends with " (deleted)", but the name of any directory may end so.
+ */
 export function directoryOf(pid: number): string | undefined {
   const path = linkOf(pid, "cwd");
   try {
@@ -70,12 +75,12 @@ export function directoryOf(pid: number): string | undefined {
   }
 }
 
-/** Returns the name of a process, as in ps(1). In its `status` some of it would be escaped. */
+/** Returns the name of a process, as ps(1) shows it. (/proc/PID/status escapes some characters of it.) */
 export function nameOf(pid: number): string {
   return readBytes(pid, "comm")?.replace(/\n$/, "") ?? "";
 }
 
-/** Reads the text of /proc/PID/stat, a character for a byte; undefined if it is none. */
+/** Reads the text of /proc/PID/stat, with one character for each byte; undefined if it is malformed. */
 export function parseStat(text: string): Stat | undefined {
   // The name, in parentheses, may contain anything.
   const [start, end] = [text.indexOf("("), text.lastIndexOf(")")];

@@ -1,4 +1,4 @@
-/** What /proc says of a socket, for a process that can't ask getsockopt(2). */
+/** What /proc says about a socket, for a process that can't ask getsockopt(2). */
 
 import { node } from "../bun/node.ts";
 
@@ -70,7 +70,7 @@ function readLines(path: string): string[] {
   try {
     return node.fs.readFileSync(path, "latin1").split("\n");
   } catch {
-    // A protocol that this kernel does not have.
+    // This kernel does not have the protocol.
     return [];
   }
 }

@@ -5,9 +5,8 @@ import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
 import { parseUnsigned } from "./numbers.ts";
 
 /**
- * Where notifications go. `path` is sun_path without its terminating NUL, an abstract name with the NUL
- * before it; a path may be longer than sun_path. A vsock address without a type takes the first one that
- * works.
+ * Where notifications go. `path` is sun_path without its terminating NUL, and an abstract name begins with a NUL. A
+ * path may be longer than sun_path. A vsock address without a type gets the first type that works.
  */
 export type Address =
   | { family: "unix"; path: Uint8Array }
@@ -15,9 +14,9 @@ export type Address =
 
 /**
  * Parses `/path`, `@abstract`, `vsock:CID:PORT`, `vsock-stream:CID:PORT`, `vsock-dgram:CID:PORT` or
- * `vsock-seqpacket:CID:PORT`. `source` is where the text is from, for the error.
+ * `vsock-seqpacket:CID:PORT`. The error names `source` as the origin of the text.
  *
- * @throws SyntaxError that quotes the text, when it is none of these.
+ * @throws SyntaxError that quotes the text, if it is none of these.
  * @see sd_notify(3), section ENVIRONMENT
  */
 export function parseAddress(text: string, source: string): Address {
@@ -62,7 +61,7 @@ const VSOCK_TYPES: Record<string, "stream" | "dgram" | "seqpacket" | undefined> 
   "vsock-seqpacket": "seqpacket",
 };
 
-/** Reads what CIDs and ports have in common: 32 bits, of which -1U means "any". */
+/** Reads a CID or a port: 32 bits, and not -1U, which means "any". */
 function uint32(text: string): number | undefined {
   const value = parseUnsigned(text);
   return value !== undefined && value < BigInt(VMADDR_CID_ANY) ? Number(value) : undefined;

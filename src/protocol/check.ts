@@ -1,11 +1,11 @@
 /**
- * The caller's mistakes: a TypeError for a value of the wrong kind, a RangeError for one that is out of
- * range. `doing` is what can't be done then: "notify", "serve".
+ * Finds the caller's mistakes: a TypeError for a value of the wrong kind, a RangeError for one that is out of range.
+ * `doing` is what can't be done because of it, such as "notify" or "serve".
  */
 
 import { shorten } from "./shorten.ts";
 
-/** @throws TypeError or RangeError, unless the value is an integer between the two. */
+/** @throws TypeError or RangeError, unless the value is an integer from `min` to `max`. */
 export function checkInteger(
   doing: string,
   name: string,
@@ -30,14 +30,15 @@ export function checkLine(name: string, text: string): void {
   if (control !== undefined) {
     const what =
       control === "\0"
-        ? "a NUL, at which PID 1 drops it"
+        ? "a NUL, and PID 1 would drop the message"
         : `a ${control === "\n" ? "newline" : "carriage return"}, which would begin another assignment`;
     throw new TypeError(`Cannot notify: ${name} must be one line, but contains ${what}`);
   }
-  if (!text.isWellFormed()) throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which has no UTF-8`);
+  if (!text.isWellFormed())
+    throw new TypeError(`Cannot notify: ${name} contains a lone surrogate, which UTF-8 can't encode`);
 }
 
-/** @throws TypeError, unless it is an object whose keys are all of these. */
+/** @throws TypeError, unless `options` is an object and each of its keys is one of `names`. */
 export function checkOptionNames(doing: string, options: unknown, names: readonly string[]): asserts options is object {
   if (typeof options !== "object" || options === null) throw mustBe(doing, "the options", "an object", options);
   for (const name in options) {
@@ -52,14 +53,14 @@ export function checkFunction(doing: string, name: string, value: unknown): void
   if (value !== undefined && typeof value !== "function") throw mustBe(doing, name, "a function", value);
 }
 
-/** @throws TypeError or RangeError, unless it is a number of milliseconds or undefined. Infinity is one. */
+/** @throws TypeError or RangeError, unless it is a number of milliseconds or undefined. Infinity is allowed. */
 export function checkTime(doing: string, name: string, value: unknown): void {
   if (value === undefined) return;
   if (typeof value !== "number") throw mustBe(doing, name, "a number of milliseconds", value);
   if (!(value >= 0)) throw new RangeError(`Cannot ${doing}: ${name} must be a number from 0, not ${value}`);
 }
 
-/** Shows a value in a message, in short. */
+/** Returns a value, shortened, for the text of an error. */
 export function show(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : isObject(value) ? nameOf(value) : String(value);
   return shorten(text, 60);

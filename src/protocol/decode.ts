@@ -5,8 +5,8 @@ import type { State } from "./state.ts";
 import { readAssignments } from "./wire.ts";
 
 /**
- * Reads the text of a message as PID 1 does. What is no field, or not a field's value, is found in `extra`; a
- * line that is no assignment is left out.
+ * Reads the text of a message as PID 1 does. An assignment that is no field, or has a wrong value for one, goes into
+ * `extra`. A line that is no assignment is left out.
  */
 export function decode(text: string): State {
   const state: Record<string, unknown> = {};

@@ -1,6 +1,6 @@
 /** Times as people read them. */
 
-/** Returns microseconds in the largest units that say them exactly enough: "1 min 30 s", "20 s", "1.5 ms". */
+/** Formats microseconds in the largest units that are exact enough: "1 min 30 s", "20 s", "1.5 ms". */
 export function formatUsec(usec: number): string {
   if (usec < 1000) return `${usec} us`;
   if (usec < 1e6) return `${trim(usec / 1e3)} ms`;

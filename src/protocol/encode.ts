@@ -8,10 +8,10 @@ import type { State } from "./state.ts";
 import { formatAssignment, MAX_MESSAGE_LENGTH } from "./wire.ts";
 
 /**
- * Returns the text of a message: for each field, in the order of systemd-notify(1), its assignment. Every
- * field is checked before the system is asked for anything.
+ * Returns the text of a message: the assignment of each field, in the order of systemd-notify(1). Every field is
+ * checked before the system is asked for anything.
  *
- * @throws TypeError or RangeError that names the field, when a value can't be sent or PID 1 would drop the message.
+ * @throws TypeError or RangeError that names the field, if a value can't be sent or PID 1 would drop the message.
  */
 export function encode(state: State, facts: Facts): string {
   const fields = givenFields(state);
@@ -23,7 +23,7 @@ export function encode(state: State, facts: Facts): string {
 
 // --- internal ---
 
-/** Stands in for the system until everything is checked: the longest that it can say. */
+/** The longest answers that the system can give. They stand in for it until everything is checked. */
 const LONGEST: Facts = {
   monotonicUsec: () => Number.MAX_SAFE_INTEGER,
   // UINT64_MAX of <stdint.h>
@@ -33,7 +33,7 @@ const LONGEST: Facts = {
 /** How much of a name in `extra` an error repeats. */
 const MAX_NAME_LENGTH = 60;
 
-/** Keys that are not a field's own, and what makes them. */
+/** Keys that no field has, and what sends them. */
 const DERIVED_KEYS: Record<string, string> = {
   [COMPANION_KEYS.reloading]: "the field reloading adds it",
   [COMPANION_KEYS.mainPid]: "the field mainPid adds it",
@@ -55,7 +55,7 @@ function givenFields(state: State): Field[] {
   return given.length > 1 ? given.sort((a, b) => a.rank - b.rank) : given;
 }
 
-/** Returns the assignments, a line each. */
+/** Returns the assignments, one on each line. */
 function write(fields: readonly Field[], state: State, facts: Facts): string {
   let text = "";
   const add = (line: string | undefined) => {
@@ -95,7 +95,7 @@ function assignExtra(extra: unknown): string[] {
   });
 }
 
-/** @throws RangeError when PID 1 would not read all of it. */
+/** @throws RangeError if PID 1 would not read all of it. */
 function checkLength(text: string): void {
   // UTF-8 takes at most three bytes for a UTF-16 unit, so most messages need not be measured.
   if (text.length * 3 <= MAX_MESSAGE_LENGTH) return;

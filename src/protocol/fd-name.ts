@@ -2,7 +2,7 @@
 
 import { mustBe, show } from "./check.ts";
 
-/** @throws TypeError, unless it is a name that the service manager would take. */
+/** @throws TypeError, unless the service manager would accept the name. */
 export function checkFdName(name: unknown): asserts name is string {
   if (typeof name !== "string") throw mustBe("use the fd store", "name", "a string", name);
   const why = whyNoFdName(name);
@@ -10,7 +10,7 @@ export function checkFdName(name: unknown): asserts name is string {
   throw new TypeError(`Cannot use the fd store: ${show(name)} is no name for file descriptors: ${why}`);
 }
 
-/** Why the service manager would not take the name; undefined when it would. */
+/** Returns why the service manager would refuse the name; undefined if it would not. */
 export function whyNoFdName(name: string): string | undefined {
   if (name.length > 255) return `it has ${name.length} characters, and 255 are allowed`;
   if (!/^[\x20-\x39\x3b-\x7e]*$/.test(name)) return 'use ASCII without control characters and ":"';

@@ -1,4 +1,4 @@
-/** THE table of fields: what the values of each are, in JavaScript and on the wire. */
+/** THE table of fields: the values that each can have, in JavaScript and on the wire. */
 
 import { checkInteger, checkLine, mustBe } from "./check.ts";
 import { COMPANION_KEYS, KEYS } from "./keys.ts";
@@ -11,19 +11,19 @@ export interface Field {
   key: string;
   /** Its place among the fields of a message. */
   rank: number;
-  /** Returns the assignment; undefined when the field says nothing. @throws TypeError or RangeError */
+  /** Returns the assignment; undefined if the field says nothing. @throws TypeError or RangeError */
   assign(value: unknown, name: string): string | undefined;
-  /** Returns the value of the field; undefined when the text is none. */
+  /** Returns the value of the field; undefined if the text is no value for it. */
   parse(text: string): unknown;
-  /** Returns the assignment that goes with it, and is the system's to know; undefined when that doesn't. */
+  /** Returns the assignment that goes with the field and whose value the system knows; undefined if it doesn't. */
   companion?: ((value: unknown, facts: Facts) => string | undefined) | undefined;
 }
 
-/** What the encoder has to ask the system: it does so for the fields that need it. */
+/** What the encoder asks the system, for the fields that need it. */
 export interface Facts {
   /** CLOCK_MONOTONIC in microseconds. */
   monotonicUsec(): number;
-  /** The inode number of the process' pidfd; undefined where pidfds have none of their own. */
+  /** The inode number of the process' pidfd; undefined if pidfds have no inodes of their own. */
   pidfdInode(pid: number): bigint | undefined;
 }
 
@@ -63,12 +63,12 @@ export const FIELDS: readonly Field[] = Object.entries(KEYS).map(([text, key], r
 const fieldsByName = new Map<string, Field>(FIELDS.map((field) => [field.name, field]));
 const fieldsByKey = new Map<string, Field>(FIELDS.map((field) => [field.key, field]));
 
-/** Returns the field of a name; undefined when there is none. */
+/** Returns the field of a name; undefined if there is none. */
 export function fieldOf(name: string): Field | undefined {
   return fieldsByName.get(name);
 }
 
-/** Returns the field that a key belongs to; undefined when there is none. */
+/** Returns the field that a key belongs to; undefined if there is none. */
 export function fieldOfKey(key: string): Field | undefined {
   return fieldsByKey.get(key);
 }

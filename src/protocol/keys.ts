@@ -1,4 +1,4 @@
-/** THE table of which field has which key on the wire, in the order in which systemd-notify(1) sends them. */
+/** THE table of the fields and their keys on the wire, in the order in which systemd-notify(1) sends them. */
 
 import type { FieldName } from "./state.ts";
 
@@ -19,7 +19,7 @@ export const KEYS = {
   restartReset: "RESTART_RESET",
 } as const satisfies Record<FieldName, string>;
 
-/** Keys that go with a field, and are the system's to know. */
+/** Keys that go with a field, and whose values the system knows. */
 export const COMPANION_KEYS = {
   reloading: "MONOTONIC_USEC",
   mainPid: "MAINPIDFDID",

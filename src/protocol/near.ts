@@ -1,5 +1,5 @@
 /**
- * Whether a word may be the known one, mistyped: a letter is wrong, missing or too many, or some are in
+ * Whether a word may be a misspelling of the known one: one letter is wrong, missing or extra, or some letters are in
  * another order.
  */
 export function isNear(known: string, word: string): boolean {

@@ -1,8 +1,8 @@
-/** Text from somebody else, without what would do something to a terminal, or to the text around it. */
+/** Makes text from somebody else harmless to a terminal, and to the text around it. */
 
 /**
- * Shows control characters, line separators, invisible characters, those that turn text around, and lone
- * surrogates as `\x1b`.
+ * Replaces characters by escapes such as `\x1b`: control characters, line separators, invisible characters, characters
+ * that reverse the direction of text, and lone surrogates.
  */
 export function printable(text: string): string {
   return text.replace(unprintable(), (character) => {
@@ -14,14 +14,14 @@ export function printable(text: string): string {
   });
 }
 
-/** The first character that printable() would not leave as it is, shown; undefined where there is none. */
+/** Returns the first character that printable() would replace, as its escape; undefined if there is none. */
 export function firstUnprintable(text: string): string | undefined {
   const index = text.search(unprintable());
   return index === -1 ? undefined : printable(String.fromCodePoint(text.codePointAt(index) ?? 0));
 }
 
 /**
- * What printable() does, but for newlines and colours: the last word on a text that was composed of printable
+ * Like printable(), but newlines and colours stay. It is the last check of a text that was composed of printable
  * parts.
  */
 export function printableLines(text: string): string {
@@ -29,8 +29,9 @@ export function printableLines(text: string): string {
 }
 
 /**
- * JSON, on one line, with escapes for what printable() would not leave as it is: what is read from it is the
- * value itself. But for a lone surrogate in a string: many readers would refuse all of the line.
+ * Returns JSON on one line, with escapes for the characters that printable() would replace. A reader gets the value
+ * itself. The exception is a lone surrogate in a string: it becomes U+FFFD, because many readers would refuse the
+ * whole line.
  */
 export function printableJson(value: unknown): string {
   const wellFormed = (_: string, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value);
@@ -45,15 +46,15 @@ export function printableJson(value: unknown): string {
 // --- internal ---
 
 /**
- * No constant, so that the library compiles none at its start. Of the invisible characters (Cf), the writing
- * of some languages, and emoji, need these two: the zero-width (non-)joiner.
+ * This is a function, so that the library compiles no expression at its start. Two of the invisible characters (Cf)
+ * stay, the zero-width joiner and non-joiner: some languages, and emoji, need them.
  */
 const unprintable = () => /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: of ECMA-48, Select Graphic Rendition is harmless.
 const linesAndColours = () => /(\n|\x1b\[[0-9;]*m)/;
 
-/** What split() has found stands at the odd places. */
+/** split() puts what it has found at the odd places. */
 function printableUnlessOurs(piece: string, i: number): string {
   return i % 2 === 1 ? piece : printable(piece);
 }

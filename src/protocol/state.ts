@@ -41,5 +41,5 @@ export interface State {
   extra?: Record<string, string | number> | undefined;
 }
 
-/** The fields that have a key of their own. */
+/** The fields that have their own key. */
 export type FieldName = Exclude<keyof State, "extra">;

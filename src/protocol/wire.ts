@@ -1,10 +1,10 @@
 /**
  * The text of a message, as PID 1 reads it: the one reader and writer of the wire format.
  *
- * PID 1 splits a message with strv_split_newlines() of its src/basic/strv.c. That ends a line at \n and at
- * \r, skips empty lines, and takes a backslash off the character after it. So a backslash in a value has to
- * be doubled, or it is lost; one before the end of a line joins the next line to this one; and one at the end
- * of the message has PID 1 say "Out of memory." and drop everything. (Seen with systemd 252 and 262:
+ * PID 1 splits a message with strv_split_newlines() of its src/basic/strv.c. That function ends a line at \n and at
+ * \r, skips empty lines, and removes the backslash before a character. So a backslash in a value is lost unless it is
+ * doubled. A backslash before the end of a line joins the next line to this one. A backslash at the end of the message
+ * makes PID 1 say "Out of memory." and drop everything. (Seen with systemd 252 and 262:
  * test/systemd/messages.units.ts.)
  */
 
@@ -25,14 +25,14 @@ export function formatAssignment(key: string, value: string): string {
 }
 
 /**
- * Returns the lines that PID 1 finds, for which a NUL at the end is none of the text; undefined when the
- * message ends in the middle of an escape, and PID 1 finds none.
+ * Returns the lines that PID 1 finds. A NUL at the end is not part of the text. Returns undefined if the message ends
+ * in the middle of an escape: then PID 1 finds no lines.
  */
 export function splitLines(text: string): string[] | undefined {
   if (text.endsWith("\0")) return splitLines(text.slice(0, -1));
   const lines: string[] = [];
   let line = "";
-  // Where the text begins that is not in a line yet.
+  // The start of the text that is not in a line yet.
   let start = 0;
   for (const { index, 0: character } of text.matchAll(/[\\\n\r]/g)) {
     if (index < start) continue;
@@ -51,7 +51,7 @@ export function splitLines(text: string): string[] | undefined {
   return lines;
 }
 
-/** Splits a line at its first "="; undefined when it has no key or no "=". */
+/** Splits a line at its first "="; undefined if it has no key or no "=". */
 export function parseAssignment(line: string): Assignment | undefined {
   const equals = line.indexOf("=");
   return equals < 1 ? undefined : { key: line.slice(0, equals), value: line.slice(equals + 1) };
@@ -69,7 +69,7 @@ export function readAssignments(text: string): Map<string, string> {
 
 /** Whether the message is a barrier: BARRIER=1 alone. */
 export function isBarrier(text: string): boolean {
-  // Most messages are none, and need not be split to tell.
+  // Most messages are no barrier. This check is enough for them, and they need not be split.
   if (!text.includes("BARRIER=1") && !text.includes("\\")) return false;
   const lines = splitLines(text);
   return lines?.length === 1 && lines[0] === "BARRIER=1";

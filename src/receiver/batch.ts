@@ -8,19 +8,21 @@ export interface Arrival extends Received {
   receivedUsec: number;
 }
 
-/** What goes from thread to thread: bytes and numbers, because objects take five times as long to copy. */
+/**
+ * Messages that go from thread to thread. They are bytes and numbers, because objects take five times as long to copy.
+ */
 export interface Batch {
-  /** Those of all messages, one after another. */
+  /** The bytes of all messages, one after another. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** All else that is known of them, in the order in which add() writes it and unpack() reads it. */
+  /** Everything else about the messages, in the order in which add() writes it and unpack() reads it. */
   numbers: number[];
 }
 
-/** Messages that are held until they can be handed over, in little memory. */
+/** Holds messages in little memory until they can be handed over. */
 export class Packer {
-  /** How much memory they take, nearly. */
+  /** How much memory they take, approximately. */
   size = 0;
-  /** How many file descriptors are with them. */
+  /** How many file descriptors they carry. */
   fdCount = 0;
   readonly #full: Load[] = [];
   #last = { size: 0, fdCount: 0 };
@@ -42,7 +44,7 @@ export class Packer {
     this.#last.fdCount += fds.length;
   }
 
-  /** Returns the oldest of them, so many that whoever gets them is not busy for long; undefined when there are none. */
+  /** Returns the oldest messages, few enough not to keep the main thread busy for long; undefined if there are none. */
   take(): Batch | undefined {
     const load = this.#full.shift() ?? (this.#last.size > 0 ? this.#load() : undefined);
     this.size -= load?.size ?? 0;
@@ -84,12 +86,12 @@ export function unpack({ bytes, numbers }: Batch): Arrival[] {
 
 // --- internal ---
 
-/** A pid that nobody has, where there are no credentials: 0 is one from another pid namespace. */
+/** Stands for missing credentials. No process has this pid; 0 is a process of another pid namespace. */
 const NOBODY = { pid: -1, uid: -1, gid: -1 };
 
 const NUMBER_SIZE = 8;
 
-/** How much goes into one batch, unless it is one message. */
+/** How much goes into one batch, unless a single message is longer. */
 const BATCH_SIZE = 128 << 10;
 
 interface Load {

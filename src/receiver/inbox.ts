@@ -1,4 +1,4 @@
-/** A receiver of notifications without a thread: for a process whose event loop is never busy for long. */
+/** A receiver of notifications without its own thread, for a process whose event loop is never busy for long. */
 
 import { close, monotonicUsec, tryRecvmsg } from "../../ffi/syscalls.ts";
 import { onReadable } from "../bun/readable.ts";
@@ -11,14 +11,14 @@ export class Inbox implements Disposable {
   readonly #waiting: Disposable;
   #isOpen = true;
 
-  /** `take` is called with each message, whose file descriptors are closed after that. */
+  /** Calls `take` with each message, and closes its file descriptors afterwards. */
   constructor(socket: BoundSocket, take: (message: Message) => void) {
     this.#socket = socket;
     this.#take = take;
     this.#waiting = onReadable(socket.fd, (max) => this.takeSome(max));
   }
 
-  /** Takes what has come by now, but no more than that many messages. Returns whether there may be more. */
+  /** Takes the messages that have come by now, but at most `max`. Returns whether there may be more. */
   takeSome(max: number): boolean {
     for (let count = 0; count < max; count++) {
       const received = this.#isOpen ? tryRecvmsg(this.#socket.fd) : undefined;

@@ -9,19 +9,19 @@ import type { Arrival } from "./batch.ts";
 import { closeQuietly } from "./close-quietly.ts";
 
 /**
- * The unit that a receiver stands for. A fact that is not given decides nothing.
+ * The unit that a receiver stands for. A fact that is undefined decides nothing.
  *
  * @example
  * const unit: TestUnit = { type: "notify", notifyAccess: "main", fdStoreMax: 1 };
  * using receiver = openReceiver({ unit });
  */
 export interface TestUnit extends UnitFacts {
-  /** The main process; default: whoever sends. */
+  /** The main process. Default: the sender of a message. */
   mainPid?: number | undefined;
 }
 
 /**
- * A notification. Its file descriptors belong to whoever took it: `using` or close() closes them.
+ * A notification. Whoever takes it must close its file descriptors, by `using` or close().
  *
  * @example
  * using receiver = openReceiver();
@@ -30,19 +30,22 @@ export interface TestUnit extends UnitFacts {
  * console.log(message.state.ready, message.fields.X_COLOUR, message.pid === process.pid);
  */
 export class Message implements Disposable {
-  /** The message as text; what is not UTF-8 in it is U+FFFD. */
+  /** The message as text. Bytes that are not UTF-8 become U+FFFD. */
   readonly text: string;
   /** The message as it was sent. */
   readonly bytes: Uint8Array;
-  /** The sender. 0 and 65534 where it is in another pid or user namespace. */
+  /**
+   * The sender. `pid` is 0 if it is in another pid namespace; `uid` and `gid` are 65534 if it is in another user
+   * namespace.
+   */
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
   /** The file descriptors that came along; empty once they are closed. */
   readonly fds: number[];
-  /** Whether bytes or file descriptors of it were lost: it had more than there is room for. */
+  /** Whether bytes or file descriptors of it were lost because it was too long. */
   readonly truncated: boolean;
-  /** When it was received: CLOCK_MONOTONIC in microseconds, as MONOTONIC_USEC=. */
+  /** When it was received: CLOCK_MONOTONIC in microseconds, like MONOTONIC_USEC=. */
   readonly receivedUsec: number;
 
   #fields: Record<string, string> | undefined;
@@ -63,21 +66,21 @@ export class Message implements Disposable {
     this.#fdCount = fds.length;
   }
 
-  /** The assignments, by key; the first of two equal keys wins, as in PID 1. */
+  /** The assignments, by key. As in PID 1, the first of two equal keys wins. */
   get fields(): Record<string, string> {
     this.#fields ??= Object.fromEntries(readAssignments(this.text));
     return this.#fields;
   }
 
-  /** The same as notify() takes it. */
+  /** The assignments as the object that notify() takes. */
   get state(): State {
     this.#state ??= decode(this.text);
     return this.#state;
   }
 
   /**
-   * What systemd would do with it, and what it would ignore, why, and what cures it; in the unit that
-   * openReceiver() was told of.
+   * What systemd would do with the message, in the unit that openReceiver() was given: what it would ignore, why, and
+   * what cures it.
    *
    * @example
    * using receiver = openReceiver({ unit: { type: "notify-reload" } });
@@ -92,7 +95,7 @@ export class Message implements Disposable {
     return judge({ bytes: this.bytes, fdCount: this.#fdCount, sender: { pid, uid, role } }, this.#unit);
   }
 
-  /** Whether this is a barrier: whoever sent it waits until its file descriptor is closed. */
+  /** Whether this is a barrier. Its sender waits until its file descriptor is closed. */
   get isBarrier(): boolean {
     return isBarrier(this.text);
   }

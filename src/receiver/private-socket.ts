@@ -1,7 +1,6 @@
 /**
- * A socket that only those find who were told its address. The name of a socket, abstract or not, stands in
- * /proc/net/unix for everybody: so this one is bound by one name and has another one by the time that others
- * can reach it.
+ * A socket that nobody can find without knowing its address. /proc/net/unix shows everybody the name that a socket was
+ * bound to, abstract or not. So this socket is bound to one name, and renamed before others can reach it.
  */
 
 import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
@@ -13,31 +12,32 @@ import { node } from "../bun/node.ts";
 export interface BoundSocket {
   fd: number;
   address: string;
-  /** Removes what it has in the file system. */
+  /** Removes its path and directory, if it has any. */
   remove(): void;
 }
 
 /**
- * Binds a socket to a path of its own, `DIRECTORY/sd-notify.XXXXXX/SECRET`. Other users can enter that
- * directory, because the command may be one of them, but not list it. Where there is no place for it, the
- * address is an abstract name.
+ * Binds a socket to a new path, `DIRECTORY/sd-notify.XXXXXX/SECRET`. Other users can enter that directory, because the
+ * command may run as one of them. They can't list it. If no directory is suitable, the address is an abstract name.
  */
 export function bindPrivately(): BoundSocket {
   for (const parent of parents()) {
     try {
       sweep(parent);
-      // Whoever sweeps here at this moment may take the new directory for an old one.
+      // A process that sweeps at this moment may take the new directory for an old one, so this tries again.
       const bound = bindIn(parent) ?? bindIn(parent) ?? bindIn(parent);
       if (bound) return bound;
     } catch {
-      // It is full, read-only, or of a kind that has no sockets or no locks.
+      // The file system is full, read-only, or without sockets or locks.
     }
   }
   const address = `@sd-notify-${secret()}`;
   return { fd: bindSocket(encoder.encode(`\0${address.slice(1)}`), address), address, remove() {} };
 }
 
-/** Returns the name by which /proc/net/unix has the socket of an address: another one, if bindPrivately() made it. */
+/**
+ * Returns the name that /proc/net/unix shows for an address. It differs from the address if bindPrivately() made it.
+ */
 export function kernelNameOf(address: string): string {
   const [, directory, name = ""] = /^(.*)\/([^/]*)$/.exec(address) ?? [];
   const isPrivate = directory !== undefined && PRIVATE_DIRECTORY.test(directory) && name.length === SECRET_LENGTH;
@@ -59,7 +59,10 @@ export function bindSocket(path: Uint8Array, address: string): number {
 
 // --- internal: where ---
 
-/** Directories to try, those first that every user can enter: $XDG_RUNTIME_DIR is its owner's alone. */
+/**
+ * Returns the directories to try. Those that every user can enter come first; only its owner can enter
+ * $XDG_RUNTIME_DIR.
+ */
 function parents(): string[] {
   const { TMPDIR, XDG_RUNTIME_DIR } = process.env;
   const places = [ownUid() === 0 ? "/run" : undefined, TMPDIR, "/tmp", "/dev/shm", XDG_RUNTIME_DIR];
@@ -67,13 +70,13 @@ function parents(): string[] {
   return [...safe.filter(({ isOpen }) => isOpen), ...safe.filter(({ isOpen }) => !isOpen)].map(({ path }) => path);
 }
 
-/** Returns the directory, and whether every user can enter it; undefined where others can replace what is in it. */
+/** Returns the directory, and whether every user can enter it; undefined if others can replace what is in it. */
 function lookAt(place: string): { path: string; isOpen: boolean } | undefined {
   const { fs } = node;
   try {
     const path = fs.realpathSync(place);
     if (encoder.encode(path).length > MAX_PARENT_LENGTH) return undefined;
-    // In a user namespace, root may have another number.
+    // In a user namespace, root may have another uid.
     const trusted = [0, ownUid(), fs.statSync("/").uid];
     let isOpen = true;
     for (let directory = path; ; directory = directory.slice(0, directory.lastIndexOf("/")) || "/") {
@@ -97,29 +100,29 @@ const ENTERED_BY_OTHERS = 0o001;
 
 const PREFIX = "sd-notify.";
 
-/** What mkdtemp(3) makes of it. */
+/** The names that mkdtemp(3) makes. */
 const DIRECTORY_NAME = /^sd-notify\.\w{6}$/;
 const PRIVATE_DIRECTORY = /\/sd-notify\.\w{6}$/;
 
-/** What the socket is called when it is bound. */
+/** The name that the socket is bound to. */
 const BOUND_NAME = "socket";
 
 /** 128 bits, in base64. */
 const SECRET_BYTES = 16;
 const SECRET_LENGTH = 22;
 
-/** sun_path has to hold `PARENT/sd-notify.XXXXXX/SECRET` and a NUL. */
+/** sun_path must hold `PARENT/sd-notify.XXXXXX/SECRET` and a NUL. */
 const MAX_PARENT_LENGTH = SUN_PATH_SIZE - 1 - `/${PREFIX}XXXXXX/`.length - SECRET_LENGTH;
 
 const encoder = new TextEncoder();
 
-/** Directories that were swept, once by each process. */
+/** Directories that were swept. Each process does that once. */
 const swept = new Set<string>();
 
-/** Returns undefined where somebody who sweeps has taken the new directory for an old one. */
+/** Returns undefined if a process that sweeps has taken the new directory for an old one. */
 function bindIn(parent: string): BoundSocket | undefined {
   const { fs } = node;
-  // Nobody else can enter it yet.
+  // Nobody else can enter the directory yet.
   const directory = fs.mkdtempSync(`${parent}/${PREFIX}`);
   const bound = `${directory}/${BOUND_NAME}`;
   const address = `${directory}/${secret()}`;
@@ -132,15 +135,14 @@ function bindIn(parent: string): BoundSocket | undefined {
     lock = -1;
   };
   try {
-    // For as long as it is locked, nobody sweeps it: bindPrivately() does not, nor does systemd-tmpfiles,
-    // tmpfiles.d(5).
+    // As long as the directory is locked, neither bindPrivately() nor systemd-tmpfiles sweeps it, tmpfiles.d(5).
     lock = openDirectory(directory);
     if (!tryLock(lock) || fs.fstatSync(lock).ino !== fs.lstatSync(directory).ino) {
       fs.closeSync(lock);
       return undefined;
     }
     fd = bindSocket(encoder.encode(bound), address);
-    // The kernel shows the name by which it was bound; those who connect go by this one.
+    // The kernel shows the name that the socket was bound to. Senders connect to this one.
     fs.renameSync(bound, address);
     fs.chmodSync(address, 0o666);
     fs.chmodSync(directory, 0o711);
@@ -153,7 +155,7 @@ function bindIn(parent: string): BoundSocket | undefined {
   }
 }
 
-/** Removes what receivers of this user left that were killed. */
+/** Removes what killed receivers of this user have left behind. */
 function sweep(parent: string): void {
   if (swept.has(parent)) return;
   swept.add(parent);
@@ -183,7 +185,7 @@ function openDirectory(path: string): number {
   return node.fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-/** What has gone, was changed by somebody, or is not to be opened, is left. */
+/** Ignores errors: a directory that has gone, was changed by somebody, or can't be opened is left as it is. */
 function quietly(action: () => void): void {
   try {
     action();

@@ -2,13 +2,13 @@ import type { Message } from "./message.ts";
 
 /** Messages that nobody has taken yet. */
 export class Queue {
-  /** How many bytes and file descriptors they have. */
+  /** How much memory they take. */
   size = 0;
   fdCount = 0;
   #entries: { message: Message; fdCount: number }[] = [];
 
   push(message: Message): void {
-    // Whoever reads `history` may close them.
+    // A reader of `history` may have closed some.
     const fdCount = message.fds.length;
     this.#entries.push({ message, fdCount });
     this.size += message.bytes.length + MESSAGE_SIZE;
@@ -25,5 +25,5 @@ export class Queue {
   }
 }
 
-/** What a message takes besides its bytes, nearly. */
+/** The memory that a message takes besides its bytes, approximately. */
 const MESSAGE_SIZE = 1024;

@@ -27,18 +27,19 @@ export { Message, type TestUnit } from "./message.ts";
  */
 export interface ReceiverOptions {
   /**
-   * Where to listen: `/path` or `@name`; default: a new path that nobody can guess and all users can reach,
-   * or, where there is no place for it, a new abstract name.
+   * Where to listen: `/path` or `@name`. Default: a new path that nobody can guess and all users can reach. If there
+   * is no suitable directory, it is a new abstract name.
    */
   address?: string | undefined;
   /**
-   * What to do with barriers. "answer": at once, and they are no messages (as in PID 1). "show": at once, and they are
-   * messages too. "hold": they are messages, and are answered when those are closed.
+   * What to do with barriers. "answer": answers them at once, and does not show them, as PID 1 does. "show": answers
+   * them at once, and shows them as messages. "hold": shows them as messages, and answers each when its message is
+   * closed.
    */
   barriers?: "answer" | "show" | "hold" | undefined;
-  /** Whether `history` is kept, which takes memory for each message. Default: true. */
+  /** Whether to keep `history`. It takes memory for each message. Default: true. */
   keepHistory?: boolean | undefined;
-  /** The unit that it stands for: what `message.verdict` goes by. */
+  /** The unit that the receiver stands for. `message.verdict` depends on it. */
   unit?: TestUnit | undefined;
 }
 
@@ -61,7 +62,7 @@ export interface WaitOptions {
  * goes on while it waits.
  *
  * @returns the receiver, which is Disposable: `using` closes it at the end of a scope.
- * @throws SyntaxError for an address that can't be used, SystemError if it can't be listened on.
+ * @throws SyntaxError for an address that can't be used, SystemError if the receiver can't listen there.
  * @example
  * using receiver = openReceiver();
  * Bun.spawn(["sd-notify", "--ready"], { env: { ...process.env, ...receiver.env } });
@@ -84,11 +85,11 @@ export function openReceiver(options: ReceiverOptions = {}): Receiver {
  * }
  */
 export class Receiver implements Disposable, AsyncIterable<Message> {
-  /** What a sender's $NOTIFY_SOCKET has to be. */
+  /** The value for a sender's $NOTIFY_SOCKET. */
   readonly address: string;
   /** The environment for a sender: `{ NOTIFY_SOCKET }`. */
   readonly env: { NOTIFY_SOCKET: string };
-  /** Every message that has come, the oldest first, taken or not. */
+  /** Every message that has come, taken or not, the oldest first. */
   readonly history: Message[] = [];
 
   readonly #socket: BoundSocket;
@@ -98,11 +99,11 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   readonly #unit: TestUnit | undefined;
   readonly #untaken = new Queue();
   readonly #waiting = new Set<() => void>();
-  /** The ends of a pipe: the thread's, and this one, which asks for more and, when it is closed, ends the thread. */
+  /** One end of a pipe is the thread's. The other one asks it for more messages. Closing that one ends the thread. */
   readonly #threadEnd: number;
   #control: number | undefined;
   readonly #maxFds = Math.max(SCM_MAX_FD, Math.floor(getNofileLimit().soft / 4));
-  /** What the thread was told since it last told something. */
+  /** The last order to the thread since its last report. */
   #order: "+" | "-" | undefined;
   #isEnded = false;
   #failure: string | undefined;
@@ -152,8 +153,8 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   /**
-   * Takes messages until one fits: all fields of a state have the value given, or a function returns true.
-   * Messages before it are taken too, and their file descriptors are closed.
+   * Takes messages until one fits: all fields of a state have the value given, or a function returns true. Earlier
+   * messages are taken too, and their file descriptors are closed.
    *
    * @throws Error that lists what did arrive, if none comes in time or the receiver is closed.
    * @example
@@ -176,7 +177,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     return message;
   }
 
-  /** Yields messages until the receiver is closed. @throws Error when it has failed. */
+  /** Yields messages until the receiver is closed. @throws Error if it has failed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
     for (;;) {
       const message = await this.#take(() => true, Number.POSITIVE_INFINITY);
@@ -203,13 +204,13 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
   // --- internal ---
 
-  /** The thread has ended, of itself if there is a reason. */
+  /** The thread has ended. If `why` is given, it has failed. */
   #end(why?: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#failure = why;
     this.close();
-    // When it has failed, the number may be another file's by now: somebody may have closed the socket.
+    // If it has failed, somebody may have closed the socket, and its number may be another file's by now.
     closeQuietly(why === undefined ? [this.#socket.fd, this.#threadEnd] : [this.#threadEnd]);
     this.#worker.terminate();
   }
@@ -229,13 +230,13 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   }
 
   /**
-   * Asks the thread for what it holds or receives next. When there is much that nobody takes, has it hold
-   * back senders instead: what it would receive for a busy program would only make those wait whose message
-   * is the last one.
+   * Asks the thread for the messages that it holds or receives next. If many messages have not been taken, it tells
+   * the thread to make senders wait instead: more messages for a busy program would only delay the sender of the last
+   * one.
    */
   #askForMore(): void {
     if (this.#order === "+" || this.#control === undefined) return;
-    // Those in the history take their memory anyway.
+    // Messages in the history take their memory anyway.
     const isFull =
       this.#untaken.fdCount > this.#maxFds || (!this.#keepHistory && this.#untaken.size > MAX_UNTAKEN_SIZE);
     const order = isFull ? "-" : "+";
@@ -247,7 +248,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
   async #take(fits: (message: Message) => boolean, timeoutMs: number): Promise<Message | undefined> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      // When messages come as fast as they are taken, nothing else would have its turn.
+      // Otherwise, if messages came as fast as they are taken, the event loop would do nothing else.
       if (performance.now() - this.#turnMs > MAX_TURN_MS) await this.#turn();
       for (let message = this.#untaken.shift(); message; message = this.#untaken.shift()) {
         this.#askForMore();
@@ -260,7 +261,7 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
     }
   }
 
-  /** Lets the event loop do what else there is. */
+  /** Lets the event loop do its other work. */
   async #turn(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     setImmediate(resolve);
@@ -293,22 +294,22 @@ export class Receiver implements Disposable, AsyncIterable<Message> {
 
 // --- internal ---
 
-/** How much is taken over that nobody takes, where it is not kept anyway. */
+/** How much memory messages that nobody has taken may use, if they are not kept in `history` anyway. */
 const MAX_UNTAKEN_SIZE = 1 << 20;
 
-/** How long messages are taken before the event loop has a turn. */
+/** How long messages are taken before the event loop gets a turn. */
 const MAX_TURN_MS = 10;
 
 function bindTo(address: string): BoundSocket {
   const parsed = parseAddress(address, "the address");
-  if (parsed.family !== "unix") throw new TypeError(`Cannot listen on ${address}: only on a path or an abstract name`);
+  if (parsed.family !== "unix") throw new TypeError(`Cannot listen on ${address}: use a path or an abstract name`);
   const remove = () => {
     if (address.startsWith("/")) node.fs.rmSync(address, { force: true });
   };
   return { fd: bindSocket(parsed.path, address), address, remove };
 }
 
-/** Receivers that are open, which a program may end without closing. */
+/** Open receivers. A program may end without closing them. */
 const open = new Set<Receiver>();
 let isListening = false;
 
@@ -321,7 +322,7 @@ function removeAtExit(receiver: Receiver): void {
   });
 }
 
-/** Whether all that is wanted is there. */
+/** Whether the state has all wanted values. */
 function contains(state: object, wanted: object): boolean {
   return Object.entries(wanted).every(([name, value]) => {
     const actual = (state as Record<string, unknown>)[name];
@@ -330,7 +331,7 @@ function contains(state: object, wanted: object): boolean {
   });
 }
 
-/** `extra` is read as strings, whatever it was written as. */
+/** The values of `extra` are always read as strings, even if they were written as numbers. */
 function stringified(values: object): object {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
 }

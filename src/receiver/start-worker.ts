@@ -2,11 +2,11 @@
 
 import { callerStateKept } from "../bun/runtime.ts";
 
-/** Returns the thread, which has begun. */
+/** Starts the thread and returns it. */
 export function startWorker(): Worker {
   const here = import.meta.url;
   if (here.endsWith("/src/receiver/start-worker.ts")) return new Worker(new URL("./worker.ts", here).href);
-  // The command's own executable, which runs no code from strings, has it as a file.
+  // The command's own executable has the thread as a file, because it runs no code from strings.
   if (callerStateKept) return new Worker(new URL("../receiver/worker.js", here).href);
   url ??= URL.createObjectURL(new Blob([embedded()], { type: "text/javascript" }));
   return new Worker(url);
@@ -14,12 +14,12 @@ export function startWorker(): Worker {
 
 // --- internal ---
 
-/** One, which stays: a thread reads it when it starts, which nobody is told of. */
+/** One URL for all threads. It is never revoked, because a thread reads it at an unknown time after its start. */
 let url: string | undefined;
 
 /**
- * What a bundle has in place of a file. From source it is not loaded, because a macro takes time, and for
- * ever without the JIT.
+ * Returns the thread's source, which a bundle has in place of a file. When the library runs from source, this is not
+ * loaded: a macro takes time, and never ends without the JIT.
  */
 function embedded(): string {
   const { SOURCE } = require("./embedded-worker.ts") as typeof import("./embedded-worker.ts");

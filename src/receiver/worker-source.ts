@@ -1,11 +1,11 @@
 /**
- * The receiver's thread as text, so that it is wherever the receiver is: in a bundle, and in a standalone
- * executable. A macro.
+ * A macro that returns the receiver's thread as text. So the thread is part of whatever contains the receiver: a
+ * bundle, or a standalone executable.
  */
 
 import { join } from "node:path";
 
-/** Returns the bundled thread. Minified, it has no paths in it. */
+/** Returns the bundled thread. It is minified, so that it contains no paths. */
 export function workerSource(): string {
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [process.execPath, "build", join(import.meta.dir, "worker.ts"), "--target=bun", "--format=esm", "--minify"],

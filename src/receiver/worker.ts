@@ -1,7 +1,7 @@
 /**
- * The part of a receiver that waits: a thread of its own, because Bun's event loop can't wait for a socket
- * whose messages come with credentials and file descriptors. It goes on receiving while the main thread is
- * busy, which may be sending to this very socket.
+ * The part of a receiver that waits. It has its own thread, because Bun's event loop can't wait for a socket whose
+ * messages come with credentials and file descriptors. It goes on receiving while the main thread is busy. The main
+ * thread may even be sending to this socket.
  */
 
 import { POLLIN } from "../../ffi/constants.ts";
@@ -11,23 +11,25 @@ import { node } from "../bun/node.ts";
 import { type Batch, Packer, unpack } from "./batch.ts";
 import { closeQuietly } from "./close-quietly.ts";
 
-/** What the thread is told. */
+/** What the main thread tells this one. */
 export interface Orders {
   socket: number;
-  /** A pipe: "+" asks for the next batch, "-" has senders wait until then; its end is the thread's. */
+  /**
+   * A pipe: "+" asks for the next batch, and "-" makes senders wait until then. When the pipe ends, the thread ends.
+   */
   control: number;
-  /** How many file descriptors it may hold. */
+  /** How many file descriptors the thread may hold. */
   maxFds: number;
 }
 
-/** It has senders wait, and asks whether that is still wanted. */
+/** The thread makes senders wait, and asks whether it should go on. */
 export interface Question {
   isHoldingBack: true;
 }
 
-/** The last thing that it tells. */
+/** The thread's last report. */
 export interface Ended {
-  /** What went wrong; undefined when it was to end. */
+  /** What went wrong; undefined if the thread was told to end. */
   why: string | undefined;
 }
 
@@ -52,16 +54,16 @@ self.onmessage = ({ data }) => {
 
 // --- internal ---
 
-/** How much it holds; beyond that, senders wait, as they do for a slow service manager. */
+/** How much the thread holds. Beyond that, senders wait, as they do for a slow service manager. */
 const MAX_SIZE = 64 << 20;
 
 /**
- * How long senders wait before it asks, and how long before it takes the main thread for blocked: one that
- * sends to this socket waits for nobody but this thread.
+ * How long senders wait before the thread asks its question. After the same time without an answer it assumes that the
+ * main thread is blocked: the main thread may be sending to this socket, and only this thread can end that.
  */
 const PATIENCE_MS = 50;
 
-/** How many messages are received before the pipe is looked at. */
+/** How many messages are received before the thread looks at the pipe. */
 const MAX_IN_A_ROW = 256;
 
 function receive({ socket, control, maxFds }: Orders, held: Packer): void {

@@ -1,10 +1,10 @@
-/** What the servers of Bun, of Node.js and of the frameworks on them have in common: listening, draining and ending. */
+/** One interface for the servers of Bun, of Node.js and of frameworks: listening, draining and ending. */
 
 import { mustBe } from "../protocol/check.ts";
 import type { Load } from "./status.ts";
 
 /**
- * Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve() or node:http, and those of frameworks.
+ * Anything that can be stopped: the server of Bun.serve(), Bun.listen(), serve(), node:http or a framework.
  *
  * @example
  * const server: StoppableServer = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
@@ -15,20 +15,20 @@ export type StoppableServer =
   | { close(callback?: () => void): unknown; closeAllConnections?(): void }
   | { close(closeActiveConnections?: boolean): unknown };
 
-/** One server, of whatever kind. */
+/** One server, of any kind. */
 export interface Adapter {
   /** Resolves once it listens. */
   whenListening(): Promise<void>;
-  /** Where it listens: a URL, a path or an address; undefined when it does not tell. */
+  /** Where it listens: a URL, a path or an address; undefined if it does not tell. */
   where(): string | undefined;
   load(): Load;
-  /** Accepts no more connections. Resolves when what is in flight is answered. */
+  /** Accepts no more connections. Resolves when the requests in flight are answered. */
   drain(): Promise<void>;
   /** Ends what is left. */
   closeNow(): void;
 }
 
-/** Adapts a server. @throws TypeError with the cure, when it is none. */
+/** Adapts a server. @throws TypeError that names the cure, if the value is no server. */
 export function adapt(server: unknown): Adapter {
   if (!isObject(server)) throw mustBe("manage the server", "the server", "one that has stop() or close()", server);
   if (typeof server.stop !== "function" && typeof server.close !== "function") throw notAServer(server);
@@ -44,12 +44,14 @@ export function adapt(server: unknown): Adapter {
   };
 }
 
-/** Whether a function is an application of a framework, and not one that makes a server: express, connect. */
+/**
+ * Whether a function is an application of a framework such as express or connect, rather than one that makes a server.
+ */
 export function isApplication(value: unknown): boolean {
   return typeof value === "function" && ["listen", "close", "stop", "handle"].some((name) => name in value);
 }
 
-/** What several servers are busy with together. */
+/** Returns the load of several servers together. */
 export function totalLoad(adapters: readonly Adapter[]): Load {
   const loads = adapters.map((adapter) => adapter.load());
   const counted = loads.flatMap(({ requests }) => requests ?? []);
@@ -61,7 +63,7 @@ export function totalLoad(adapters: readonly Adapter[]): Load {
 
 // --- internal ---
 
-/** What is looked for in a server, of any kind. */
+/** The properties that adapt() looks for in a server of any kind. */
 interface AnyServer {
   stop?(closeActiveConnections?: boolean): unknown;
   close?(argument?: unknown): unknown;
@@ -79,7 +81,7 @@ interface AnyServer {
   prependListener?(event: string, listener: (request: unknown, response: Response) => void): unknown;
   closeIdleConnections?(): void;
   closeAllConnections?(): void;
-  /** What a framework's application stands on: fastify, elysia. */
+  /** The server under a framework's application: fastify, elysia. */
   server?: AnyServer | null;
   /** srvx and h3. */
   bun?: { server?: AnyServer };
@@ -91,18 +93,15 @@ interface Response {
   setHeader(name: string, value: string): unknown;
 }
 
-/**
- * How often connections that have become idle are closed. The first time leaves a new connection a moment for
- * its request.
- */
+/** How often idle connections are closed. The first interval gives a new connection a moment to send its request. */
 const IDLE_INTERVAL_MS = 25;
 
-/** The server of Bun that it is, or stands on. */
+/** Returns the server of Bun that this one is, or is built on. */
 function bunServer(server: AnyServer): AnyServer | undefined {
   return layers(server).find(({ pendingRequests }) => typeof pendingRequests === "number");
 }
 
-/** The server of node:http that it is, or stands on. */
+/** Returns the server of node:http that this one is, or is built on. */
 function nodeServer(server: AnyServer): AnyServer | undefined {
   return layers(server).find(({ closeIdleConnections }) => typeof closeIdleConnections === "function");
 }
@@ -115,7 +114,7 @@ function isObject(value: unknown): value is AnyServer {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** Those of Bun listen from the start, one of Node.js after listen(). */
+/** Bun's servers listen from the start. A server of Node.js listens after listen(). */
 async function whenListening(server: AnyServer): Promise<void> {
   const waiting = layers(server).find(({ listening, once }) => listening === false && typeof once === "function");
   if (!waiting) return;
@@ -144,12 +143,12 @@ function isAddress(value: unknown): value is { address: string; port: number } {
 async function drain(server: AnyServer): Promise<void> {
   const node = nodeServer(server);
   if (!node) return finish(server);
-  // A client that keeps its connection busy is to open its next one elsewhere.
+  // A client that keeps its connection busy should open its next one elsewhere.
   node.prependListener?.("request", (_, response) => {
     if (!response.headersSent) response.setHeader("connection", "close");
   });
   const closed = finish(server);
-  // In Bun, close() leaves connections open that become idle later: for 5 seconds and more (no issue filed).
+  // In Bun, connections that become idle after close() stay open for 5 seconds and more (no issue filed).
   const timer = setInterval(() => node.closeIdleConnections?.(), IDLE_INTERVAL_MS);
   try {
     await closed;
@@ -161,7 +160,7 @@ async function drain(server: AnyServer): Promise<void> {
 /** Calls the server's own stop() or close(), and waits for it: by its promise, or its callback. */
 async function finish(server: AnyServer): Promise<void> {
   if (server.stop) return void (await server.stop());
-  // A server of Node.js calls back. For others, such as srvx, an argument would mean to close at once.
+  // A server of Node.js calls back. For other servers, such as srvx, an argument would mean that they close at once.
   if (typeof server.once !== "function") return void (await server.close?.());
   const { promise, resolve } = Promise.withResolvers<void>();
   // An error means that it does not listen.
@@ -169,7 +168,7 @@ async function finish(server: AnyServer): Promise<void> {
   await promise;
 }
 
-/** Ends what is left, in each layer that can. One that has ended already may say so by an error. */
+/** Ends what is left, in each layer that can. A layer that has ended already may throw an error. */
 function closeNow(server: AnyServer): void {
   for (const layer of layers(server)) {
     void (async () => layer.stop?.(true))().catch(() => {});

@@ -1,6 +1,6 @@
 /**
- * A server of Bun.serve() on sockets that are there already. When it stops, what waits in their queues is
- * left to the next start.
+ * A server of Bun.serve() on sockets that exist already. When it stops, connections that wait in their queues stay
+ * there for the next start.
  */
 
 import { getSocketName } from "../../ffi/process.ts";
@@ -15,19 +15,19 @@ import {
 } from "../bun/adopt-listener.ts";
 import { nativeServe } from "../bun/registered.ts";
 
-/** Any options of Bun.serve(), and any server of its. */
+/** Any options of Bun.serve(), and any server that it returns. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;
 export type BunServer = Bun.Server<unknown>;
 
-/** What becomes of options before Bun sees them, those of reload() too. */
+/** Changes options before Bun sees them. This includes the options of reload(). */
 export type Prepare = (options: BunOptions) => BunOptions;
 
 /**
- * Serves on listening sockets. They stay open themselves, for another server after this one.
+ * Serves on listening sockets. The given fds stay open, for another server after this one.
  *
- * @returns the server of the first one, which speaks for those of all.
- * @throws Error when Bun's event loop doesn't take one, FFIUnavailableError when libc can't be called, else
- *   what Bun.serve() throws.
+ * @returns the server of the first socket, which acts for all of them.
+ * @throws Error if Bun's event loop doesn't take a socket, FFIUnavailableError if libc can't be called; otherwise what
+ *   Bun.serve() throws.
  */
 export function serveSockets(fds: readonly number[], options: BunOptions, prepare: Prepare): BunServer {
   const members: Member[] = [];
@@ -45,7 +45,7 @@ export function serveSockets(fds: readonly number[], options: BunOptions, prepar
   }
 }
 
-/** Serves where the options say, on a socket that nobody else will have. */
+/** Serves where the options say, on a socket that no other process will have. */
 export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
   return combine([memberOf(nativeServe(prepare(options)))], prepare);
 }
@@ -62,10 +62,10 @@ export function serveHere(options: BunOptions, prepare: Prepare): { server: BunS
 }
 
 /**
- * Finds the socket that a server listens on. When the server stops, what waits in its queue is left to the
- * next start from now on.
+ * Finds the socket that a server listens on. From now on, when the server stops, connections that wait in its queue
+ * stay there for the next start.
  *
- * @throws Error when it can't be found.
+ * @throws Error if it can't be found.
  */
 export function listenerOf(server: BunServer): number {
   const [member] = together.get(server) ?? [];
@@ -74,7 +74,7 @@ export function listenerOf(server: BunServer): number {
   return member.listener.fd;
 }
 
-/** Does something when the server begins to stop. */
+/** Calls `action` when the server begins to stop. */
 export function whenStopped(server: BunServer, action: () => void): void {
   const { stop } = server;
   const then = (closeActiveConnections?: boolean) => {
@@ -87,10 +87,10 @@ export function whenStopped(server: BunServer, action: () => void): void {
 }
 
 /**
- * Connects to where a server listens, and waits until that was accepted.
+ * Connects to the address of a server, and waits until the server has accepted the connection.
  *
- * @throws Error when the connection stays in the queue. What can't be tried is none: an address of another
- *   network, a packet filter.
+ * @throws Error if the connection stays in the queue. It is no error if the connection can't be tried, because of an
+ *   address of another network or a packet filter.
  */
 export async function checkAccepted(address: BoundAddress): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<"over">();
@@ -99,7 +99,7 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   const socket: Bun.SocketHandler = {
     open(connection) {
       connected = true;
-      // The beginning of no request, with TLS or without: Bun closes the connection, and no handler hears of it.
+      // No request begins with this byte, with TLS or without: Bun closes the connection, and no handler hears of it.
       connection.write("\0");
       connection.shutdown();
     },
@@ -111,7 +111,7 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   const to =
     address.family === "unix" ? { unix: pathOf(address) } : { hostname: reachable(address), port: address.port };
   void Bun.connect({ ...to, socket } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
-  // Turns of the event loop, and not time: a handler that takes long is no failure.
+  // This counts turns of the event loop, and not time, because a handler that takes long is no failure.
   for (let turn = 0; turn < MAX_TURNS; turn++) {
     if ((await Promise.race([over, Bun.sleep(TURN_MS)])) === "over" || !connected) return;
   }
@@ -124,17 +124,17 @@ type Native = ReturnType<typeof nativeOf>;
 
 interface Member {
   server: BunServer;
-  /** Its methods as Bun has them. */
+  /** Its original methods. */
   native: Native;
-  /** Where others may have the socket too. */
+  /** Set if other processes may have the socket too. */
   listener: Listener | undefined;
 }
 
-/** How long a client that has just connected has to send its request, when the server stops. */
+/** How long, when the server stops, a client that has just connected may take to send its request. */
 const GRACE_MS = 200;
 const MAX_GRACE_MS = 2000;
 
-/** How long requests may take to be read, which have come. */
+/** How long Bun may take to read requests that have arrived. */
 const MAX_UNREAD_MS = 10_000;
 
 /** How long a connection to itself may take: two seconds, unless the event loop is busy. */
@@ -143,20 +143,20 @@ const TURN_MS = 50;
 
 let names = 0;
 
-/** The servers for which one speaks. */
+/** The servers that one server acts for. */
 const together = new WeakMap<BunServer, readonly Member[]>();
 
 /** Starts a server on another address, of the same kind, and gives it the socket. */
 function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Member {
   const address = getSocketName(fd);
-  if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is no socket of TCP, and no unix socket`);
+  if (address === undefined) throw new Error(`Cannot serve on fd ${fd}: it is neither a TCP socket nor a unix socket`);
   const { port: _port, hostname: _hostname, unix: _unix, ...others } = allOf(options);
   const elsewhere = {
     inet: { hostname: "127.0.0.1", port: 0 },
     inet6: { hostname: "::1", port: 0 },
     unix: { unix: `\0sd-notify-${process.pid}-${Math.random()}-${names++}` },
   }[address.family];
-  // With --hot, two servers of the same id are one, and without one it is their address.
+  // With --hot, servers with the same id are one server. Without an id, their address is their id.
   const id = !isOneOfSome && typeof others.id === "string" ? others.id : `${others.id ?? "sd-notify"}-${fd}`;
   const server = nativeServe({ ...others, ...elsewhere, id } as unknown as BunOptions);
   try {
@@ -172,7 +172,7 @@ function serveSocket(fd: number, options: BunOptions, isOneOfSome: boolean): Mem
   }
 }
 
-/** The options with those that are inherited, as of a class: Bun takes these, too. */
+/** Returns the options, with those that are inherited, as from a class: Bun takes these too. */
 function allOf(options: BunOptions): Record<string, unknown> {
   const all: Record<string, unknown> = {};
   for (let layer: object = options; layer && layer !== Object.prototype; layer = Object.getPrototypeOf(layer)) {
@@ -183,7 +183,7 @@ function allOf(options: BunOptions): Record<string, unknown> {
   return all;
 }
 
-/** What Bun says that a server is bound to. */
+/** Returns the address that a server is bound to, according to Bun. */
 function boundTo(server: BunServer): BoundAddress {
   const { address } = server as unknown as { address: string | { address: string; family: string; port: number } };
   if (typeof address === "string") return { family: "unix", path: Buffer.from(address) };
@@ -191,7 +191,7 @@ function boundTo(server: BunServer): BoundAddress {
   return { family: "inet6", address: new URL(`http://[${address.address}]`).hostname.slice(1, -1), port: address.port };
 }
 
-/** Has the server say where the socket is: Bun knows the port, and else what it was started with. */
+/** Makes the server tell the address of the socket. Bun knows only its port, and otherwise what it was started with. */
 function tellAddress(server: BunServer, address: BoundAddress): void {
   if (address.family === "unix") {
     const path = pathOf(address);
@@ -216,7 +216,7 @@ function memberOf(server: BunServer, listener?: Listener): Member {
 
 function nativeOf(server: BunServer) {
   const { stop, reload, upgrade, publish, subscriberCount, closeIdleConnections, ref, unref } =
-    // With --hot, Bun.serve() returns a server that has others already.
+    // With --hot, Bun.serve() returns a server whose methods were replaced already.
     Object.getPrototypeOf(server) as BunServer;
   return {
     stop: stop.bind(server),
@@ -230,7 +230,7 @@ function nativeOf(server: BunServer) {
   };
 }
 
-/** Has each server speak for all: the first one, which the program gets, and those that handlers get. */
+/** Makes each server act for all: the first one, which the program gets, and those that handlers get. */
 function combine(members: readonly Member[], prepare: (options: BunOptions, index: number) => BunOptions): BunServer {
   const { server: first } = members[0] as Member;
   const natives = members.map(({ native }) => native);
@@ -269,7 +269,7 @@ function combine(members: readonly Member[], prepare: (options: BunOptions, inde
   return first;
 }
 
-/** Upgrades a request that is this server's, where Bun throws for another's. */
+/** Upgrades a request if it is this server's. Bun throws for another server's request. */
 function upgradeOwn({ upgrade }: Native, request: Parameters<BunServer["upgrade"]>): boolean {
   try {
     return upgrade(...request);
@@ -279,7 +279,7 @@ function upgradeOwn({ upgrade }: Native, request: Parameters<BunServer["upgrade"
   }
 }
 
-/** The options with which a websocket's publish() reaches the subscribers of all servers, as it does with one. */
+/** Returns options with which a websocket's publish() reaches the subscribers of all servers. */
 function withRelay(options: BunOptions, others: () => readonly Native[]): BunOptions {
   const { websocket } = options as { websocket?: Bun.WebSocketHandler<unknown> };
   if (typeof websocket !== "object" || websocket === null) return options;
@@ -303,9 +303,10 @@ function withRelay(options: BunOptions, others: () => readonly Native[]): BunOpt
 }
 
 /**
- * stop(): Bun ends the connections at once that have no request, and one that it has just accepted is such a
- * connection, its request on the way. So the server accepts no more first, and gives what is there a moment.
- * node:http's close() asks for idle connections to be closed first, and programs do, too: they wait for that.
+ * stop(): Bun at once ends connections that have no request. One that it has just accepted is such a connection,
+ * although its request is on the way. So the server first accepts no more, and gives the existing connections a
+ * moment. node:http's close(), and some programs, ask for idle connections to be closed before that. They wait for the
+ * same moment.
  */
 function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdleConnections"> {
   let state: "serving" | "waiting" | "stopping" = "serving";
@@ -332,7 +333,7 @@ function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdl
     },
     closeIdleConnections() {
       if (state === "stopping" || !members.some(({ listener }) => listener)) return closeIdle();
-      // Whoever stops the server next does it in this turn.
+      // A caller that is going to stop the server next does so in this turn.
       queueMicrotask(() => {
         if (state === "serving") closeIdle();
       });
@@ -347,9 +348,9 @@ async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
   let before = Number.POSITIVE_INFINITY;
   for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
     const connections = listeners.flatMap(connectionsOf);
-    // On a busy machine clients are late: others may be about to send their request.
+    // On a busy machine clients are late, so others may be about to send their request.
     const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
-    // And the event loop is: what has come on a connection that is closed unread would be lost.
+    // The event loop is late too. If a connection is closed before its data are read, they are lost.
     if (!mayCome && !connections.some(hasUnread)) break;
     before = connections.length;
     await Bun.sleep(GRACE_MS);
@@ -370,7 +371,7 @@ function pathOf({ path }: { path: Uint8Array }): string {
   return new TextDecoder().decode(path);
 }
 
-/** For the address of all interfaces, that of the machine itself. */
+/** Returns the loopback address in place of the address of all interfaces. */
 function reachable({ address }: { address: string }): string {
   return address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
 }

@@ -1,4 +1,4 @@
-/** Errors that end a server: what the manager can make of them, and who else would have taken them. */
+/** Errors that end a server: what the manager shows of them, and who else would have handled them. */
 
 import { node } from "../bun/node.ts";
 import type { State } from "../protocol/state.ts";
@@ -6,20 +6,20 @@ import type { State } from "../protocol/state.ts";
 /** How the manager shows why a service has failed. */
 export type Failure = Pick<State, "errno" | "exitStatus">;
 
-/** What the manager can make of an error: ERRNO= when it is the system's, else EXIT_STATUS=1. */
+/** Returns what the manager shows of an error: ERRNO= if it is the system's, else EXIT_STATUS=1. */
 export function failureOf(error: unknown): Failure {
   const { code, errno } = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
   const numbers: Record<string, number> = node.os.constants.errno;
   // EADDRINUSE of node:http has errno 0 in Bun, so the code comes first.
   if (typeof code === "string" && Object.hasOwn(numbers, code)) return { errno: numbers[code] };
-  // Node's are negative, those of this package as in C. Some libraries make up numbers of their own.
+  // The numbers of Node.js are negative, those of this package are as in C. Some libraries make up their own numbers.
   const value = typeof errno === "number" ? Math.abs(errno) : 0;
   return value > 0 && Object.values(numbers).includes(value) ? { errno: value } : { exitStatus: 1 };
 }
 
 /**
- * Calls back with an error that ends the process, just before it does. The process then ends as it would
- * have: with the original stack. An error that the application has a handler for is not one.
+ * Calls `tell` with an error that ends the process, just before the end. The process then ends as it would have
+ * without this, with the original stack. `tell` is not called for an error that the application handles.
  */
 export function onFatalError(tell: (error: unknown) => void): Disposable {
   const onException = (error: unknown) => {
@@ -27,16 +27,16 @@ export function onFatalError(tell: (error: unknown) => void): Disposable {
   };
   const onRejection = (error: unknown) => {
     if (process.listenerCount("unhandledRejection") > 1) return;
-    // As in Node.js. Without a handler for rejections, Bun would end the process here.
+    // As in Node.js: without a handler for rejections, Bun would end the process here.
     if (isCaught("uncaughtException")) {
       process.emit("uncaughtException", error as Error, "unhandledRejection");
       return;
     }
     tell(error);
     process.off("unhandledRejection", onRejection);
-    // Rejected again, with nobody to handle it: Bun prints the error and its stack, and ends the process.
+    // This rejects again, and nobody handles it. So Bun prints the error and its stack, and ends the process.
     void Promise.reject(error);
-    // It does so at the next turn of the event loop, which may be far away.
+    // Bun does so at the next turn of the event loop, which may be far away.
     setTimeout(() => {}, 0);
   };
   process.on("uncaughtExceptionMonitor", onException);
@@ -55,8 +55,8 @@ function isCaught(event: "uncaughtException"): boolean {
 }
 
 /**
- * Whether rejections are treated as Bun does by default: it tells no uncaughtExceptionMonitor (no issue filed). By
- * --unhandled-rejections= they are exceptions, or do not end the process.
+ * Whether Bun treats rejections as it does by default: it tells no uncaughtExceptionMonitor (no issue filed). With
+ * --unhandled-rejections=, they may be exceptions, or may not end the process.
  */
 function rejectionsAreBuns(): boolean {
   return !process.execArgv.some((argument) => argument.startsWith("--unhandled-rejections"));

@@ -29,7 +29,7 @@ export interface StoreOptions {
  *
  * @returns true if they were sent. false if nothing keeps them: this process is not supervised, or the store is known
  *   to have no room for all of them. In that case none was sent.
- * @throws TypeError or RangeError for a name or an fd that can't be; SyntaxError when $FDSTORE can't be read; else what
+ * @throws TypeError or RangeError for a wrong name or fd; SyntaxError if $FDSTORE can't be read; otherwise what
  *   notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTORE=1
  * @example
@@ -55,10 +55,11 @@ export function storeFds(fds: readonly number[], options: StoreOptions = {}): bo
 }
 
 /**
- * Removes the file descriptors of a name from the fd store, and forgets the state that this thread has saved by it.
+ * Removes the file descriptors of a name from the fd store, and forgets the state that this thread has saved under
+ * that name.
  *
  * @returns true if the message was sent, false if this process is not supervised.
- * @throws TypeError for a name that can't be; else what notify() throws.
+ * @throws TypeError for a wrong name; otherwise what notify() throws.
  * @see sd_pid_notify_with_fds(3), FDSTOREREMOVE=1
  * @example
  * removeFds("http");
@@ -79,5 +80,5 @@ export function sendRemoval(name: string): boolean {
 
 // --- internal ---
 
-/** sd_pid_notify_with_fds(3): the name of those without one. */
+/** sd_pid_notify_with_fds(3): the name of file descriptors that were stored without one. */
 const UNNAMED = "stored";

@@ -1,4 +1,4 @@
-/** Whether a server is healthy: asked by the watchdog and by the probes, and answered once for both. */
+/** Whether a server is healthy. The watchdog and the probes ask this, and share an answer. */
 
 /** Asks the hook. A second question while the first is open gets the same answer. */
 export function healthCheck(healthy: () => unknown): () => Promise<unknown> {

@@ -1,7 +1,6 @@
 /**
- * The life of a server, from its start to its end: which phase it is in, and what is to be done when
- * something happens. No clock is read here and nothing is sent: times come with the events, and what is to be
- * done is returned.
+ * The life of a server, from its start to its end: which phase it is in, and what to do when something happens. This
+ * reads no clock and sends nothing. Times come with the events, and the things to do are returned.
  */
 
 import type { State } from "../protocol/state.ts";
@@ -13,14 +12,16 @@ export type StopSignal = "SIGTERM" | "SIGINT";
 /** Where a server is in its life. */
 export type Lifecycle =
   /**
-   * Not all of its servers listen yet. Time is asked for while `warmingUp`. A reload that is `wanted` waits
+   * Not all of its servers listen yet. While it is `warmingUp`, it asks for time. A reload that is `wanted` waits
    * until they listen.
    */
   | { phase: "starting"; sinceMs: number; warmingUp: boolean; wanted: boolean }
   | Ready
-  /** `attempt` counts the reloads, so that the end of one that was given up is known from that of the next. */
+  /**
+   * `attempt` counts the reloads. So the end of a reload that was given up can't be mistaken for the end of the next.
+   */
   | { phase: "reloading"; sinceMs: number; attempt: number; again: boolean; where: string; answer: string | undefined }
-  /** It still serves, then answers what it has taken, then runs the hook `stop`. */
+  /** It still serves, then answers the requests that it has accepted, then runs the hook `stop`. */
   | { phase: "stopping"; step: "serving" | "draining" | "closing"; signal: StopSignal };
 
 interface Ready {
@@ -29,11 +30,11 @@ interface Ready {
   where: string;
   /** How often it has reloaded, or tried to. */
   attempt: number;
-  /** What the manager shows. */
+  /** The status that the manager shows. */
   shown: string;
-  /** What the hook `status` has answered last. */
+  /** The last answer of the hook `status`. */
   answer: string | undefined;
-  /** The last reload has failed, which is shown until `answer` changes. */
+  /** The last reload has failed. The status shows this until `answer` changes. */
   failed: boolean;
 }
 
@@ -53,12 +54,12 @@ export type LifecycleEvent =
   /** A second has passed. */
   | { type: "tick"; load: Load; atMs: number }
   /**
-   * SIGTERM or SIGINT. `delayed`: it is to go on serving for a while. `own`: the program has a handler, and
-   * stops itself.
+   * SIGTERM or SIGINT. `delayed`: it should go on serving for a while. `own`: the program has a handler, and stops
+   * itself.
    */
   | { type: "stop"; signal: StopSignal; delayed: boolean; own?: boolean; load: Load }
   | { type: "delayOver"; load: Load }
-  /** What was in flight is answered, or the time for that is up. */
+  /** The requests in flight are answered, or the time for that is up. */
   | { type: "drained" }
   /** The hook `stop` has returned. */
   | { type: "closed" }
@@ -70,11 +71,11 @@ export type LifecycleEvent =
 export type Action =
   /** `kind`: see Outbox. */
   | { do: "send"; state: State; kind: "state" | "status" }
-  /** Run the hook `reload`, and tell how it ends. */
+  /** Run the hook `reload`, and report how it ends. */
   | { do: "reload"; attempt: number }
   /** Go on serving for drainDelayMs. */
   | { do: "delay" }
-  /** Accept no more, and answer what was accepted. */
+  /** Accept no more connections, and answer the accepted ones. */
   | { do: "drain" }
   /** End what is left, and run the hook `stop`. */
   | { do: "close" }
@@ -87,7 +88,7 @@ export interface Step {
   actions: Action[];
 }
 
-/** How much time is asked for at once. A tick is a second, so some may come late. */
+/** How much time one message asks for. A tick is a second, so some ticks may come late. */
 export const EXTENSION_MS = 10_000;
 
 /** The first phase. `warmingUp`: the servers are still being made. */
@@ -96,7 +97,7 @@ export function begin(warmingUp: boolean, atMs: number): Step {
   return { state: { phase: "starting", sinceMs: atMs, warmingUp, wanted: false }, actions };
 }
 
-/** What becomes of a server by an event. What does not fit the phase changes nothing. */
+/** Returns the next state after an event, and what to do. An event that does not fit the phase changes nothing. */
 export function transition(state: Lifecycle, event: LifecycleEvent): Step {
   if (event.type === "fatal") return { state, actions: [tell("Failed", event)] };
   if (event.type === "stop") return stop(state, event);
@@ -112,10 +113,10 @@ export function transition(state: Lifecycle, event: LifecycleEvent): Step {
   }
 }
 
-/** Whether this phase wants to hear of each second: it asks the manager for time. */
+/** Whether this phase needs a tick each second, to ask the manager for time. */
 export function needsTicks(state: Lifecycle): boolean {
   if (state.phase === "starting") return state.warmingUp;
-  // Only requests ask for more time: a hook `stop` that hangs is ended by TimeoutStopSec= of the unit.
+  // Only requests ask for more time. If the hook `stop` hangs, TimeoutStopSec= of the unit ends it.
   return state.phase === "reloading" || (state.phase === "stopping" && state.step !== "closing");
 }
 
@@ -200,12 +201,12 @@ function stop(state: Lifecycle, { signal, delayed, own = false, load }: EventOf<
   if (own) return stopItself(state, signal, load);
   if (state.phase === "stopping") return { state, actions: [{ do: "die", signal }] };
   const step = delayed ? "serving" : "draining";
-  // Together, because TimeoutStopSec= may be shorter than a second.
+  // The message also asks for time, because TimeoutStopSec= may be shorter than a second.
   const stopping = send({ stopping: true, status: loadStatus(WORDS[step], load), extendTimeoutMs: EXTENSION_MS });
   return { state: { phase: "stopping", step, signal }, actions: [stopping, { do: delayed ? "delay" : "drain" }] };
 }
 
-/** The program may take as long as TimeoutStopSec= allows: it is asked for no more here. */
+/** The program may take as long as TimeoutStopSec= allows. This asks for no more time. */
 function stopItself(state: Lifecycle, signal: StopSignal, load: Load): Step {
   if (state.phase === "stopping") return unchanged(state);
   const stopping = send({ stopping: true, status: loadStatus(WORDS.draining, load) });

@@ -27,7 +27,7 @@ import { mustBe } from "../protocol/check.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 
 /**
- * What a socket is: what sd_is_socket(3) answers.
+ * What a socket is, as sd_is_socket(3) tells.
  *
  * @example
  * const sockets: SocketKind[] = listenFds().filter((passed) => passed.kind === "socket");
@@ -42,7 +42,7 @@ export interface SocketKind {
 }
 
 /**
- * What a file descriptor is: what sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and their kin answer.
+ * What a file descriptor is, as sd_is_fifo(3), sd_is_special(3), sd_is_mq(3) and similar functions tell.
  *
  * @example
  * const kinds: FdKind["kind"][] = listenFds().map(({ kind }) => kind);
@@ -85,7 +85,7 @@ export function listenFds(name?: string): ListenFd[] {
   return passed;
 }
 
-/** Finds the passed fds, or those of a name, one by one, since $LISTEN_FDS may be huge. It does not look at them. */
+/** Yields the passed fds, or those of a name, one by one, because $LISTEN_FDS may be huge. It does not look at them. */
 export function* passedFds(name?: string): Generator<{ fd: number; name: string }> {
   const count = readNumber("LISTEN_FDS", 0);
   if (count === undefined || readNumber("LISTEN_PID", 1) !== process.pid || !isOwnPidfd()) return;
@@ -104,7 +104,7 @@ export function* passedFds(name?: string): Generator<{ fd: number; name: string 
   }
 }
 
-/** Returns what a file descriptor is. @throws SystemError when it is not open. */
+/** Returns what a file descriptor is. @throws SystemError if it is not open. */
 export function kindOf(fd: number): FdKind {
   const stat = fstat(fd, `Cannot tell what fd ${fd} is`);
   if (stat.isSocket()) return withoutFFI(() => socketKind(fd)) ?? { ...UNKNOWN_SOCKET, ...findSocket(stat.ino) };
@@ -120,7 +120,7 @@ export function kindOf(fd: number): FdKind {
 /** INT_MAX, less SD_LISTEN_FDS_START: sd_listen_fds(3) refuses more. */
 const MAX_FDS = 0x7fffffff - SD_LISTEN_FDS_START;
 
-/** sd_listen_fds_with_names(3): the name of all, where no names were passed. */
+/** sd_listen_fds_with_names(3): the name of all file descriptors if no names were passed. */
 const UNNAMED = "unknown";
 
 /** MQUEUE_MAGIC of the kernel's ipc/mqueue.c, which no header has. */
@@ -143,7 +143,7 @@ const TYPES: Record<number, SocketKind["type"]> = {
   [SOCK_RAW]: "raw",
 };
 
-/** Whether $LISTEN_PIDFDID, where it is set, is this process: a pid may be another's by now. */
+/** Whether $LISTEN_PIDFDID, if it is set, is this process. (The pid alone may belong to another process by now.) */
 function isOwnPidfd(): boolean {
   const text = process.env.LISTEN_PIDFDID;
   if (text === undefined) return true;
@@ -176,7 +176,7 @@ function socketKind(fd: number): FdKind {
       listening: getSocketOption(fd, SO_ACCEPTCONN) === 1,
     };
   } catch (error) {
-    // open(2), O_PATH: the file of a socket, and not the socket.
+    // open(2), O_PATH: the fd refers to the file of a socket, and not to the socket.
     if (isErrno(error, EBADF)) return { kind: "other" };
     throw error;
   }
@@ -194,7 +194,10 @@ function fileKind(fd: number, links: number): "file" | "memfd" | "mqueue" {
   }
 }
 
-/** Where libc can't be called, Bun has set close-on-exec itself, and the pid has to do. */
+/**
+ * Returns undefined if libc can't be called. Then Bun has set close-on-exec itself, and checking the pid must be
+ * enough.
+ */
 function withoutFFI<T>(action: () => T): T | undefined {
   try {
     return action();

@@ -1,4 +1,4 @@
-/** The life of a server as a unit: ready, reload, stop, watchdog, and what it says of itself meanwhile. */
+/** The life of a server as a unit: ready, reload, stop, watchdog and status. */
 
 import { registered } from "../bun/registered.ts";
 import { isHot, singleton } from "../bun/singleton.ts";
@@ -67,7 +67,7 @@ export function manageServer(servers: Servers, options: ManageOptions = {}): Man
 
 const managing = singleton<ManagedServer>("sd-notify.manageServer");
 
-/** @throws TypeError where signals and notifications are not this thread's. */
+/** @throws TypeError if signals and notifications belong to another thread. */
 function checkPlace(): void {
   if (Bun.isMainThread) return;
   throw new TypeError(
@@ -76,10 +76,7 @@ function checkPlace(): void {
   );
 }
 
-/**
- * Ends the manageServer() that was there before this evaluation of the program. @throws TypeError when there
- * was no other.
- */
+/** Ends the manageServer() of an earlier evaluation, under `bun --hot`. @throws TypeError if one runs without that. */
 function takeOver(): void {
   if (managing.current && !isHot()) {
     throw new TypeError(
@@ -91,7 +88,7 @@ function takeOver(): void {
   managing.current?.end();
 }
 
-/** @throws TypeError for what is no server. */
+/** @throws TypeError for a value that is no server. */
 function makingOf(servers: Servers): Making {
   if (typeof servers !== "function" || isApplication(servers)) return { made: adaptAll(servers) };
   return { make: async () => adaptAll(await servers()) };
@@ -99,6 +96,6 @@ function makingOf(servers: Servers): Making {
 
 function adaptAll(servers: unknown): Adapter[] {
   const list: readonly unknown[] = Array.isArray(servers) ? servers : [servers];
-  if (list.length === 0) throw new TypeError("Cannot manage the server: there is none in the array");
+  if (list.length === 0) throw new TypeError("Cannot manage the server: the array is empty");
   return list.map(adapt);
 }

@@ -1,4 +1,4 @@
-/** What stands around the lifecycle: it hears, waits and sends. What happens next is decided in lifecycle.ts. */
+/** The part of a server's life that hears, waits and sends. lifecycle.ts decides what happens next. */
 
 import { monotonicUsec } from "../../ffi/syscalls.ts";
 import { registered } from "../bun/registered.ts";
@@ -18,22 +18,22 @@ import { serveProbes } from "./probes.ts";
 import type { Load } from "./status.ts";
 import { quickly, Ticker, timeUp, within } from "./timing.ts";
 
-/** The servers, or what makes them. */
+/** The servers, or the function that makes them. */
 export type Making = { made: Adapter[] } | { make: () => Promise<Adapter[]> };
 
-/** What a program that knows of no manager does itself, and is left to it: see sd-notify/register. */
+/** What a program that knows of no manager does itself under sd-notify/register. */
 export interface Program {
   /** Whether it has a handler for a signal. */
   handles(signal: NodeJS.Signals): boolean;
-  /** Resolves when its handlers for SIGHUP have run. `true`: it tells of the reload itself. */
+  /** Resolves when its handlers for SIGHUP have run. `true`: the program reports the reload itself. */
   reloadsItself(): Promise<boolean>;
-  /** What remains to be said, without what it has said itself. */
+  /** Returns the part of a state that the program has not sent itself. */
   remaining(state: State): State | undefined;
-  /** The whole status, told when it has changed. */
+  /** The whole status, which is sent when it has changed. */
   status(): string;
 }
 
-/** Manages servers until `end()`. @throws what Bun.serve() throws, when the probes' port is taken. */
+/** Manages servers until `end()`. @throws what Bun.serve() throws, if the probes' port is taken. */
 export function manage(
   making: Making,
   options: ManageOptions,
@@ -43,7 +43,7 @@ export function manage(
   manager.listenToProbes();
   manager.listenToSignals();
   manager.listenToErrors();
-  // The program may have one, and register has to know its own.
+  // sd-notify/register starts the watchdog itself, unless the program has one.
   if (!program) manager.startWatchdog();
   void manager.start();
   return { ready: manager.ready.promise, probesUrl: manager.probesUrl, end: () => manager.end() };
@@ -54,7 +54,7 @@ export function manage(
 /** How often the manager is asked for time. */
 const TICK_MS = 1000;
 
-/** What goes out names no process, so the one fact to ask the system for is the time. */
+/** The messages name no process, so only the time is asked of the system. */
 const FACTS = { monotonicUsec, pidfdInode: () => undefined };
 
 class Manager {
@@ -64,19 +64,19 @@ class Manager {
   #state: Lifecycle;
   #adapters: Adapter[] = [];
   #ended = false;
-  /** The answer to the hook `status` that is waited for. */
+  /** The pending answer of the hook `status`. */
   #asking: Promise<string | undefined> | undefined;
-  /** Why a server could not be stopped in order. */
+  /** Why a server could not be stopped properly. */
   #stopError: { why: unknown } | undefined;
   readonly #making: Making;
   readonly #options: ManageOptions;
   readonly #program: Program | undefined;
   readonly #onError: OnError;
-  /** undefined when this process is not supervised. */
+  /** undefined if this process is not supervised. */
   readonly #outbox: Outbox | undefined;
   readonly #healthy: () => Promise<unknown>;
   readonly #stopBegan = Promise.withResolvers<void>();
-  /** Errors that the service manager was told of already. */
+  /** Errors that were reported to the service manager already. */
   readonly #told = new Set<unknown>();
   readonly #ticks = new Ticker(TICK_MS, () => this.#dispatch({ type: "tick", load: this.#load(), atMs: now() }));
   /** What end() takes back. */
@@ -109,7 +109,8 @@ class Manager {
       const own = () => this.#program?.handles(signal) ?? false;
       this.#on(signal, () => this.#dispatch({ type: "stop", signal, delayed, own: own(), load: this.#load() }));
     }
-    // Before READY: a Type=notify-reload unit without a handler for the signal fails to start (systemd 262).
+    // This comes before READY=1: a Type=notify-reload unit without a handler for the signal fails to start (systemd
+    // 262).
     if (this.#outbox) this.#on("SIGHUP", () => void this.#hangUp());
   }
 
@@ -122,7 +123,7 @@ class Manager {
   }
 
   startWatchdog(): void {
-    // Before it listens and while it stops, the hook may well say no, or never answer.
+    // Before the server listens and while it stops, the hook may say no, or never answer.
     const check = () => !this.#isUnderWay() || Promise.race([this.#healthy(), this.#stopBegan.promise]);
     const options = { check: this.#options.healthy && check, onError: this.#onError };
     attempt(this.#onError, () => this.#resources.use(startWatchdog(options)));
@@ -207,7 +208,7 @@ class Manager {
 
   async #make(make: () => Promise<Adapter[]>): Promise<Adapter[]> {
     const adapters = await make();
-    // It was told to stop before they were there.
+    // The stop came before the servers were made.
     if (this.#state.phase === "stopping") for (const adapter of adapters) adapter.closeNow();
     this.#dispatch({ type: "made" });
     return adapters;
@@ -230,7 +231,7 @@ class Manager {
     this.#dispatch({ type: "delayOver", load: this.#load() });
   }
 
-  /** All servers at once; one that can't be stopped in order keeps the others from nothing. */
+  /** Drains all servers at once. If one can't be stopped properly, the others are stopped all the same. */
   async #drain(): Promise<void> {
     const deadline = timeUp(this.#drainTimeoutMs);
     const drained = this.#adapters.map(async (adapter) => {
@@ -271,12 +272,12 @@ class Manager {
     this.#resources.defer(() => ticks.run(false));
   }
 
-  /** What stands beside the addresses. */
+  /** Returns the text that follows the addresses in the status. */
   async #firstAnswer(): Promise<string | undefined> {
     return this.#program ? undefined : quickly(this.#ask());
   }
 
-  /** Asks the hook `status`, one question at a time; undefined when it fails, or has nothing to say. */
+  /** Asks the hook `status`, one question at a time; undefined if it fails, or has nothing to say. */
   #ask(): Promise<string | undefined> {
     this.#asking ??= call(this.#program?.status ?? this.#options.status)
       .then((answer) => (answer === undefined || answer === null ? undefined : String(answer)))
@@ -312,13 +313,13 @@ class Manager {
     return this.#options.drainDelayMs ?? 0;
   }
 
-  /** systemd's TimeoutStopSec= is 90 s, and it is asked for more; Kubernetes kills after 30 s. */
+  /** systemd's TimeoutStopSec= is 90 s, and the manager is asked for more time. Kubernetes kills after 30 s. */
   get #drainTimeoutMs(): number {
     return this.#options.drainTimeoutMs ?? (this.#outbox ? 60_000 : 25_000);
   }
 }
 
-/** Calls a hook. What it throws is a rejection. */
+/** Calls a hook. If it throws, the promise rejects. */
 async function call(hook: (() => unknown) | undefined): Promise<unknown> {
   return hook?.();
 }
@@ -327,11 +328,11 @@ function now(): number {
   return performance.now();
 }
 
-/** Ends this process by a signal, which systemd counts as a clean end: systemd.service(5), SuccessExitStatus=. */
+/** Ends this process by a signal. systemd counts that as a clean end: systemd.service(5), SuccessExitStatus=. */
 function die(signal: "SIGTERM" | "SIGINT"): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
-  // The first process of a pid namespace, as in a container, gets no signal that it has no handler for:
+  // The first process of a pid namespace, as in a container, does not get a signal for which it has no handler:
   // pid_namespaces(7).
   startTimer(100, () => process.exit(signal === "SIGINT" ? 130 : 143));
 }

@@ -1,31 +1,30 @@
-/** What the callers of manageServer() may choose, and what they get. */
+/** The options of manageServer(), and the handle that it returns. */
 
 import { checkFunction, checkInteger, checkOptionNames, checkTime } from "../protocol/check.ts";
 import type { OnError } from "../report.ts";
 import type { ProbeOptions } from "./probes.ts";
 
 /**
- * What the callers of manageServer() may choose.
+ * The options of manageServer().
  *
  * @example
  * const options: ManageOptions = { status: () => "12 users", stop: () => console.log("closing the database") };
  * manageServer(Bun.serve({ port: 0, fetch: () => new Response("Hello\n") }), options);
  */
 export interface ManageOptions {
-  /** What the server is doing, in one line; asked every few seconds, and told when it has changed. */
+  /** Returns what the server is doing, in one line. It is called every few seconds, and a new answer is sent. */
   status?: (() => string | Promise<string>) | undefined;
-  /** Reads the configuration again, on SIGHUP. When it throws, the status says so; the old configuration is to stay. */
-  reload?: (() => unknown) | undefined;
   /**
-   * Called when the stop begins and no more connections are accepted: the place to close websockets and event
-   * streams.
+   * Reads the configuration again, on SIGHUP. If it throws, the status says so, and the old configuration should stay.
    */
+  reload?: (() => unknown) | undefined;
+  /** Called when the stop begins and no more connections are accepted. Use it to close websockets and event streams. */
   stopping?: (() => unknown) | undefined;
   /** Called when the last request is answered, before the process ends. */
   stop?: (() => unknown) | undefined;
   /**
-   * Whether the server is healthy: false, an error or no answer misses a ping of the watchdog, and fails the
-   * probe /livez.
+   * Whether the server is healthy. If the answer is false, an error, or missing, no ping of the watchdog is sent, and
+   * the probe /livez fails.
    */
   healthy?: (() => unknown) | undefined;
   /** Answers Kubernetes's probes on this port: /livez, /readyz and /startupz. */
@@ -34,15 +33,15 @@ export interface ManageOptions {
   statusIntervalMs?: number | undefined;
   /** How long a reload may take before it is given up, in milliseconds. Default: 60000. */
   reloadTimeoutMs?: number | undefined;
-  /** How long to go on serving after SIGTERM, while /readyz says no already, in milliseconds. Default: 0. */
+  /** How long to go on serving after SIGTERM, in milliseconds. /readyz says no meanwhile. Default: 0. */
   drainDelayMs?: number | undefined;
   /**
-   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under
-   * a service manager, whose TimeoutStopSec= is 90 s, else 25000: Kubernetes kills after 30 s.
+   * How long to wait for the requests in flight when the server stops, in milliseconds. Default: 60000 under a service
+   * manager, because TimeoutStopSec= is 90 s; otherwise 25000, because Kubernetes kills after 30 s.
    */
   drainTimeoutMs?: number | undefined;
   /**
-   * What to do with an error of a hook or while sending, which never ends the server. Default: one line on
+   * What to do with an error of a hook, or while sending. Such an error never ends the server. Default: one line on
    * standard error, at most one a minute.
    */
   onError?: OnError | undefined;
@@ -58,15 +57,15 @@ export interface ManageOptions {
  * console.log(managed.probesUrl?.href);
  */
 export interface ManagedServer extends Disposable {
-  /** Resolves when the servers listen and the manager was told. Rejects when they could not be made. */
+  /** Resolves when the servers listen and the manager was told. Rejects if they could not be made. */
   ready: Promise<void>;
-  /** Where the probes are answered; undefined without. */
+  /** Where the probes are answered; undefined if there are none. */
   probesUrl: URL | undefined;
-  /** Takes manageServer() back: removes its handlers and timers. The server itself goes on. */
+  /** Undoes manageServer(): removes its handlers and timers. The server itself goes on. */
   end(): void;
 }
 
-/** @throws TypeError or RangeError that names the option, when it can't be one. */
+/** @throws TypeError or RangeError that names the wrong option. */
 export function checkOptions(options: ManageOptions): void {
   const functions = ["status", "reload", "stopping", "stop", "healthy", "onError"] as const;
   const times = ["statusIntervalMs", "reloadTimeoutMs", "drainDelayMs", "drainTimeoutMs"] as const;
@@ -78,7 +77,7 @@ export function checkOptions(options: ManageOptions): void {
 
 // --- internal ---
 
-/** What a mistake in the options keeps from being done. */
+/** What can't be done because of a mistake in the options. */
 const DOING = "manage the server";
 
 function checkProbes(probes: number | ProbeOptions): void {

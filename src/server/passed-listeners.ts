@@ -1,15 +1,15 @@
-/** Which of the passed sockets a server takes. Where there are some, it is never silently another port. */
+/** Which of the passed sockets a server takes. If there are any, the server never silently opens another port. */
 
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 import type { OnError } from "../report.ts";
 import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
 
 /**
- * Returns the listening stream sockets of a name, all of them: IPv4 and IPv6 of one unit. Where none has the
- * name, it is the only one that was passed and is not served yet.
+ * Returns all listening stream sockets of a name, such as IPv4 and IPv6 of one unit. If none has the name, it returns
+ * the only one that was passed and is not served yet.
  *
- * @returns an empty array where none were passed.
- * @throws SyntaxError when the environment doesn't say which is meant, or they were passed to another process.
+ * @returns an empty array if none were passed.
+ * @throws SyntaxError if the environment doesn't say which socket is meant, or if they were passed to another process.
  */
 export function passedListeners(name: string, isServed: (fd: number) => boolean, onError: OnError): ListenFd[] {
   const listeners = allListeners(onError);
@@ -30,7 +30,7 @@ export function passedListeners(name: string, isServed: (fd: number) => boolean,
 /**
  * Returns all listening stream sockets that were passed.
  *
- * @throws SyntaxError when the environment can't be read, or they were passed to another process.
+ * @throws SyntaxError if the environment can't be read, or if they were passed to another process.
  */
 export function allListeners(onError: OnError): ListenFd[] {
   const passed = listenFds();
@@ -45,19 +45,20 @@ function isListener(passed: ListenFd): boolean {
 }
 
 /**
- * Says that sockets were passed to another process: a shell's, as a rule, that has started this one as its child.
+ * Reports sockets that were passed to another process. As a rule, that is a shell that has started this process as its
+ * child.
  *
- * @throws SyntaxError when they are here all the same.
+ * @throws SyntaxError if this process has them all the same.
  */
 function checkReceiver(onError: OnError): void {
   const { LISTEN_FDS: count = "0", LISTEN_PID: pid } = process.env;
   if (!(Number(count) > 0) || pid === undefined) return;
   const error = new SyntaxError(
-    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. A shell has ` +
-      `to give way to it: ExecStart=sh -c 'exec bun …'`,
+    `Cannot serve on the passed socket: $LISTEN_PID is ${pid}, and this process is ${process.pid}. If a shell ` +
+      `starts it, use exec: ExecStart=sh -c 'exec bun …'`,
   );
   if (isHere()) throw error;
-  // A child of a server that was passed some has the variables too, unless it was started with childEnv().
+  // If a server was passed sockets, its child has the variables too, unless it was started with childEnv().
   onError(error);
 }
 

@@ -1,4 +1,4 @@
-/** Kubernetes's half: the same life, for those who ask. */
+/** The probes of Kubernetes, which ask for the phase of the server. */
 
 import { nativeServe } from "../bun/registered.ts";
 import { errorLine } from "../report.ts";
@@ -27,16 +27,16 @@ export interface Probed {
   healthy(): Promise<unknown>;
 }
 
-/** What a probe found: 200 when it is ok, else 503. */
+/** What a probe found. The HTTP status is 200 if it is ok, else 503. */
 export interface Finding {
   ok: boolean;
   why: string;
 }
 
 /**
- * Answers /livez, /readyz and /startupz on a port of its own. It does not keep the program alive.
+ * Answers /livez, /readyz and /startupz on their own port. It does not keep the program alive.
  *
- * @throws what Bun.serve() throws, when the port is taken.
+ * @throws what Bun.serve() throws, if the port is taken.
  */
 export function serveProbes(options: ProbeOptions, probed: Probed): { url: URL; stop(): void } {
   const { port, hostname } = options;
@@ -49,20 +49,20 @@ export function serveProbes(options: ProbeOptions, probed: Probed): { url: URL; 
   return { url: server.url, stop: () => void server.stop(true) };
 }
 
-/** Whether the server has started. That stays so until its end. */
+/** Whether the server has started. Once it has, this stays true until its end. */
 export function startupz(state: Lifecycle): Finding {
   return state.phase === "starting" ? { ok: false, why: whyNotReady(state) } : { ok: true, why: "started" };
 }
 
-/** Whether the server is to get requests. */
+/** Whether the server should get requests. */
 export function readyz(state: Lifecycle): Finding {
   const isReady = state.phase === "ready" || state.phase === "reloading";
   return { ok: isReady, why: isReady ? state.where : whyNotReady(state) };
 }
 
-/** Whether the server is alive: `healthy` is asked when it should be. */
+/** Whether the server is alive. It asks `healthy` only in phases in which the server should be healthy. */
 export async function livez(state: Lifecycle, healthy: () => Promise<unknown>): Promise<Finding> {
-  // Before it listens and while it stops, the hook may well say no, and to kill it would help nobody.
+  // Before the server listens and while it stops, the hook may say no. Killing the server would help nobody.
   if (state.phase === "starting" || state.phase === "stopping") return { ok: true, why: state.phase };
   const { promise: timeUp, resolve } = Promise.withResolvers<Finding>();
   const timer = setTimeout(resolve, ANSWER_MS, { ok: false, why: `healthy() has not answered for ${ANSWER_MS} ms` });

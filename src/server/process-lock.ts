@@ -1,4 +1,4 @@
-/** What one thread of this process does at a time. */
+/** A lock that only one thread of this process can hold at a time. */
 
 import { tryLock } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
@@ -25,7 +25,10 @@ export function withProcessLock<T>(action: () => T): T {
 
 const TIMEOUT_MS = 1000;
 
-/** Opens a directory that is this process' alone, and that other users can't open: flock(2) takes any file. */
+/**
+ * Opens a directory for flock(2), which takes any file. It belongs to this process alone, and other users can't open
+ * it.
+ */
 function openOwnDirectory(): number {
   try {
     return node.fs.openSync("/proc/self/fd", "r");

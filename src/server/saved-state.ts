@@ -9,14 +9,14 @@ import { dropStateMemfd, findStateMemfd, foreignMemfds, makeStateMemfd } from ".
 import { hasRoom } from "./store-room.ts";
 
 /**
- * Keeps bytes across a restart, in place of those that were kept by this name before. The first save of a name puts a
- * memfd into the fd store. Each later one rewrites that memfd and sends nothing. A process that is killed at any moment
- * leaves the old bytes or the new ones.
+ * Keeps bytes across a restart, in place of those that were kept under this name before. The first save of a name puts
+ * a memfd into the fd store. Each later one rewrites that memfd and sends nothing. A process that is killed at any
+ * moment leaves the old bytes or the new ones.
  *
  * @returns true if they are kept. false if nothing keeps them: this process is not supervised, or the store is known to
  *   have no room.
- * @throws TypeError or RangeError for a name or bytes that can't be; SyntaxError when the environment can't be read;
- *   SystemError when they can't be written; else what notify() throws.
+ * @throws TypeError or RangeError for a wrong name or wrong bytes; SyntaxError if the environment can't be read;
+ *   SystemError if the bytes can't be written; otherwise what notify() throws.
  * @see memfd_create(2)
  * @example
  * const sessions = new Map([["alice", 3]]);
@@ -38,12 +38,12 @@ export function saveState(name: string, state: string | Uint8Array): boolean {
 }
 
 /**
- * Returns the bytes that saveState() has kept by this name, before the restart or since. Of a memfd that another
- * program has stored by this name, it returns all bytes.
+ * Returns the bytes that saveState() has kept under this name, before the restart or since. If another program has
+ * stored a memfd under this name, it returns all bytes of that memfd.
  *
  * @returns undefined if there are none.
- * @throws TypeError for a name that can't be; SyntaxError when the environment can't be read; SystemError when the
- *   bytes can't be.
+ * @throws TypeError for a wrong name; SyntaxError if the environment can't be read; SystemError if the bytes can't be
+ *   read.
  * @example
  * const sessions = new Map(JSON.parse(new TextDecoder().decode(loadState("sessions")) || "[]"));
  */
@@ -57,15 +57,16 @@ export function loadState(name: string): Uint8Array | undefined {
 
 // --- internal ---
 
-/** Saves where there is a state already. A memfd that has one is in the store. */
+/** Saves if there is a state already. A memfd that has one is in the store. */
 function replace(name: string, bytes: Uint8Array): boolean {
   const memfd = findStateMemfd(name);
   return memfd !== undefined && replaceState(memfd, bytes);
 }
 
-/** Puts a memfd into the store, and then the state into the memfd. Until that is done, there is no state, as before. */
+/** Puts a memfd into the store, and then the state into the memfd. Until both are done there is no state, as before. */
 function store(name: string, bytes: Uint8Array): boolean {
-  // Never write to what is not ours. But remove it first, because it may have the only place in the store.
+  // A memfd of another program is never written to. But it is removed first, because it may have the only place in the
+  // store.
   if (foreignMemfds(name).length > 0) sendRemoval(name);
   const found = findStateMemfd(name);
   const memfd = found ?? makeStateMemfd(name);

@@ -1,4 +1,4 @@
-/** Bun.serve() on a listening socket that the service manager has too: a passed one, or one for its fd store. */
+/** Bun.serve() on a listening socket that the service manager has too: a passed one, or a new one for its fd store. */
 
 import { getSocketName, listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
@@ -34,11 +34,11 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
   WebSocketData,
   Routes
 > & {
-  /** The name of the passed socket: of its unit, FileDescriptorName=, or the fd store. Default: "http". */
+  /** The name of the passed socket, from FileDescriptorName= of its unit or from the fd store. Default: "http". */
   name?: string | undefined;
   /**
-   * What to do with an error that a handler throws, and that `error` doesn't answer. Default: one line on
-   * standard error, at most one a minute.
+   * What to do with an error that a handler throws and that `error` doesn't answer. Default: one line on standard
+   * error, at most one a minute.
    */
   onError?: OnError | undefined;
 };
@@ -63,7 +63,7 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   options: ServeOptions<WebSocketData, Routes>,
 ): Promise<Bun.Server<WebSocketData>> {
   const { name = "http", onError } = checked(options);
-  // What is told at the start is no reason to be silent about a handler: each has a minute of its own.
+  // A notice at the start must not silence an error of a handler, so each has its own limit of one line a minute.
   const notice: OnError = (error) =>
     attempt(onError ?? reportToStderr(), () => {
       throw error;
@@ -98,13 +98,10 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
 
 // --- internal ---
 
-/**
- * bun --hot evaluates a program again and again in one process, and its servers go on: they are given the new
- * handlers.
- */
+/** bun --hot evaluates a program again and again in one process, and its servers go on. They get the new handlers. */
 const evaluation = Symbol("evaluation");
 
-/** Which options say what is served where: to mistype one would open another port. */
+/** The options that say what is served where. A misspelled one would open another port. */
 const OWN_OPTIONS = ["name", "onError", "port", "hostname", "unix", "fetch", "routes"] as const;
 
 let hasToldOfStore = false;
@@ -126,7 +123,7 @@ function checked(options: unknown): { name?: string; onError?: OnError } {
   return options as { name?: string; onError?: OnError };
 }
 
-/** The options for Bun: a handler that throws is a response, and a line for `onError`. */
+/** Returns the options for Bun. An error of a handler becomes a response, and a call of `onError`. */
 function withAnswers(options: BunOptions, onError: OnError): BunOptions {
   const { name: _name, onError: _onError, error, ...others } = options as BunOptions & ServeOptions;
   const answer = (thrown: unknown) => {
@@ -147,7 +144,7 @@ function withAnswers(options: BunOptions, onError: OnError): BunOptions {
   } as unknown as BunOptions;
 }
 
-/** Opens a socket. The service manager gets it, where there is one. */
+/** Opens a socket. If there is a service manager, it gets the socket. */
 function open(options: BunOptions, name: string, prepare: Prepare, notice: OnError): BunServer {
   const { unix } = options as { unix?: string };
   const supervised = process.env.NOTIFY_SOCKET !== undefined;
@@ -168,7 +165,10 @@ function open(options: BunOptions, name: string, prepare: Prepare, notice: OnErr
   }
 }
 
-/** Bun.serve() would remove the path of a living server, and its own when it stops; the next start needs that. */
+/**
+ * Bun.serve() would remove the path of a running server. It would also remove its own path when it stops, which the
+ * next start needs.
+ */
 function openUnix(
   path: string,
   options: BunOptions,
@@ -195,7 +195,7 @@ function storeListener(fd: number, name: string, notice: OnError): void {
   storeFds([fd], { name });
   if (process.env.FDSTORE !== undefined || hasToldOfStore) return;
   hasToldOfStore = true;
-  // systemd says since version 254 how many it stores.
+  // Since version 254, systemd says how many it stores.
   const cure = "set FileDescriptorStoreMax=1 in the [Service] section of the unit";
   notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
 }

@@ -1,11 +1,13 @@
-/** What has a server already: passed sockets by their fd, and paths. All copies of this package agree on it. */
+/**
+ * The places that have a server already: passed sockets by their fd, and paths. All copies of this package share this.
+ */
 
 import { singleton } from "../bun/singleton.ts";
 import type { BunServer } from "./adopted-server.ts";
 
 export interface Served {
   server: BunServer;
-  /** Which evaluation of the program opened it: bun --hot evaluates it again and again. */
+  /** The evaluation of the program that opened it: bun --hot evaluates the program again and again. */
   evaluation: symbol;
 }
 

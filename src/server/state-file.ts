@@ -3,8 +3,9 @@
  * The half with the higher sequence number has the state. A save overwrites the other half, by one system call.
  *
  * If the process is killed in the middle of that, the half has a wrong checksum, and the other one still has the old
- * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. It needs none,
- * because the kernel runs one write(2) of a file at a time, so threads that save at once can't damage both halves.
+ * state. There is no lock: a worker that is terminated runs no `finally`, so it would never release one. No lock is
+ * needed, because the kernel runs one write(2) of a file at a time. So threads that save at the same time can't damage
+ * both halves.
  *
  * Most of the file is a hole, which takes no memory.
  */
@@ -16,7 +17,7 @@ import { node } from "../bun/node.ts";
 /** The longest state. */
 export const MAX_STATE_LENGTH = 2 ** 31 - 1;
 
-/** Makes an empty file one of this format, or takes the state out of one. */
+/** Gives an empty file this format, or removes the state from a file that has it. */
 export function clearState(fd: number): void {
   fromFs(SAVE, () => node.fs.ftruncateSync(fd, HEADER_SIZE));
   const header = new Uint8Array(HEADER_SIZE);
@@ -56,7 +57,7 @@ export function readRaw(fd: number): Uint8Array {
 /**
  * Replaces the state. Returns false, and does nothing, if there is none.
  *
- * @throws SystemError when it can't be written. The old state stays then.
+ * @throws SystemError if it can't be written. The old state stays then.
  */
 export function replaceState(fd: number, bytes: Uint8Array): boolean {
   const headers = readHeaders(fd);
@@ -75,7 +76,7 @@ export function writeState(fd: number, bytes: Uint8Array): void {
 
 interface Header {
   half: Half;
-  /** Grows with each save, and with the time: so the newest of two files is known too. */
+  /** Grows with each save, and with the time, so that the newer of two files is known too. */
   sequence: number;
   /** The length of the state. */
   length: number;
@@ -90,14 +91,14 @@ const HALVES: readonly Half[] = [0, 1];
 /** The first bytes of a header. */
 const MAGIC = new TextEncoder().encode("sdstate1");
 
-/** Where the numbers of a header are. The last one is the CRC-32 of those before it. */
+/** The offsets of the numbers in a header. The last number is the CRC-32 of those before it. */
 const at = { sequence: 8, length: 16, checksum: 24, headerChecksum: 28 };
 const HEADER_SIZE = 32;
 
 /** Room for the longest state, in whole pages. */
 const HALF_SIZE = 2 ** 31 + 4096;
 
-/** Memory is released when a state is replaced that is longer than four times the new one and this. */
+/** Memory is released when the replaced state is longer than four times the new one and this. */
 const SPARE = 1 << 20;
 
 const MAX_ATTEMPTS = 100;
@@ -107,7 +108,7 @@ const LOAD = "load a state";
 
 const headerBytes = Buffer.alloc(HEADER_SIZE);
 
-/** What this thread has written last, by fd. It needs no verification. */
+/** The header that this thread wrote last, by fd. It needs no verification. */
 const written = new Map<number, Header>();
 
 /** Finds the newest state that is complete. */
@@ -129,7 +130,7 @@ function save(fd: number, headers: readonly Header[], newest: Header | undefined
   written.set(fd, header);
 }
 
-/** Gives the memory of a half back, where that is possible. */
+/** Frees the memory of a half, if that is possible. */
 function release(fd: number, half: Half): void {
   try {
     punchHole(fd, half * HALF_SIZE, HALF_SIZE);
@@ -154,7 +155,7 @@ function readHeader(fd: number, half: Half): Header | undefined {
   return { half, sequence, length, checksum: bytes.readUInt32LE(at.checksum) };
 }
 
-/** Returns the bytes where a header is, which are zeros if the file ends before. */
+/** Returns the bytes of a header. They are zeros if the file ends before it. */
 function readHeaderBytes(fd: number, half: Half): Buffer {
   headerBytes.fill(0);
   fromFs(LOAD, () => node.fs.readSync(fd, headerBytes, 0, HEADER_SIZE, half * HALF_SIZE));
@@ -185,7 +186,7 @@ function readStateOf(fd: number, { half, length, checksum }: Header): Uint8Array
   return bytes.length === length && Bun.hash.crc32(bytes) === checksum ? bytes : undefined;
 }
 
-/** Reads bytes; fewer if the file ends before. */
+/** Reads bytes. Returns fewer if the file ends earlier. */
 function readAt(fd: number, place: number, length: number): Uint8Array {
   const { size } = fromFs(LOAD, () => node.fs.fstatSync(fd));
   const bytes = new Uint8Array(Math.max(0, Math.min(length, size - place)));

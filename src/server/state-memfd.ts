@@ -10,7 +10,7 @@ import { passedFds } from "./listen-fds.ts";
 import { clearState, isStateFile, sequenceOf } from "./state-file.ts";
 import { identityOf, noteStored } from "./store-room.ts";
 
-/** Returns the memfd of a name: one that was passed, or that a thread has made. undefined if there is none. */
+/** Returns the memfd of a name, which was passed or made by a thread; undefined if there is none. */
 export function findStateMemfd(name: string): number | undefined {
   const kept = known.get(name);
   if (kept && identityOf(kept.fd) === kept.identity) return kept.fd;
@@ -35,7 +35,7 @@ export function makeStateMemfd(name: string): number {
   return fd;
 }
 
-/** Closes one that was made but could not be stored. */
+/** Closes a memfd that was made but could not be stored. */
 export function dropStateMemfd(name: string, fd: number): void {
   known.delete(name);
   close(fd);
@@ -63,7 +63,7 @@ function remember(name: string, fd: number): void {
   known.set(name, { fd, identity: identityOf(fd) });
 }
 
-/** The one whose state was saved last. Other programs' are left out. */
+/** Returns the memfd whose state was saved last. It leaves out memfds of other programs. */
 function newest(fds: readonly number[]): number | undefined {
   const sequences = new Map(fds.filter(isStateFile).map((fd) => [fd, sequenceOf(fd)]));
   const [first] = [...sequences].sort(([, a], [, b]) => b - a);
@@ -74,7 +74,7 @@ function passedMemfds(name: string): number[] {
   return [...passedFds(name)].map(({ fd }) => fd).filter((fd) => linkOf(fd)?.startsWith("/memfd:"));
 }
 
-/** The one that some thread has made and not yet dropped. */
+/** Returns the memfd that a thread has made and not dropped. */
 function madeMemfd(name: string): number | undefined {
   const link = `/memfd:${memfdName(name)} (deleted)`;
   return node.fs
@@ -93,7 +93,7 @@ function linkOf(fd: number): string | undefined {
   try {
     return node.fs.readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // It is not open, or no longer.
+    // It is not open, or not open any more.
     return undefined;
   }
 }

@@ -1,21 +1,21 @@
-/** What a server says of itself, in words that PID 1 takes. */
+/** The status of a server, in a form that PID 1 accepts. */
 
 import { printable } from "../protocol/printable.ts";
 import { formatAssignment, MAX_MESSAGE_LENGTH } from "../protocol/wire.ts";
 import { firstLine } from "../report.ts";
 
-/** What a server is busy with. What it doesn't count is undefined. */
+/** What a server is busy with. A number that it doesn't count is undefined. */
 export interface Load {
   requests: number | undefined;
   websockets: number;
 }
 
 /**
- * Makes a status of any value: its first line, printable, and cut between two characters to what fits in a
- * message. PID 1 drops a whole message that is too long, and with it what else it says.
+ * Makes a status from any value: its first line, printable, and cut between two characters so that it fits in a
+ * message. PID 1 drops a message that is too long, with all its fields.
  */
 export function toStatus(value: unknown): string {
-  // What is far too long need not be read to its end.
+  // A text that is far too long need not be read to its end.
   const line = firstLine(typeof value === "string" ? value.trimStart().slice(0, MAX_MESSAGE_LENGTH) : value);
   return cut(printable(line.replaceAll("\t", " ")), MAX_STATUS_BYTES);
 }
@@ -35,14 +35,14 @@ export function loadStatus(what: string, { requests, websockets }: Load): string
 
 // --- internal ---
 
-/** Leaves room for the other fields that a message with a status has here. */
+/** This leaves room for the other fields of a message with a status. */
 const MAX_STATUS_BYTES = MAX_MESSAGE_LENGTH - 256;
 
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
-/** Cuts a text to what takes this many bytes on the wire, where a backslash takes two. */
+/** Cuts a text to this many bytes on the wire. A backslash takes two there. */
 function cut(text: string, maxBytes: number): string {
   if (bytesOf(text) <= maxBytes) return text;
   let kept = "";

@@ -1,8 +1,8 @@
-/** Waiting: again and again, no longer than, and hardly at all. */
+/** Ways to wait: repeatedly, for at most a time, and for one turn of the event loop. */
 
 import { MAX_TIMER_MS, startTimer } from "../bun/timers.ts";
 
-/** A timer that is switched on and off, and does not keep the program alive. One for Infinity never fires. */
+/** A timer that is switched on and off, and does not keep the program alive. With a time of Infinity it never fires. */
 export class Ticker {
   readonly #intervalMs: number;
   readonly #action: () => void;
@@ -13,7 +13,7 @@ export class Ticker {
     this.#action = action;
   }
 
-  /** Switches it on or off. One that is on goes on undisturbed. */
+  /** Switches it on or off. If it is on already, it goes on undisturbed. */
   run(on: boolean): void {
     if (on === (this.#timer !== undefined) || this.#intervalMs === Number.POSITIVE_INFINITY) return;
     clearInterval(this.#timer);
@@ -27,7 +27,7 @@ export function timeUp(timeMs: number): Disposable & { promise: Promise<void> } 
   return { promise, ...startTimer(timeMs, resolve) };
 }
 
-/** Waits for a promise, but not for ever. @throws Error that says why, when the time is up. */
+/** Waits for a promise, but only for a time. @throws Error that says why, if the time is up. */
 export async function within(timeMs: number, promise: Promise<unknown>, why: string): Promise<void> {
   const deadline = timeUp(timeMs);
   try {
@@ -38,7 +38,7 @@ export async function within(timeMs: number, promise: Promise<unknown>, why: str
   }
 }
 
-/** What a promise resolves to within a turn of the event loop; else undefined. */
+/** Returns what a promise resolves to within a turn of the event loop; otherwise undefined. */
 export async function quickly<Value>(promise: Promise<Value>): Promise<Value | undefined> {
   const { promise: turn, resolve } = Promise.withResolvers<undefined>();
   setImmediate(resolve, undefined);

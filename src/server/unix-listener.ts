@@ -1,4 +1,4 @@
-/** A listening unix socket that outlives whoever opened it. */
+/** A listening unix socket that outlives the process that opened it. */
 
 import { AF_UNIX, EADDRINUSE, ECONNREFUSED, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
@@ -7,12 +7,12 @@ import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 
 /**
- * Listens on a path, or on an abstract name, which begins with NUL. A socket that nobody listens on is
- * removed first: a server that was killed leaves its own behind. Bun.listen() would also remove the path of a
- * living server, and its own when it is stopped.
+ * Listens on a path, or on an abstract name, which begins with NUL. It first removes a socket that nobody listens on,
+ * because a server that is killed leaves its socket behind. Bun.listen() would also remove the path of a running
+ * server, and its own path when it is stopped.
  *
  * @returns its fd.
- * @throws SystemError when it can't; EADDRINUSE where a server is alive, or something else has the path.
+ * @throws SystemError if it can't; EADDRINUSE if a server is alive, or something else has the path.
  */
 export function openUnixListener(path: string): number {
   const address = { family: "unix", path: Buffer.from(path) } as const;
@@ -27,7 +27,7 @@ export function openUnixListener(path: string): number {
   }
 }
 
-/** Binds a socket to a path. If the path is that of a socket that nobody has open, it is removed first. */
+/** Binds a socket to a path. If the path belongs to a socket that nobody has open, that is removed first. */
 export function replacingStale<T>(path: string, bind: () => T): T {
   try {
     return bind();
@@ -37,7 +37,7 @@ export function replacingStale<T>(path: string, bind: () => T): T {
   }
 }
 
-/** Removes the path of a socket, where it has one. */
+/** Removes the path of a socket, if it has one. */
 export function removeSocket(path: string): void {
   if (!path.startsWith("\0")) node.fs.rmSync(path, { force: true });
 }
@@ -55,7 +55,10 @@ function removeStale(path: string): boolean {
   return true;
 }
 
-/** Whether connections are refused. A server whose queue is full is alive: non-blocking, that is EAGAIN. */
+/**
+ * Whether connections are refused. A server whose queue is full is alive: a non-blocking connect(2) then fails with
+ * EAGAIN.
+ */
 function isRefused(path: string): boolean {
   const fd = sys.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, path);
   try {

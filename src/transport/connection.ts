@@ -31,7 +31,7 @@ export interface Connection {
   name: string;
   /** A byte stream, which may take a message in pieces. */
   stream: boolean;
-  /** It carries one message, whose end is the end of the connection. */
+  /** It carries one message, which ends with the connection. */
   once: boolean;
 }
 
@@ -50,21 +50,24 @@ export function connect(address: Address, name: string): Connection {
   return { fd, name, stream: false, once: false };
 }
 
-/** Ends a connection that carries one message: tells the peer that this was all, and waits until it has read it. */
+/**
+ * Ends a connection that carries one message: tells the peer that the message is complete, and waits until the peer
+ * has read it.
+ */
 export function finish({ fd, name }: Connection): void {
   sys.shutdown(fd, SHUT_WR, name);
   const { data } = sys.recvmsg(fd);
-  if (data.length > 0) throw systemError(EPROTO, "recvmsg", name, "the peer answered, where it should only read");
+  if (data.length > 0) throw systemError(EPROTO, "recvmsg", name, "the peer answered, but it should only read");
 }
 
 // --- internal ---
 
 type VsockAddress = Extract<Address, { family: "vsock" }>;
 
-/** libsystemd asks for as much, so that a message of 1 MB goes through. */
+/** libsystemd asks for the same size, so that a message of 1 MB goes through. */
 const SEND_BUFFER_SIZE = 8 << 20;
 
-/** Makes the send buffer as large as it may be: beyond net.core.wmem_max with CAP_NET_ADMIN. */
+/** Makes the send buffer as large as the kernel allows. With CAP_NET_ADMIN, that is more than net.core.wmem_max. */
 function growSendBuffer(fd: number): void {
   sys.setSocketOption(fd, SO_SNDBUF, SEND_BUFFER_SIZE);
   // socket(7): the kernel doubles the value.
@@ -76,7 +79,7 @@ function growSendBuffer(fd: number): void {
   }
 }
 
-/** Connects to a path that sun_path has no room for: /proc has a short name for whatever is open. */
+/** Connects to a path that is too long for sun_path, by the short name that /proc has for every open file. */
 function connectLongPath(fd: number, path: string): void {
   const file = sys.openPath(path);
   try {
@@ -99,7 +102,7 @@ function connectVsock(address: VsockAddress, name: string): Connection {
   return { fd, name, stream: type === SOCK_STREAM, once: type !== SOCK_DGRAM };
 }
 
-/** Opens a socket of the address' type, or of the first type that this machine's vsock has. */
+/** Opens a socket of the address' type, or of the first type that this machine's vsock supports. */
 function openVsock(address: VsockAddress, name: string): { fd: number; type: number } {
   const one = { stream: SOCK_STREAM, dgram: SOCK_DGRAM, seqpacket: SOCK_SEQPACKET };
   const types = address.type ? [one[address.type]] : [SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM];
@@ -114,7 +117,10 @@ function openVsock(address: VsockAddress, name: string): { fd: number; type: num
   throw new Error("unreachable");
 }
 
-/** Binds to the highest free port below 1024, which shows the peer that the sender may do so; or to none. */
+/**
+ * Binds to the highest free port below 1024, to show the peer that the sender is privileged. Without that privilege,
+ * it binds to no port.
+ */
 function bindPrivilegedPort(fd: number, name: string): void {
   for (let port = 1023; port > 0; port--) {
     try {

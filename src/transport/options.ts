@@ -1,4 +1,4 @@
-/** How and where a message is sent: what the callers of the library may choose. */
+/** The options that callers of the library have for sending a message. */
 
 import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";
@@ -11,7 +11,7 @@ import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";
  * notify({ status: "up" }, options);
  */
 export interface SendOptions {
-  /** The process to appear as the sender, with the privilege for it. Default: this process. */
+  /** The process to appear as the sender, if this process has the privilege for that. Default: this process. */
   pid?: number | undefined;
   /** File descriptors to send along, at most 253. They stay open here. */
   fds?: readonly number[] | undefined;
@@ -19,15 +19,15 @@ export interface SendOptions {
   socket?: string | undefined;
 }
 
-/** The service manager's address; undefined when this process is not supervised. */
+/** The service manager's address; undefined if this process is not supervised. */
 export function managerAddress(options: SendOptions | undefined): string | undefined {
   return options?.socket ?? process.env.NOTIFY_SOCKET;
 }
 
 /**
- * Checks the options and returns a copy of them, which nobody changes any more.
+ * Checks the options and returns a copy of them, so that the caller can't change them afterwards.
  *
- * @throws TypeError or RangeError that names the option, when it can't be one.
+ * @throws TypeError or RangeError that names the wrong option.
  */
 export function checkSendOptions<Options extends SendOptions>(
   doing: string,

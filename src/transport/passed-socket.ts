@@ -1,7 +1,6 @@
 /**
- * A socket that the unit passes: with `OpenFile=/run/systemd/notify:notify`, systemd.service(5), the service
- * manager connects it before the service starts. What is written there needs no libc, so it works where
- * bun:ffi does not.
+ * A socket that the unit passes. With `OpenFile=/run/systemd/notify:notify`, systemd.service(5), the service manager
+ * connects it before the service starts. Writing to it needs no libc, so it works when bun:ffi does not.
  */
 
 import { SystemError } from "../../ffi/errors.ts";
@@ -10,10 +9,10 @@ import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 import type { SendOptions } from "./options.ts";
 
 /**
- * Writes a message to the passed socket, as this process and without fds. Returns false where there is no
- * such socket, or the options ask for more.
+ * Writes a message to the passed socket, as this process and without fds. Returns false if there is no such socket, or
+ * if the options ask for more.
  *
- * @throws SystemError when it can't be written.
+ * @throws SystemError if the message can't be written.
  */
 export function sendByPassedSocket(message: string | Uint8Array, options: SendOptions | undefined): boolean {
   const { pid = process.pid, fds = [], socket } = options ?? {};
@@ -32,7 +31,7 @@ export function sendByPassedSocket(message: string | Uint8Array, options: SendOp
 
 // --- internal ---
 
-/** The passed fd whose name is "notify"; undefined when there is none, or all are meant for another process. */
+/** The passed fd whose name is "notify"; undefined if there is none, or if all fds were passed to another process. */
 function passedSocket(): number | undefined {
   const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = process.env;
   const names = (LISTEN_FDNAMES ?? "").split(":");

@@ -23,8 +23,7 @@ import { sendByPassedSocket } from "./passed-socket.ts";
 /**
  * Sends one message to the address. `flags` are those of send(2), besides MSG_NOSIGNAL.
  *
- * @throws SyntaxError when the address can't be one, SystemError when the message can't be sent,
- *   FFIUnavailableError where
+ * @throws SyntaxError if the address can't be used, SystemError if the message can't be sent, FFIUnavailableError if
  *   libc can't be called and the unit passes no socket either.
  */
 export function send(message: string | Uint8Array, to: string, options?: SendOptions, flags = 0): void {
@@ -38,10 +37,10 @@ export function send(message: string | Uint8Array, to: string, options?: SendOpt
 
 // --- internal ---
 
-/** More addresses than a program has; what a test suite opens beyond that is closed again. */
+/** More addresses than a program has. When a test suite connects to more, the oldest connection is closed. */
 const MAX_CONNECTIONS = 8;
 
-/** One connected socket for each address, the first one opened first. */
+/** One connected socket for each address, the oldest first. */
 const connections = new Map<string, Connection>();
 
 function sendByLibc(message: string | Uint8Array, to: string, options: SendOptions | undefined, flags: number): void {
@@ -51,7 +50,7 @@ function sendByLibc(message: string | Uint8Array, to: string, options: SendOptio
       transmit(kept, message, options, flags);
       return;
     } catch (error) {
-      // If the manager has gone and another listens at the address by now, the message is for that.
+      // If the manager has gone, another one may listen at the address by now. The message is for that one.
       if (isGone(error)) forget(kept);
       else if (isLost(error, kept)) connections.delete(to);
       else throw error;
@@ -59,7 +58,7 @@ function sendByLibc(message: string | Uint8Array, to: string, options: SendOptio
   }
   const source = options?.socket === undefined ? "$NOTIFY_SOCKET" : "the socket";
   const connection = connect(parseAddress(to, source), to);
-  // A worker has no end at which its sockets could be closed.
+  // A worker can't close its sockets when it ends.
   const keep = !connection.once && Bun.isMainThread;
   try {
     transmit(connection, message, options, flags);
@@ -92,11 +91,10 @@ function isGone(error: unknown): boolean {
 }
 
 /**
- * Somebody else closed the connection, and the number may be that of another file by now, which is not to be
- * touched.
+ * Somebody else closed the connection's fd. Its number may belong to another file by now, which must not be touched.
  */
 function isLost(error: unknown, { fd }: Connection): boolean {
-  // EBADF may also mean one of the fds to send.
+  // EBADF may also be about one of the fds to send.
   return isErrno(error, ENOTSOCK, EDESTADDRREQ, ENOTCONN) || (isErrno(error, EBADF) && !sys.isOpen(fd));
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the service manager makes of a message: what it does, and what it ignores, why, and the line that
- * cures it. Pure: who sent the message and what the unit is like is said by whoever asks.
+ * What the service manager makes of a message: what it does, what it ignores and why, and the line that cures it. This
+ * is pure: the caller says who sent the message, and what the unit is like.
  *
  * The rules are those of systemd 262: sd_notify(3), systemd.service(5), and its src/core/manager.c and service.c.
  */
@@ -50,7 +50,7 @@ function judgeText(message: MessageFacts, unit: UnitFacts): Verdict {
   return verdict;
 }
 
-/** How much of an assignment names it. */
+/** How much of an assignment is shown. */
 const MAX_SHOWN = 40;
 
 type Refusal = Omit<Problem, "what">;
@@ -58,7 +58,7 @@ type Refusal = Omit<Problem, "what">;
 /** sd_notify_barrier(3) */
 const BARRIER = "BARRIER=1";
 
-/** Why all of the message is ignored, in the order in which the manager looks. */
+/** Returns why the whole message is ignored. The checks are in the order of the manager's. */
 function refuse(
   { bytes, fdCount, sender }: MessageFacts,
   lines: readonly string[] | undefined,
@@ -80,7 +80,7 @@ function refuse(
   }
   if (lines === undefined) {
     return {
-      why: 'it ends with a single backslash, at which the service manager gives up ("Out of memory.")',
+      why: 'it ends with a single backslash, so the service manager drops it ("Out of memory.")',
       cure: "double each backslash in a value, as notify() does",
     };
   }
@@ -95,14 +95,14 @@ function refuse(
 function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts): Refusal | undefined {
   if (role === "gone") {
     return {
-      why: `process ${pid} had exited before the manager could see which unit it is of`,
-      cure: "wait for a barrier before the end: sd-notify without --no-block, barrier() in the library",
+      why: `process ${pid} had exited before the manager could see which unit it belongs to`,
+      cure: "wait for a barrier before the process exits: sd-notify without --no-block, barrier() in the library",
     };
   }
   if (role === "stranger") {
     return {
       why: `process ${pid} is not of this unit`,
-      cure: "send from a process of the unit, or with --pid= of one as root",
+      cure: "send from a process of the unit, or as root with --pid= of one",
     };
   }
   if (notifyAccess === "none") {
@@ -117,15 +117,15 @@ function refuseSender({ pid, role }: Sender, { notifyAccess = "all" }: UnitFacts
   if (notifyAccess === "exec" && role === "member") {
     return {
       why:
-        `process ${pid} is started by the service, and NotifyAccess=exec takes messages from what the ` +
-        `manager starts`,
+        `process ${pid} is started by the service, and NotifyAccess=exec takes messages only from processes ` +
+        `that the manager starts`,
       cure: "NotifyAccess=all",
     };
   }
   return undefined;
 }
 
-/** The values that count, by key; what doesn't is a problem. */
+/** Returns the values that count, by key. A line that doesn't count becomes a problem. */
 function readValues(lines: readonly string[], problems: Problem[]): Map<string, string> {
   const values = new Map<string, string>();
   for (const line of lines) {

@@ -1,4 +1,4 @@
-/** THE table of what each key does in the service manager, and of when it does nothing. */
+/** THE table of what each key does in the service manager, and when it does nothing. */
 
 import { formatUsec } from "../protocol/durations.ts";
 import { whyNoFdName } from "../protocol/fd-name.ts";
@@ -8,7 +8,7 @@ import { shorten } from "../protocol/shorten.ts";
 import type { MessageFacts, Phase, Problem, UnitFacts } from "./types.ts";
 
 export interface Surroundings {
-  /** All of the message, by key. */
+  /** All values of the message, by key. */
   values: ReadonlyMap<string, string>;
   message: MessageFacts;
   unit: UnitFacts;
@@ -74,7 +74,7 @@ function ready(_: string, { values, unit }: Surroundings): Outcome {
     );
   }
   if (unit.phase === "reloading") {
-    // One that stands beside it has its own word on its time.
+    // RELOADING=1 in the same message reports the problem with its time itself.
     if (values.get("RELOADING") === "1" && whyNoAnswer(values, unit) !== undefined) return {};
     if (unit.reloadUsec !== undefined && values.get("RELOADING") !== "1") {
       return ignored(
@@ -96,7 +96,7 @@ function ready(_: string, { values, unit }: Surroundings): Outcome {
 
 function reloading(_: string, { values, unit }: Surroundings): Outcome {
   if (isStopping(unit)) return STOPPING_IS_FINAL;
-  // PID 1 has not asked for it yet, and so wants no time of it.
+  // PID 1 has not asked for a reload yet, so RELOADING=1 needs no time.
   if (unit.phase === "activating") {
     return values.has("READY") ? {} : { effect: "nothing yet: the unit is activating until READY=1" };
   }
@@ -105,17 +105,17 @@ function reloading(_: string, { values, unit }: Surroundings): Outcome {
   if (unit.phase === "reloading" && unit.reloadUsec === undefined) {
     return values.has("READY") ? {} : { effect: "nothing: the unit is reloading already" };
   }
-  // What is also ready, or stopping, is that.
+  // READY=1 or STOPPING=1 in the same message decides what the unit does next.
   if (values.has("READY") || values.has("STOPPING")) return { phase: "reloading" };
   return { effect: "the unit is reloading, until READY=1", phase: "reloading" };
 }
 
 /**
- * Why RELOADING=1 does not answer the signal that Type=notify-reload has sent; undefined if it does, or there
- * was none.
+ * Why RELOADING=1 does not answer the signal that Type=notify-reload has sent; undefined if it does, or if there was
+ * no signal.
  */
 function whyNoAnswer(values: ReadonlyMap<string, string>, unit: UnitFacts): Outcome | undefined {
-  // Where nobody knows what the unit is at, one that would not do for an answer is worth a word.
+  // If the unit's phase is not known, a RELOADING=1 that would not be an answer is reported too.
   if (unit.type !== "notify-reload" || (unit.phase !== undefined && unit.reloadUsec === undefined)) return undefined;
   const time = readNumber(values.get("MONOTONIC_USEC") ?? "");
   if (time === undefined) {
@@ -132,14 +132,14 @@ function whyNoAnswer(values: ReadonlyMap<string, string>, unit: UnitFacts): Outc
 }
 
 function stopping(_: string, { unit }: Surroundings): Outcome {
-  // service_notify_message_process_state(): it is remembered, and takes no READY=1 any more.
+  // service_notify_message_process_state(): the unit remembers STOPPING=1, and takes no READY=1 any more.
   if (unit.phase === "activating") {
     return { effect: "the unit is still activating, and no READY=1 counts from now on: it can only end" };
   }
   return { effect: "the unit is stopping", phase: "deactivating" };
 }
 
-/** Whether READY=1 would complete a start, as far as is known. */
+/** Whether READY=1 would complete a start, as far as can be known. */
 function isStarting({ phase }: UnitFacts): boolean {
   return phase === "activating" || phase === undefined;
 }

@@ -1,7 +1,8 @@
-/** What a verdict is about, and what it says. */
+/** The types of a verdict, and of the facts that it is based on. */
 
 /**
- * The settings and the state of a unit that decide what becomes of a message. A fact that is undefined decides nothing.
+ * The settings and the state of a unit that decide what happens to a message. A fact that is undefined decides
+ * nothing.
  *
  * @example
  * const facts: UnitFacts = { type: "notify", watchdogUsec: 0, phase: "active" };
@@ -12,23 +13,23 @@ export interface UnitFacts {
   type?: string | undefined;
   /** NotifyAccess= */
   notifyAccess?: "none" | "main" | "exec" | "all" | undefined;
-  /** FileDescriptorStoreMax=, and how many the store holds. */
+  /** FileDescriptorStoreMax=, and how many file descriptors the store holds. */
   fdStoreMax?: number | undefined;
   fdStored?: number | undefined;
   /** WatchdogSec=, in microseconds; 0: none. */
   watchdogUsec?: number | undefined;
-  /** What the unit is at. */
+  /** The phase that the unit is in. */
   phase?: Phase | undefined;
-  /** When the signal of a reload was sent that no RELOADING=1 has answered yet: CLOCK_MONOTONIC in microseconds. */
+  /** When a reload's signal was sent, if no RELOADING=1 has answered it yet: CLOCK_MONOTONIC in microseconds. */
   reloadUsec?: number | undefined;
-  /** Whether STOPPING=1 has come while the unit was activating, which it goes on being. */
+  /** Whether STOPPING=1 came while the unit was activating. The unit stays in that phase. */
   saidStopping?: boolean | undefined;
-  /** Whether the main process catches, blocks or ignores the signal of a reload, which Type=notify-reload asks for. */
+  /** Whether the main process catches, blocks or ignores the signal of a reload. Type=notify-reload requires that. */
   handlesReload?: boolean | undefined;
 }
 
 /**
- * What a unit is at, as systemctl names it.
+ * The phase that a unit is in, as systemctl names it.
  *
  * @example
  * using receiver = openReceiver({ unit: { type: "notify" } });
@@ -40,13 +41,12 @@ export type Phase = "activating" | "active" | "reloading" | "deactivating";
 
 /** Who sent a message, as the service manager sees it. */
 export interface Sender {
-  /** 0 where the message carries no credentials, or those of a process that can't be seen. */
+  /** 0 if the message carries no credentials, or the credentials of a process that can't be seen. */
   pid: number;
   uid: number;
   /**
-   * main: the main process. control: one of ExecStartPre=, ExecReload= and their likes. member: another
-   * process of the unit. stranger: a process of no unit, or of another. gone: it had exited when the manager
-   * looked.
+   * main: the main process. control: one of ExecStartPre=, ExecReload= and the like. member: another process of the
+   * unit. stranger: a process of another unit, or of no unit. gone: it had exited before the manager looked.
    */
   role: "main" | "control" | "member" | "stranger" | "gone";
 }
@@ -56,7 +56,7 @@ export interface MessageFacts {
   /** How many file descriptors came along. */
   fdCount: number;
   sender: Sender;
-  /** What the process that MAINPID= names is to the unit, where that is known. */
+  /** The role of the process that MAINPID= names, if that is known. */
   mainPidRole?: Sender["role"] | undefined;
 }
 
@@ -70,11 +70,11 @@ export interface MessageFacts {
  * console.log(verdict.effects);
  */
 export interface Verdict {
-  /** What the service manager does, a sentence each. */
+  /** What the service manager does, one sentence for each effect. */
   effects: string[];
   /** What it ignores. */
   problems: Problem[];
-  /** What the unit is at when it has done so; undefined: what it was at. */
+  /** The phase that the unit is in afterwards; undefined if that does not change. */
   phase?: Phase | undefined;
 }
 
