@@ -16,10 +16,10 @@ const runs: Pick<Tests, "count" | "remarks">[] = [];
 if (!only) {
   const words = suite === "--all" ? rest : process.argv.slice(2);
   // Of two busy processors, one may be somebody else's for seconds.
-  runs.push(await runTests(["--timeout=20000", ...words]));
+  runs.push(await runTests(["--retry=1", "--timeout=20000", ...words]));
 }
 if (only === "--install" || suite === "--all") {
-  runs.push(await runTests(["--timeout=120000", "./test/install/ways.ts", ...rest]));
+  runs.push(await runTests(["--retry=1", "--timeout=120000", "./test/install/ways.ts", ...rest]));
 }
 if (only === "--release") runs.push(await runRelease(rest));
 if (only === "--systemd" || suite === "--all") runs.push(await runUnits(rest));

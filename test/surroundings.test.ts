@@ -184,10 +184,14 @@ describe("with little room", () => {
     },
   );
 
-  test.skipIf(Boolean(noPrlimit)).each(["run", "monitor"])(
+  test.skipIf(Boolean(noPrlimit)).each([
+    ["run", 512],
+    // It has a thread for the messages.
+    ["monitor", 896],
+  ] as const)(
     titled("%s starts a program there, which has its caller's environment", noPrlimit),
-    async (tool) => {
-      const { code, stderr } = await run(limited(512, [binary, tool, "--", "sh", "-c", "env >&2; exit 3"]), {
+    async (tool, megabytes) => {
+      const { code, stderr } = await run(limited(megabytes, [binary, tool, "--", "sh", "-c", "env >&2; exit 3"]), {
         env: { A: "1" },
       });
       expect(code).toBe(3);

@@ -1,4 +1,4 @@
-/** Runs `bun test`, and counts its tests. One that fails is tried once more, and named if it passes then. */
+/** Runs `bun test`, and counts its tests. With --retry=1, one that passes at its second attempt only is named. */
 
 export interface Count {
   passed: number;
@@ -15,7 +15,7 @@ export interface Tests {
 }
 
 export async function runTests(args: string[], env: Record<string, string> = {}): Promise<Tests> {
-  const child = Bun.spawn([process.execPath, "test", "--retry=1", ...args], {
+  const child = Bun.spawn([process.execPath, "test", ...args], {
     env: { ...process.env, ...env, FORCE_COLOR: "0" },
     stdin: "ignore",
     stdout: "inherit",
