@@ -22,7 +22,8 @@ if (only === "--install" || suite === "--all") {
   runs.push(await runTests(["--retry=1", "--timeout=120000", "./test/install/ways.ts", ...rest]));
 }
 if (only === "--release") runs.push(await runRelease(rest));
-if (only === "--systemd" || suite === "--all") runs.push(await runUnits(rest));
+if (only === "--systemd") runs.push(await runUnits(rest));
+if (suite === "--all") runs.push(await runUnits(rest, { quick: true }));
 
 for (const line of runs.flatMap(({ remarks }) => remarks)) console.log(line);
 const sum = (what: keyof Count) => runs.reduce((total, { count }) => total + count[what], 0);

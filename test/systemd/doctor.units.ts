@@ -4,7 +4,7 @@ import type { Check } from "../../src/tools/doctor/facts.ts";
 import { quoteArgument } from "../../src/tools/doctor/unit-syntax.ts";
 import { titled } from "../support/command.ts";
 import { NASTY_WORDS } from "../support/nasty.ts";
-import { describeEach, exec, type Machine, type Section, UNPRIVILEGED, type Unit } from "./machine.ts";
+import { describeMany, exec, type Machine, type Section, UNPRIVILEGED, type Unit } from "./machine.ts";
 
 interface Report {
   subject: string;
@@ -13,7 +13,7 @@ interface Report {
   code: number | null;
 }
 
-describeEach("doctor", (machine) => {
+describeMany("doctor", (machine) => {
   const skipped = machine.isBaseline && "systemd-notify has no doctor";
   const scenario = (title: string, body: () => Promise<void>) =>
     test.skipIf(Boolean(skipped))(titled(title, skipped), body);

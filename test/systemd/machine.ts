@@ -4,7 +4,7 @@ import { afterAll, describe } from "bun:test";
 import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Result, run } from "../support/command.ts";
-import { type Booted, beside, type Target } from "./boot.ts";
+import { type Booted, beside, QUICK, type Target } from "./boot.ts";
 
 /** A section of a unit file. An array is a key that is given more than once; undefined is left out. */
 export type Section = Record<string, string | number | string[] | undefined>;
@@ -17,14 +17,19 @@ if (booted.length === 0) throw new Error("no manager: call this by npm run test:
 export const UNPRIVILEGED = { User: "nobody" };
 
 /** Defines the tests for each manager. They run side by side, each with units of its own. */
-export function describeEach(title: string, define: (machine: Machine) => void): void {
-  for (const manager of booted) {
+export function describeEach(title: string, define: (machine: Machine) => void, managers = booted): void {
+  for (const manager of managers) {
     describe(`${manager.title} > ${title}`, () => {
       const machine = new Machine(manager);
       afterAll(() => machine.dispose());
       define(machine);
     });
   }
+}
+
+/** Defines the tests for each manager, or for the newest one, if there is little time. */
+export function describeMany(title: string, define: (machine: Machine) => void): void {
+  describeEach(title, define, process.env[QUICK] === undefined ? booted : booted.slice(-1));
 }
 
 export class Machine {

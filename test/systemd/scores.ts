@@ -21,7 +21,7 @@ export const SCORES = "SD_NOTIFY_TEST_SCORES";
 
 export function record(score: Score): void {
   const file = process.env[SCORES];
-  if (file !== undefined) appendFileSync(file, `${JSON.stringify(score)}\n`);
+  if (file) appendFileSync(file, `${JSON.stringify(score)}\n`);
 }
 
 /** Returns both tables and a line of scores for each; undefined if no unit was shown to the doctor. */

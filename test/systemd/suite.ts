@@ -4,11 +4,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Count, runTests, type Tests } from "../support/bun-test.ts";
-import { type Booted, boot, TARGETS, type Target, whyNot } from "./boot.ts";
+import { type Booted, boot, QUICK, TARGETS, type Target, whyNot } from "./boot.ts";
 import { formatScores, SCORES } from "./scores.ts";
 
 /** Arguments: words of file names, so that not all need run; --target=machine,sid,daemons,containers,host. */
-export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "remarks">> {
+export async function runUnits(args: string[], { quick = false } = {}): Promise<Pick<Tests, "count" | "remarks">> {
   const start = performance.now();
   const wanted = args.flatMap((arg) => (arg.startsWith("--target=") ? arg.slice(9).split(",") : []));
   const files = readdirSync(import.meta.dir).filter((file) => file.endsWith(".units.ts"));
@@ -61,7 +61,7 @@ export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "r
   using _ = { [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
   const scores = join(directory, "scores");
   const options = ["--timeout=60000", ...chosen.map((file) => `./test/systemd/${file}`)];
-  const env = { SD_NOTIFY_TEST_MANAGERS: JSON.stringify(managers), [SCORES]: scores };
+  const env = { ...(quick && { [QUICK]: "1" }), SD_NOTIFY_TEST_MANAGERS: JSON.stringify(managers), [SCORES]: scores };
   let tests = await runTests(["--concurrent", "--max-concurrency=6", ...options], env);
   const failed = tests.results.filter(({ result }) => result === "fail").map(({ title }) => title);
   if (failed.length > 0 && failed.length <= MAX_AGAIN) {
@@ -71,7 +71,11 @@ export async function runUnits(args: string[]): Promise<Pick<Tests, "count" | "r
     await using fresh = new AsyncDisposableStack();
     const booted = await Promise.all(managers.map(async ({ target }) => fresh.use(await boot(target)).booted));
     const only = `--test-name-pattern=^(${failed.map(patternOf).join("|")})$`;
-    const second = await runTests([only, ...options], { SD_NOTIFY_TEST_MANAGERS: JSON.stringify(booted) });
+    const second = await runTests([only, ...options], {
+      ...env,
+      [SCORES]: "",
+      SD_NOTIFY_TEST_MANAGERS: JSON.stringify(booted),
+    });
     tests = withSecond(tests, second);
   }
   console.log(table(tests, managers));

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { titled } from "../support/command.ts";
-import { describeEach, exec, type Machine, Unit } from "./machine.ts";
+import { describeMany, exec, type Machine, Unit } from "./machine.ts";
 import { record } from "./scores.ts";
 
 /** What a scenario may use in its files: names of its own, and programs. */
@@ -155,7 +155,7 @@ function define<S extends Scenario>(
   scenarios: readonly S[],
   body: (scenario: S, my: My, unit: Unit) => Promise<void>,
 ): void {
-  describeEach(title, (machine) => {
+  describeMany(title, (machine) => {
     for (const scenario of scenarios) {
       const skipped = (machine.isBaseline && "systemd-notify has no doctor") || scenario.skip?.(machine);
       test.skipIf(Boolean(skipped))(titled(scenario.title, skipped || undefined), async () => {

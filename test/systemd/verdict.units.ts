@@ -3,7 +3,7 @@ import type { Unit } from "../../src/tools/doctor/facts.ts";
 import { explainLine } from "../../src/tools/doctor/journal.ts";
 import { judge } from "../../src/verdict/judge.ts";
 import type { MessageFacts, UnitFacts } from "../../src/verdict/types.ts";
-import { describeEach, type Section, UNPRIVILEGED } from "./machine.ts";
+import { describeMany, type Section, UNPRIVILEGED } from "./machine.ts";
 
 interface Case {
   /** The arguments of the command, in a shell. */
@@ -66,7 +66,7 @@ const CASES: Case[] = [
   },
 ];
 
-describeEach("verdicts", (machine) => {
+describeMany("verdicts", (machine) => {
   const cases = CASES.filter(({ since = 0 }) => machine.version >= since);
   test.each(cases.map((one) => [`${one.send.slice(0, 40)} ${JSON.stringify(one.facts ?? {})}`, one] as const))(
     "%s: PID 1 says what judge() says, and the doctor knows its words",
