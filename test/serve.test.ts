@@ -562,7 +562,7 @@ test("serve() says in one line what to change where libc can't be called", async
   const source = `await serve({ fetch() {} }).catch((error) => console.log(error.code, error.message));`;
   const { line } = start(source, [socket.fd], { BUN_JSC_useJIT: "0" });
   const message = (await line()) ?? "";
-  expect(message).toStartWith("ERR_FFI_UNAVAILABLE ");
+  expect(message).toStartWith("ERR_FFI_UNAVAILABLE Cannot serve on the passed socket: ");
   expect(message).toContain("set MemoryDenyWriteExecute=no in the unit");
 });
 
