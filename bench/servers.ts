@@ -77,7 +77,7 @@ async function loadRow(
     for (const [name, server] of Object.entries({ passed, own, nginx })) {
       if (server === undefined) continue;
       // What the JIT has to learn is not what a server pays.
-      const rate = load(server.port, 20_000);
+      const rate = load(server.port, 40_000);
       const requests = Math.max(1000, Math.round(rate * SECONDS));
       candidates[name] = () => [load(server.port, requests)];
     }
