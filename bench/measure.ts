@@ -7,7 +7,16 @@ import { join } from "node:path";
 export interface Peers {
   c: string;
   libsystemd: boolean;
-  node: boolean;
+  /** Builds the npm package, and returns whether that is here. */
+  node(): boolean;
+}
+
+/** A row of the table. */
+export interface Row {
+  what: string;
+  figure: string;
+  /** The ratios, each with what it is of and what it should not exceed (or, with `atLeast`, not fall below). */
+  ratios: { of: string; ratio: number; low?: number; high?: number; goal?: number; atLeast?: boolean }[];
 }
 
 export const BUN = process.execPath;
@@ -41,9 +50,8 @@ export function build(): Peers {
     absent.push("libsystemd's headers (Debian: libsystemd-dev)");
     if (!compile()) throw new Error("bench/peer.c does not compile");
   }
-  const node = buildNpmPeer();
   if (!existsSync(BINARY)) throw new Error("no dist/sd-notify: npm run build");
-  return { c, libsystemd, node };
+  return { c, libsystemd, node: buildNpmPeer };
 }
 
 /** A native module, which needs Node.js, node-gyp and libsystemd's headers; and the network, the first time. */

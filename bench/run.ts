@@ -4,7 +4,7 @@
  * is named instead of its figure.
  */
 
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import {
@@ -21,17 +21,12 @@ import {
   notifyTo,
   numbers,
   type Peers,
+  type Row,
   receiver,
   spawn,
   work,
 } from "./measure.ts";
-
-interface Row {
-  what: string;
-  figure: string;
-  /** The ratios, each with what it is of and what it should not exceed (or, with `atLeast`, not fall below). */
-  ratios: { of: string; ratio: number; low?: number; high?: number; goal?: number; atLeast?: boolean }[];
-}
+import { serverRows } from "./servers.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const STATUS = "--status=Listening on :3000";
@@ -49,8 +44,7 @@ async function bench(words: string[]): Promise<void> {
     receiver: () => receiverRows(peers),
     watchdog: watchdogRows,
     state: stateRows,
-    serve: serveRows,
-    register: registerRows,
+    serve: () => serverRows(peers),
     endurance: enduranceRows,
   };
   const unknown = words.filter((word) => !(word in rows));
@@ -68,7 +62,8 @@ async function bench(words: string[]): Promise<void> {
 
 // --- rows ---
 
-async function notifyRows({ c, libsystemd, node }: Peers): Promise<Row[]> {
+async function notifyRows({ c, libsystemd, node: buildNode }: Peers): Promise<Row[]> {
+  const node = buildNode();
   await using _ = await receiver(c);
   const rows: Row[] = [];
   for (const [mode, raw, goal] of [
@@ -298,128 +293,6 @@ async function watchdogRows(): Promise<Row[]> {
       ratios: [{ of: "0.1 %", ratio: share / 0.001, goal: 1 }],
     },
   ];
-}
-
-async function serveRows(): Promise<Row[]> {
-  const load = join(work, "load");
-  if (Bun.spawnSync(["cc", "-O2", "-o", load, join(import.meta.dir, "load.c")]).exitCode !== 0) {
-    throw new Error("bench/load.c does not compile");
-  }
-  const ways = ["own", "passed"] as const;
-  const startMs: Record<(typeof ways)[number], number[]> = { own: [], passed: [] };
-  for (let i = 0; i < 20; i++) {
-    for (const how of ways) {
-      await using server = await startServer(how);
-      startMs[how].push(server.startMs);
-    }
-  }
-  await using own = await startServer("own");
-  await using passed = await startServer("passed");
-  const measure = (port: number, requests: number) => numbers([load, `${port}`, `${requests}`, "32"]);
-  // What the JIT has to learn is not what a server pays.
-  for (const { port } of [own, passed]) measure(port, 100_000);
-  const results = inTurn({ own: () => measure(own.port, 200_000), passed: () => measure(passed.port, 200_000) }, 9);
-  const of = (name: string) => median(results[name]?.map(([perSecond = Number.NaN]) => perSecond) ?? []);
-  return [
-    {
-      what: "serve() on a passed socket, 32 connections",
-      figure: `${Math.round(of("passed")).toLocaleString("en")} requests/s`,
-      ratios: [{ of: "Bun.serve() on its own port", ratio: of("passed") / of("own"), goal: 0.95, atLeast: true }],
-    },
-    {
-      what: "serve() on a passed socket, until it listens",
-      figure: `${(median(startMs.passed) - median(startMs.own)).toFixed(1)} ms more than Bun.serve()`,
-      ratios: [],
-    },
-  ];
-}
-
-/** Starts bench/serve.ts, on a socket that it is passed or on its own port. */
-async function startServer(how: "own" | "passed"): Promise<AsyncDisposable & { port: number; startMs: number }> {
-  const listener = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
-  const { fd } = listener as unknown as { fd: number };
-  const env = { ...environment(), ...(how === "passed" && { LISTEN_FDS: "1", LISTEN_FDNAMES: "http" }) };
-  const command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BUN, join(import.meta.dir, "serve.ts"), how];
-  const child = Bun.spawn(command, { env, stdio: ["ignore", "pipe", "inherit", fd] as never });
-  // Not a turn of the event loop has passed: every connection is the child's.
-  listener.stop();
-  const { value } = await (child.stdout as unknown as ReadableStream<Uint8Array>).getReader().read();
-  const [port = Number.NaN, startMs = Number.NaN] = new TextDecoder().decode(value).trim().split(" ").map(Number);
-  return {
-    port,
-    startMs,
-    async [Symbol.asyncDispose]() {
-      child.kill();
-      await child.exited;
-    },
-  };
-}
-
-/** Programs of frameworks on a socket that register takes for them, beside the same ones on their own port. */
-async function registerRows(): Promise<Row[]> {
-  const load = join(work, "load");
-  if (Bun.spawnSync(["cc", "-O2", "-o", load, join(import.meta.dir, "load.c")]).exitCode !== 0) {
-    throw new Error("bench/load.c does not compile");
-  }
-  const rows: Row[] = [await registerStartRow()];
-  for (const name of ["bun-serve", "hono", "elysia", "fastify", "express"]) {
-    if (name !== "bun-serve" && !existsSync(join(ROOT, "test/frameworks/node_modules", name))) {
-      absent.push(`${name}: npm run test:frameworks installs it`);
-      continue;
-    }
-    await using own = await startProgram(name, "own");
-    await using passed = await startProgram(name, "passed");
-    const measure = (port: number, requests: number) => numbers([load, `${port}`, `${requests}`, "32"]);
-    for (const { port } of [own, passed]) measure(port, 50_000);
-    const results = inTurn({ own: () => measure(own.port, 50_000), passed: () => measure(passed.port, 50_000) }, 9);
-    const of = (way: string) => median(results[way]?.map(([perSecond = Number.NaN]) => perSecond) ?? []);
-    rows.push({
-      what: `register, ${name} on a passed socket, 32 connections`,
-      figure: `${Math.round(of("passed")).toLocaleString("en")} requests/s`,
-      ratios: [{ of: "itself on its own port", ratio: of("passed") / of("own"), goal: 0.95, atLeast: true }],
-    });
-  }
-  return rows;
-}
-
-/** What the preload costs where there is no service manager. */
-async function registerStartRow(): Promise<Row> {
-  const empty = join(work, "empty.js");
-  await Bun.write(empty, "");
-  const start = (preload: string) => () => {
-    const begin = performance.now();
-    Bun.spawnSync([BUN, "--preload", preload, empty], { env: environment() });
-    return [performance.now() - begin];
-  };
-  const register = join(ROOT, "dist/register.js");
-  const results = inTurn({ register: start(register), empty: start(join(work, "empty.js")) }, 60);
-  const of = (name: string) => median(results[name]?.map(([ms = Number.NaN]) => ms) ?? []);
-  return {
-    what: "register without a service manager, at the start",
-    figure: `${(of("register") - of("empty")).toFixed(2)} ms more than an empty preload`,
-    ratios: [],
-  };
-}
-
-/** Starts a program of test/frameworks, on a socket that register takes, or without register on its own port. */
-async function startProgram(name: string, how: "own" | "passed"): Promise<AsyncDisposable & { port: number }> {
-  const listener = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data() {} } });
-  const { fd } = listener as unknown as { fd: number };
-  const port = how === "passed" ? listener.port : listener.port + 1;
-  const env = { ...environment(), PORT: `${port}`, ...(how === "passed" && { LISTEN_FDS: "1" }) };
-  const preload = how === "passed" ? ["--preload", join(ROOT, "dist/register.js")] : [];
-  const program = join(ROOT, `test/frameworks/programs/${name}.js`);
-  const command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BUN, ...preload, program];
-  const child = Bun.spawn(command, { env, stdio: ["ignore", "ignore", "inherit", fd] as never });
-  listener.stop();
-  while (!(await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined))?.ok) await Bun.sleep(20);
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      child.kill();
-      await child.exited;
-    },
-  };
 }
 
 async function enduranceRows(): Promise<Row[]> {

@@ -180,7 +180,18 @@ function unavailable(cause: unknown): FFIUnavailableError {
     const cure =
       "set MemoryDenyWriteExecute=no in the unit, and not BUN_JSC_useJIT=0; under LimitAS=, " +
       "Environment=BUN_JSC_jitMemoryReservationSize=16777216";
-    return new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`, { cause });
+    return withoutStack(() => new FFIUnavailableError(`Cannot call libc: bun:ffi needs the JIT: ${cure}`));
   }
   return new FFIUnavailableError(`Cannot load libc (${LIBC}): ${why}`, { cause });
+}
+
+/** The unit is wrong, and no code is: of an error with a stack, Bun prints thirty lines around the one that matters. */
+function withoutStack<Result>(make: () => Result): Result {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

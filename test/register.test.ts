@@ -816,7 +816,14 @@ test("where libc can't be called a passed socket is an error with the cure, and 
   const env = { BUN_JSC_useJIT: "0" };
   const failed = startProgram(BUN_SERVE, { receiver, fds: [socket.fd], env });
   expect(await failed.child.exited).toBe(1);
-  expect((await failed.errors).join("\n")).toContain("set MemoryDenyWriteExecute=no in the unit");
+  // Of an unmodified program, nobody is to read thirty lines of this package's code around it.
+  expect((await failed.errors).filter((line) => line.trim() !== "")).toEqual([
+    // Why the manager is not told of the error.
+    expect.stringMatching(/^sd-notify: Cannot call libc: .*: set MemoryDenyWriteExecute=no/),
+    expect.stringMatching(/^FFIUnavailableError: Cannot serve on the passed socket: .*: set MemoryDenyWriteExecute=no/),
+    ' code: "ERR_FFI_UNAVAILABLE"',
+    expect.stringMatching(/^Bun v/),
+  ]);
   const { child, line } = startProgram(`${BUN_SERVE} console.log(server.url.href);`, { receiver, env });
   expect(await text((await line()) ?? "")).toBe("x");
   child.kill("SIGTERM");

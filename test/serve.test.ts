@@ -481,6 +481,26 @@ describe("stop()", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("does not wait for who waits in the queue of the other family's socket", async () => {
+    using four = tcpListener();
+    using six = tcpListener("::1", Number(new URL(four.url).port));
+    const { child, line } = start(
+      `${withOptions("{}")} process.on("SIGTERM", async () => { const stopped = server.stop(); console.log("stopping"); await stopped; process.exit(); });`,
+      [four.fd, six.fd],
+    );
+    await line();
+    // Its connection stays, idle.
+    expect(await text(`${four.url}first`)).toBe("/first GET ");
+    child.kill("SIGTERM");
+    expect(await line()).toBe("stopping");
+    const waiting = text(`${six.url}next`);
+    const begin = performance.now();
+    expect(await child.exited).toBe(0);
+    expect(performance.now() - begin).toBeLessThan(5000);
+    start(withOptions("{}"), [four.fd, six.fd]);
+    expect(await waiting).toBe("/next GET ");
+  });
+
   test("ends what is left at once with true, also after stop()", async () => {
     using socket = tcpListener();
     const { child, line } = start(
@@ -562,7 +582,7 @@ test("serve() says in one line what to change where libc can't be called", async
   const source = `await serve({ fetch() {} }).catch((error) => console.log(error.code, error.message));`;
   const { line } = start(source, [socket.fd], { BUN_JSC_useJIT: "0" });
   const message = (await line()) ?? "";
-  expect(message).toStartWith("ERR_FFI_UNAVAILABLE ");
+  expect(message).toStartWith("ERR_FFI_UNAVAILABLE Cannot serve on the passed socket: ");
   expect(message).toContain("set MemoryDenyWriteExecute=no in the unit");
 });
 

@@ -62,9 +62,12 @@ export function pauseListener({ fd, epoll, event }: Listener): void {
 /** Returns the fds of the listener's connections that its event loop has open. */
 export function connectionsOf({ fd, epoll }: Listener): number[] {
   const address = getSocketName(fd);
-  return watched(epoll)
-    .map((other) => other.fd)
-    .filter((other) => other !== fd && sharesAddress(getSocketName(other), address));
+  return (
+    watched(epoll)
+      .map((other) => other.fd)
+      // That of another family may listen on the same port: who waits in its queue is no connection yet.
+      .filter((other) => sharesAddress(getSocketName(other), address) && !listens(other))
+  );
 }
 
 /** Whether a connection has data that the event loop has not read yet. */

@@ -1,5 +1,7 @@
 /** Which of the passed sockets a server takes. If there are any, the server never silently opens another port. */
 
+import { FFIUnavailableError } from "../../ffi/errors.ts";
+import { libc } from "../../ffi/libc.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 import type { OnError } from "../report.ts";
 import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
@@ -30,18 +32,33 @@ export function passedListeners(name: string, isServed: (fd: number) => boolean,
 /**
  * Returns all listening stream sockets that were passed.
  *
- * @throws SyntaxError if the environment can't be read, or if they were passed to another process.
+ * @throws SyntaxError if the environment can't be read, or if they were passed to another process;
+ *   FFIUnavailableError if there are some, and libc can't be called.
  */
 export function allListeners(onError: OnError): ListenFd[] {
   const passed = listenFds();
   if (passed.length === 0) checkReceiver(onError);
-  return passed.filter(isListener);
+  const listeners = passed.filter(isListener);
+  if (listeners.length > 0) checkLibc();
+  return listeners;
 }
 
 // --- internal ---
 
 function isListener(passed: ListenFd): boolean {
   return passed.kind === "socket" && passed.type === "stream" && passed.listening;
+}
+
+/** Without libc, none can be taken: says so by what the unit asks for, which names no libc. */
+function checkLibc(): void {
+  try {
+    libc();
+  } catch (error) {
+    if (error instanceof FFIUnavailableError) {
+      error.message = error.message.replace(/^Cannot call libc/, "Cannot serve on the passed socket");
+    }
+    throw error;
+  }
 }
 
 /**

@@ -25,15 +25,19 @@ export async function restartUnderLoad(
   // A failure is a result, too: an unhandled rejection would end the test before the restart is over.
   const requests: Promise<string[]>[] = [];
   const begin = performance.now();
-  let [done, restarted] = [0, Promise.resolve<unknown>(undefined)];
-  const total = (restarts + 1) * everyMs;
-  while (requests.length < total || done < restarts) {
-    const due = Math.min(total, Math.floor(performance.now() - begin));
-    while (requests.length < due) requests.push(request().catch((error) => [`${error}`]));
-    if (done < restarts && due >= (done + 1) * everyMs) {
-      done++;
-      restarted = restarted.then(restart);
+  const elapsedMs = () => performance.now() - begin;
+  let over = false;
+  const restarted = (async () => {
+    for (let n = 1; n <= restarts; n++) {
+      await Bun.sleep(Math.max(0, n * everyMs - elapsedMs()));
+      await restart();
     }
+  })().finally(() => (over = true));
+  restarted.catch(() => {});
+  // On a slow machine it goes on for as long as the restarts do.
+  while (!over || requests.length < (restarts + 1) * everyMs) {
+    const due = Math.floor(elapsedMs());
+    while (requests.length < due) requests.push(request().catch((error) => [`${error}`]));
     await Bun.sleep(1);
   }
   await restarted;

@@ -1,26 +1,19 @@
 /**
  * Programs of all frameworks, which know nothing of systemd, as units by sd-notify/register: started, watched,
  * drained, socket-activated, and restarted under load. Those of a framework that is not installed are
- * skipped. With SD_NOTIFY_TEST_LOAD each of those restarts five times under 12,000 requests, on each kind of
- * socket:
- *
- *     SD_NOTIFY_TEST_LOAD=hono,express bun test/main.ts --systemd register --target=sid
+ * skipped.
  */
 
 import { beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, titled } from "../support/command.ts";
-import { tcpListener } from "../support/listeners.ts";
-import { restartUnderLoad, type Target } from "../support/load.ts";
 import { describeEach, exec, type Section, Unit, unitText } from "./machine.ts";
+import { MANY_LOADS_MS, nextPort, survivesRestarts, triedInFull } from "./restarts.ts";
 
 const FRAMEWORKS = join(ROOT, "test/frameworks");
 const SVELTEKIT = "sveltekit/dist/index.js";
 const WITHOUT = ["bun-serve", "export-default", "node-http"];
-
-const wanted = process.env.SD_NOTIFY_TEST_LOAD?.split(",");
-const isFull = wanted !== undefined;
 
 /** The programs, and why some can't be tried. */
 const programs = [
@@ -29,16 +22,11 @@ const programs = [
     .map((file) => ({ name: file.replace(/\.js$/, ""), file: `programs/${file}` })),
   { name: "sveltekit", file: SVELTEKIT },
 ].flatMap(({ name, file }) => {
-  if (wanted && !wanted.includes(name)) return [];
+  if (triedInFull && !triedInFull.includes(name)) return [];
   const needed = WITHOUT.includes(name) ? file : name === "sveltekit" ? SVELTEKIT : "node_modules";
   const why = existsSync(join(FRAMEWORKS, needed)) ? undefined : "npm run test:frameworks has not installed it";
   return { name, file, why };
 });
-
-const LOAD = isFull ? { restarts: 5, everyMs: 2000 } : { restarts: 1, everyMs: 600 };
-
-/** They wait for each other. */
-const MANY_LOADS_MS = isFull ? 3_600_000 : 200_000;
 
 describeEach("register", (machine) => {
   const directory = `${machine.directory}/register`;
@@ -66,15 +54,6 @@ describeEach("register", (machine) => {
     if (code !== 0) throw new Error(`${stderr}${await unit.journal()}${await unit.output()}`);
   };
   const get = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
-  const survives = async (unit: Unit, where: Target) => {
-    const restart = async () => {
-      const { code, stderr } = await machine.systemctl("restart", unit.name);
-      if (code !== 0) throw new Error(`${stderr}${await unit.output()}`);
-    };
-    const { sent, lost } = await oneByOne(() => restartUnderLoad(where, restart, LOAD));
-    console.log(`${unit.name}, ${where.unix ?? where.url}: ${sent - lost.length} of ${sent} answered`);
-    expect(lost).toEqual([]);
-  };
 
   const MANY_STARTS = { StartLimitIntervalSec: 0 };
   // As tight as it can be, seen from here.
@@ -87,9 +66,10 @@ describeEach("register", (machine) => {
 
   for (const { name, file, why } of programs) {
     const skipped = baseline || why;
+    const busy = skipped || (triedInFull && "beside the loads, it would take its time from them");
 
-    test.skipIf(Boolean(skipped))(
-      titled(`${name} is started, drained with a request in flight, and killed and restarted when it hangs`, skipped),
+    test.skipIf(Boolean(busy))(
+      titled(`${name} is started, drained with a request in flight, and killed and restarted when it hangs`, busy),
       async () => {
         const [port, taken] = [nextPort(), `${directory}/taken-${name}`];
         const unit = machine.service(
@@ -126,7 +106,7 @@ describeEach("register", (machine) => {
         const [port, path] = [nextPort(), `${directory}/${name}`];
         // SvelteKit's server refuses to start with more than one.
         const more = name === "sveltekit" ? [] : [`[::1]:${port}`, path];
-        const tried = isFull || ["bun-serve", "node-http"].includes(name) ? more : [];
+        const tried = triedInFull || ["bun-serve", "node-http"].includes(name) ? more : [];
         machine.install({
           [`${id}.socket`]: unitText({ Socket: { ListenStream: [`127.0.0.1:${port}`, ...more], Backlog: 4096 } }),
           [`${id}.service`]: unitText({ Unit: MANY_STARTS, Service: service(file, { PORT: 3999 }, HARDENED) }),
@@ -135,9 +115,9 @@ describeEach("register", (machine) => {
         expect(await machine.systemctl("start", `${id}.socket`)).toMatchObject({ code: 0, stderr: "" });
         expect(await get(`http://127.0.0.1:${port}/`)).toBe("ok");
         await unit.until({ ActiveState: "active", StatusText: new RegExp(`^Listening on http://127.0.0.1:${port}/`) });
-        await survives(unit, { url: `http://127.0.0.1:${port}/` });
-        if (tried.length > 0) await survives(unit, { url: `http://[::1]:${port}/` });
-        if (tried.length > 0) await survives(unit, { url: "http://localhost/", unix: machine.outside(path) });
+        await survivesRestarts(unit, { url: `http://127.0.0.1:${port}/` });
+        if (tried.length > 0) await survivesRestarts(unit, { url: `http://[::1]:${port}/` });
+        if (tried.length > 0) await survivesRestarts(unit, { url: "http://localhost/", unix: machine.outside(path) });
         await machine.systemctl("stop", `${id}.socket`, unit.name);
       },
       MANY_LOADS_MS,
@@ -151,7 +131,7 @@ describeEach("register", (machine) => {
           Unit: MANY_STARTS,
         });
         await start(unit);
-        await survives(unit, { url: `http://127.0.0.1:${port}/` });
+        await survivesRestarts(unit, { url: `http://127.0.0.1:${port}/` });
         await unit.stop();
       },
       MANY_LOADS_MS,
@@ -159,44 +139,42 @@ describeEach("register", (machine) => {
   }
 
   test.skipIf(Boolean(baseline))(
+    titled("under MemoryDenyWriteExecute=yes a passed socket is one line with the cure", baseline),
+    async () => {
+      const id = `sdnotifytest-register-${machine.version}-memory`;
+      const [port, output] = [nextPort(), `${directory}/memory`];
+      const section = { MemoryDenyWriteExecute: "yes", StandardError: `append:${output}` };
+      machine.install({
+        [`${id}.socket`]: unitText({ Socket: { ListenStream: `127.0.0.1:${port}` } }),
+        [`${id}.service`]: unitText({ Service: service("programs/bun-serve.js", {}, section) }),
+      });
+      const unit = new Unit(machine, `${id}.service`);
+      expect(await machine.systemctl("start", `${id}.socket`)).toMatchObject({ code: 0, stderr: "" });
+      expect((await unit.start()).code).toBe(1);
+      const lines = readFileSync(machine.outside(output), "utf8").split("\n");
+      expect(lines.filter((line) => /^FFIUnavailableError: .*: set MemoryDenyWriteExecute=no/.test(line))).toHaveLength(
+        1,
+      );
+      expect(lines.length).toBeLessThan(8);
+      await machine.systemctl("stop", `${id}.socket`, unit.name);
+    },
+  );
+
+  test.skipIf(Boolean(baseline))(
     titled("a unix socket of the program's own is kept in the fd store", baseline),
     async () => {
       for (const name of ["bun-serve", "node-http"]) {
+        if (triedInFull && !triedInFull.includes(name)) continue;
         const path = `${directory}/own-${name}`;
         const unit = machine.service(
           service(`programs/${name}.js`, { SOCKET_PATH: path }, { FileDescriptorStoreMax: 4 }),
           { Unit: MANY_STARTS },
         );
         await start(unit);
-        await survives(unit, { url: "http://localhost/", unix: machine.outside(path) });
+        await survivesRestarts(unit, { url: "http://localhost/", unix: machine.outside(path) });
         await unit.stop();
       }
     },
     MANY_LOADS_MS,
   );
 });
-
-// --- internal ---
-
-let port = 21_000 + (process.pid % 5000);
-
-/** One that no connection of the load can have, as it might have one of the kernel's choice. */
-function nextPort(): number {
-  for (;;) {
-    try {
-      tcpListener("127.0.0.1", ++port)[Symbol.dispose]();
-      return port;
-    } catch {
-      // Somebody listens there.
-    }
-  }
-}
-
-let last: Promise<unknown> = Promise.resolve();
-
-/** The load is what it says only while there is no other. */
-function oneByOne<Result>(action: () => Promise<Result>): Promise<Result> {
-  const next = last.then(action);
-  last = next.catch(() => {});
-  return next;
-}
