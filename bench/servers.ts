@@ -124,12 +124,12 @@ async function adoptionRows(): Promise<Row[]> {
 
 /** What the preload costs without a service manager. */
 function registerRow(): Row {
-  const empty = join(work, "empty.js");
-  writeFileSync(empty, "");
+  const [empty, program] = [join(work, "empty.js"), join(work, "program.js")];
+  for (const file of [empty, program]) writeFileSync(file, "");
   const { NOTIFY_SOCKET: _, ...env } = environment();
   const start = (preload: string) => () => {
     const begin = performance.now();
-    Bun.spawnSync([BUN, "--preload", preload, empty], { env });
+    Bun.spawnSync([BUN, "--preload", preload, program], { env });
     return [performance.now() - begin];
   };
   const results = inTurn({ register: start(REGISTER), empty: start(empty) }, 60);
