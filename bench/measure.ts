@@ -27,7 +27,11 @@ process.on("exit", () => rmSync(work, { recursive: true }));
 /** What is not on this machine, for whoever reads the table. */
 export const absent: string[] = [];
 
-let env = process.env as Record<string, string>;
+/** Without what `npm run bench` sets: it would make the command look for who started npm. */
+let env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_"))) as Record<
+  string,
+  string
+>;
 let receivers = 0;
 
 /** Has what is run from now on notify a receiver. */

@@ -1,8 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { isRoot, missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
-import { serve, start, texts, urlIn } from "./support/server.ts";
+import { endPrograms, serve, start, texts, urlIn } from "./support/server.ts";
+
+afterEach(endPrograms);
 
 describe("manageServer()", () => {
   test("says READY with the URL and the status, pings, and stops on SIGTERM with exit 0", async () => {

@@ -1,7 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { sendSync } from "./support/fill.ts";
 import { openReceiver, type Receiver, within } from "./support/receiver.ts";
-import { serve, start } from "./support/server.ts";
+import { endPrograms, serve, start } from "./support/server.ts";
+
+afterEach(endPrograms);
 
 /** Fills the queue of a receiver that does not read. */
 function fill(receiver: Receiver): void {

@@ -1,6 +1,8 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { openReceiver } from "../src/receiver/receiver.ts";
-import { type Child, start } from "./support/server.ts";
+import { type Child, endPrograms, start } from "./support/server.ts";
+
+afterEach(endPrograms);
 
 const LOCAL = `probes: { port: 0, hostname: "127.0.0.1" }`;
 

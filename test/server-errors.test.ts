@@ -1,7 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { failureOf } from "../src/server/failures.ts";
-import { serve, start, texts } from "./support/server.ts";
+import { endPrograms, serve, start, texts } from "./support/server.ts";
+
+afterEach(endPrograms);
 
 describe("failureOf()", () => {
   test.each([

@@ -1,16 +1,16 @@
 /** Programs that manage a server, and how to speak to them. */
 
-import { afterEach } from "bun:test";
 import type { Message, Receiver } from "../../src/receiver/receiver.ts";
 import { BUN, ROOT } from "./command.ts";
 
 export type Child = Bun.Subprocess<Blob, "pipe", "pipe">;
 
 const children: Child[] = [];
-afterEach(async () => {
+/** To be called after each test: a hook of this file's own would be for the first that imports it. */
+export async function endPrograms(): Promise<void> {
   for (const child of children) child.kill("SIGKILL");
   await Promise.all(children.splice(0).map(({ exited }) => exited));
-});
+}
 
 export interface StartOptions {
   env?: Record<string, string>;
