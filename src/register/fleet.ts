@@ -1,4 +1,4 @@
-/** All servers of a program, as one: they come and go. */
+/** All servers of a program, treated as one. Servers come and go. */
 
 import { type Adapter, adapt, totalLoad } from "../server/adapters.ts";
 import { type BunServer, whenStopped } from "../server/adopted-server.ts";
@@ -7,10 +7,10 @@ import type { Load } from "../server/status.ts";
 export class Fleet implements Adapter {
   readonly #started: Promise<void>;
   readonly #adapters = new Map<BunServer, Adapter>();
-  /** Those that are drained: they stop one by one, and count until the end. */
+  /** The servers that are being drained. They stop one by one, and count until the end. */
   #draining: Adapter[] | undefined;
 
-  /** `started`: when the servers of the start listen. */
+  /** `started` resolves when the servers of the start listen. */
   constructor(started: Promise<void>) {
     this.#started = started;
   }

@@ -1,4 +1,4 @@
-/** Register in a worker: its servers get passed sockets, and the main thread hears of them and drains them. */
+/** Register in a worker. Its servers get passed sockets. The main thread learns of them and drains them. */
 
 import { registered, replaceServe } from "../bun/registered.ts";
 import type { BunServer } from "../server/adopted-server.ts";

@@ -1,4 +1,4 @@
-/** sd-notify/register where there is a service manager, or a passed socket: all that it puts in place. */
+/** What sd-notify/register sets up if there is a service manager or a passed socket. */
 
 import { registered, replaceServe } from "../bun/registered.ts";
 import { attempt, report, reportToStderr } from "../report.ts";
@@ -15,7 +15,7 @@ import { readSettings } from "./settings.ts";
 import { Start } from "./start.ts";
 import { Workers } from "./workers.ts";
 
-/** After this time a program that listens on nothing is told what would make it ready. */
+/** After this time, a program that listens on nothing gets a line that says what would make it ready. */
 const SILENT_MS = 5000;
 
 const SILENT =
@@ -27,7 +27,7 @@ function register(): void {
   const start = new Start(settings.ready);
   const fleet = new Fleet(start.over);
   const opener = new Opener(settings.sockets, tell);
-  // What is told at the start is no reason to be silent later.
+  // A message at the start is no reason to be silent later.
   const onError = reportToStderr();
   let watchdog: Watchdog | undefined;
   const program = new OwnDoing(
@@ -35,7 +35,7 @@ function register(): void {
     (word) => {
       if (word === "ready") start.isReady();
       if (word === "stopping") opener.isStopping = true;
-      // Its own check counts, and not that the event loop turns.
+      // The program's own check counts, not that the event loop turns.
       if (word === "watchdog") watchdog?.stop();
     },
   );
@@ -44,7 +44,7 @@ function register(): void {
     (message) => program.hear(message),
   );
   workers.preload(import.meta.path);
-  // What keeps it from being read is an error of the first server.
+  // If it can't be read, the first server throws the error.
   attempt(
     () => {},
     () => opener.hideStored(),
@@ -73,9 +73,9 @@ function register(): void {
   };
   void managed.ready.then(() => {
     if (hasSteppedBack || opener.isStopping) return;
-    // One of the program's has a better idea of what is healthy.
+    // The program's own watchdog knows better what is healthy.
     if (!program.has("watchdog") && !hasWatchdog()) attempt(onError, () => (watchdog = startWatchdog({ onError })));
-    // A server that is still to come may want them: of a worker, or of a program that was ready before it.
+    // A later server may want them: one in a worker, or in a program that was ready before it listened.
     if (!workers.isEmpty || fleet.isEmpty) return;
     opener.dropLeftovers();
     for (const { name } of opener.leftovers()) tell(`The passed socket ${JSON.stringify(name)} is served by nobody`);
@@ -99,19 +99,19 @@ function statusOf(adapters: readonly Adapter[]): string {
   return load.requests || load.websockets ? loadStatus(what, load) : what;
 }
 
-/** Each line is of its own, and all come. */
+/** Each line stands alone, and all of them are printed. */
 function tell(why: string): void {
   report(reportToStderr(), new Error(why));
 }
 
 // --- main ---
 
-// It may stand in bunfig.toml, on the command line, and in the program's first line.
+// It may be loaded several times: by bunfig.toml, by the command line, and by the program's first line.
 if (registered.current === undefined) {
-  // The program is to start, whatever is wrong here.
+  // The program must start, whatever is wrong here.
   attempt(reportToStderr(), () => {
     if (Bun.isMainThread) register();
-    // The main thread has told what is wrong with the settings.
+    // The main thread has reported what is wrong with the settings.
     else registerInWorker(new Fleet(Promise.resolve()), new Opener(readSettings(process.env, () => {}).sockets, tell));
   });
 }

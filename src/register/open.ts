@@ -1,4 +1,4 @@
-/** Bun.serve() for a program that knows of no passed sockets: it gets them, or its own goes into the fd store. */
+/** Bun.serve() for a program that doesn't know passed sockets. It gets them, or its own goes into the fd store. */
 
 import { getSocketName, listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
@@ -22,7 +22,7 @@ import type { Settings } from "./settings.ts";
 import { choose, inTheWay, isAt, isStored, type Passed, STORED, storedName } from "./sockets.ts";
 
 export class Opener {
-  /** Set when the process is about to end: what it has stored is for its next start. */
+  /** Set when the process is about to end. The sockets that it has stored are for its next start. */
   isStopping = false;
   readonly #sockets: Settings["sockets"];
   readonly #tell: (why: string) => void;
@@ -34,8 +34,8 @@ export class Opener {
   }
 
   /**
-   * Hides from the program what register has stored: some, such as SvelteKit's server, take $LISTEN_FDS for
-   * their own, and listen nowhere else. The manager passes what was stored after the sockets of units.
+   * Hides from the program the sockets that register has stored. Some programs, such as SvelteKit's server, take
+   * $LISTEN_FDS as their own and listen nowhere else. The manager passes stored sockets after those of units.
    */
   hideStored(): void {
     const { LISTEN_FDS, LISTEN_FDNAMES } = process.env;
@@ -49,12 +49,12 @@ export class Opener {
   }
 
   /**
-   * Opens what the program calls Bun.serve() for.
+   * Opens the server for a call of Bun.serve().
    *
    * @throws what Bun.serve() throws, and SyntaxError when it can't be known which passed socket is meant.
    */
   open(options: BunOptions): BunServer {
-    // What is no object is an error of Bun's own.
+    // If it is not an object, Bun throws its own error.
     if (typeof options !== "object" || options === null) return nativeServe(options);
     const place = placeOf(options);
     const key = `register ${keyOf(place)}`;
@@ -62,7 +62,7 @@ export class Opener {
     if (earlier) return earlier.server.reload(options) as BunServer;
     const free = this.#free();
     const all = this.#all().filter((passed) => !isStored(passed));
-    // fastify asks for each address of localhost in turn, and the first of its servers has been given all.
+    // fastify asks for each address of localhost in turn. Its first server has got all sockets already.
     const isServed = all.some((passed) => isAt(passed, place) && !free.includes(passed));
     const { fds, notice } = choose(place, free, all.length > 0 && !isServed, this.#sockets);
     if (notice !== undefined) this.#tell(notice);
@@ -84,12 +84,12 @@ export class Opener {
     return (this.#passed ?? []).filter((passed) => !free.includes(passed)).map(({ fd }) => fd);
   }
 
-  /** Gives up what earlier starts have stored, and this one has not asked for: who connects is to be refused. */
+  /** Drops sockets that earlier starts stored and this one has not asked for, so that clients are refused. */
   dropLeftovers(): void {
     this.#drop(this.#free().filter(isStored));
   }
 
-  /** Those that nobody serves: who connects waits for ever. */
+  /** The passed sockets that nobody serves. A client that connects there waits for ever. */
   leftovers(): Passed[] {
     return this.#sockets === "none" ? [] : this.#free().filter((passed) => !isStored(passed));
   }
@@ -108,9 +108,9 @@ export class Opener {
 
   #openOwn(options: BunOptions, place: Place): BunServer {
     this.#drop(inTheWay(place, this.#free()));
-    // Any free port is another one after a restart: nobody would look for it there.
+    // "Any free port" would be another port after a restart, so nobody would look for the old one.
     const isFixed = "path" in place || place.port !== 0;
-    // A worker does not see what was stored, nor know which other one has it.
+    // A worker doesn't see what was stored, and doesn't know which other worker has it.
     const isKept = process.env.NOTIFY_SOCKET !== undefined && isFixed && Bun.isMainThread && !hasHttp3(options);
     if (!isKept) return serveAlone(options, unchanged);
     return "path" in place ? this.#openPath(options, place) : this.#openPort(options, place);
@@ -120,7 +120,7 @@ export class Opener {
     const server = serveAlone(options, unchanged);
     try {
       const fd = listenerOf(server);
-      // Bun's queue has room for 512 connections, and more may wait during a restart.
+      // Bun's queue has room for only 512 connections, and more may wait during a restart.
       listen(fd);
       this.#store(fd, place, server);
     } catch (error) {
@@ -129,13 +129,13 @@ export class Opener {
     return server;
   }
 
-  /** Bun.serve() would remove the path when it stops, and the next start needs it. */
+  /** Bun.serve() would remove the path when it stops, but the next start needs it. */
   #openPath(options: BunOptions, place: Place & { path: string }): BunServer {
     let fd: number;
     try {
       fd = openUnixListener(place.path);
     } catch {
-      // As without register: with Bun's own error, or none.
+      // Do the same as without register, with Bun's own error or none.
       return serveAlone(options, unchanged);
     }
     let server: BunServer | undefined;
@@ -157,7 +157,7 @@ export class Opener {
     whenStopped(server, () => this.#forget(place));
   }
 
-  /** The program has stopped a server, and goes on. */
+  /** The program has stopped a server, but goes on running. */
   #forget(place: Place): void {
     if (this.isStopping) return;
     if ("path" in place) removeSocket(place.path);
@@ -172,7 +172,7 @@ export class Opener {
     }
     this.#passed = this.#all().filter((passed) => !stored.includes(passed));
     try {
-      // Until the manager has closed it too, the port is taken.
+      // The port is taken until the manager has closed it too.
       barrierSync();
     } catch (error) {
       this.#tellNotStored(error);
@@ -187,7 +187,7 @@ export class Opener {
     }
   }
 
-  /** Where the unit asks for no fd store, nobody misses it. */
+  /** If the unit asks for no fd store, nobody misses it. */
   #tellNotStored(error: unknown): void {
     if (process.env.FDSTORE === undefined) return;
     this.#tell(`Cannot keep the socket for a restart: ${error instanceof Error ? error.message : error}`);

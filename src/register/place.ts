@@ -4,7 +4,7 @@ import type { BunOptions } from "../server/adopted-server.ts";
 
 export type Place = { port: number; hostname: string | undefined } | { path: string };
 
-/** Reads what Bun reads: the options, and without a port there `--port` and the environment. */
+/** Reads what Bun reads: the options and, if they have no port, `--port` and the environment. */
 export function placeOf(options: BunOptions): Place {
   const { unix, port, hostname } = options as { unix?: unknown; port?: unknown; hostname?: unknown };
   if (typeof unix === "string" && unix !== "") return { path: unix };
@@ -27,7 +27,7 @@ export function describe(place: Place): string {
 
 // --- internal ---
 
-/** What Bun takes for 0, any free port, is 0 here. */
+/** Whatever Bun takes for 0, which means any free port, is 0 here. */
 function toPort(port: unknown): number {
   const number = typeof port === "string" ? Number.parseInt(port, 10) : port;
   return typeof number === "number" && number > 0 ? number : 0;

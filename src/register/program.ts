@@ -1,17 +1,17 @@
-/** What the program does itself: it is left to it, and nothing is said twice. */
+/** What the program does itself. Register leaves that to the program and sends nothing twice. */
 
 import type { State } from "../protocol/state.ts";
 import { decodeText, readAssignments } from "../protocol/wire.ts";
 import type { Program } from "../server/manager.ts";
 
-/** Something that the program says itself from now on. */
+/** Something that the program sends itself from now on. */
 export type Word = "ready" | "status" | "reloading" | "stopping" | "watchdog";
 
 export class OwnDoing implements Program {
   readonly status: () => string;
   readonly #said = new Set<Word>();
   readonly #onWord: (word: Word) => void;
-  /** A reload was announced here, so its end has to be. */
+  /** A reload was announced here, so its end has to be announced here too. */
   #owesReady = false;
 
   constructor(status: () => string, onWord: (word: Word) => void) {
@@ -19,7 +19,7 @@ export class OwnDoing implements Program {
     this.#onWord = onWord;
   }
 
-  /** Hears a message of the program's. */
+  /** Notes a message that the program sends. */
   hear(message: string | Uint8Array): void {
     const values = readAssignments(typeof message === "string" ? message : decodeText(message));
     for (const [word, key, value] of WORDS) {
@@ -35,8 +35,8 @@ export class OwnDoing implements Program {
   }
 
   /**
-   * One handler is that of register. Those of signal-exit, which many packages bring along, are for the case
-   * that nobody else has one, and leave the end to whoever has.
+   * One handler is register's. Many packages bring along signal-exit. Its handlers act only if nobody else has one,
+   * and otherwise leave the end to the others.
    */
   handles(signal: NodeJS.Signals): boolean {
     return process.listenerCount(signal) - countSignalExit() > 1;
@@ -49,7 +49,7 @@ export class OwnDoing implements Program {
   }
 
   remaining(state: State): State | undefined {
-    // What ends the process is worth more than what the program had to say before.
+    // The error that ends the process matters more than what the program said before.
     if (state.errno !== undefined || state.exitStatus !== undefined) return state;
     if (state.reloading) this.#owesReady = true;
     const left = { ...state };
@@ -63,7 +63,7 @@ export class OwnDoing implements Program {
 
 // --- internal ---
 
-/** By what it is known that the program says something itself. */
+/** How register recognizes that the program sends something itself. */
 const WORDS: readonly (readonly [word: Word, key: string, value?: string])[] = [
   ["ready", "READY", "1"],
   ["status", "STATUS"],
@@ -72,7 +72,7 @@ const WORDS: readonly (readonly [word: Word, key: string, value?: string])[] = [
   ["watchdog", "WATCHDOG", "1"],
 ];
 
-/** How many handlers signal-exit has for each signal: version 4 and 3 say it there, for each other. */
+/** How many handlers signal-exit has for each signal. Versions 3 and 4 publish the number there for each other. */
 function countSignalExit(): number {
   const four = (globalThis as Record<symbol, unknown>)[Symbol.for("signal-exit emitter")];
   const three = (process as unknown as Record<string, unknown>).__signal_exit_emitter__;

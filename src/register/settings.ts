@@ -1,11 +1,11 @@
-/** What a unit may set for sd-notify/register, where there is no code that could call anything. */
+/** What a unit may set for sd-notify/register, because no code of the program calls it. */
 
 import { isNear } from "../protocol/near.ts";
 
 export interface Settings {
   /**
-   * When READY=1 goes out: when the servers of the start listen, when the program is loaded, or never, because
-   * the program says it itself.
+   * When READY=1 is sent: when the servers of the start listen, when the program is loaded, or never, because the
+   * program sends it itself.
    */
   ready: "listening" | "loaded" | "program";
   /** Which passed sockets a server gets, by the port or path that it asks for; "none": no server gets one. */
@@ -14,7 +14,7 @@ export interface Settings {
   drainTimeoutMs: number | undefined;
 }
 
-/** Reads the settings. A wrong one is told, and is as if it were not there: the program is to start. */
+/** Reads the settings. It reports a wrong one and ignores it, because the program must start. */
 export function readSettings(environment: Record<string, string | undefined>, tell: (why: string) => void): Settings {
   const read = <Value>(name: Name, parse: (text: string) => Value | undefined, expected: string): Value | undefined => {
     const text = environment[name];
@@ -46,7 +46,7 @@ function parseReady(text: string): Settings["ready"] | undefined {
   return READY.find((known) => known === text);
 }
 
-/** "3000=http /run/admin.sock=admin". A name may have an "=", a port or a path before it has none. */
+/** "3000=http /run/admin.sock=admin". A name may contain "="; the port or path before it may not. */
 function parseSockets(text: string): Settings["sockets"] | undefined {
   if (text === "none") return text;
   const sockets = new Map<string, string>();

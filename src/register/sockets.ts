@@ -1,4 +1,4 @@
-/** Which of the passed sockets a server takes. It never takes another port without a word. */
+/** Which of the passed sockets a server takes. It never takes another port silently. */
 
 import type { BoundAddress } from "../../ffi/structs.ts";
 import { describe, keyOf, type Place } from "./place.ts";
@@ -11,18 +11,18 @@ export interface Passed {
   address: BoundAddress | undefined;
 }
 
-/** What a server takes, and what is to be told of that. */
+/** What a server takes, and what to report about that. */
 export interface Choice {
   fds: number[];
   notice?: string;
 }
 
-/** Begins the names of those that register has put into the fd store itself. */
+/** The names of sockets that register itself has put into the fd store begin with this. */
 export const STORED = "register-";
 
 /**
- * The name by which a server's own socket is stored: that of the place that was asked for. So a socket is never
- * taken for another port than that for which it was opened.
+ * The name under which a server's own socket is stored. It is made of the place that was asked for, so a socket is
+ * never used for another port than the one it was opened for.
  */
 export function storedName(place: Place): string {
   const text = "path" in place ? keyOf(place) : `${place.hostname ?? ""}-${place.port}`;
@@ -35,13 +35,13 @@ export function isStored({ name }: Passed): boolean {
   return name.startsWith(STORED);
 }
 
-/** Those that were stored for the same port, of another address: they would be in the way. */
+/** The sockets that were stored for the same port on another address. They would be in the way. */
 export function inTheWay(place: Place, free: readonly Passed[]): Passed[] {
   return free.filter((passed) => isStored(passed) && isAt(passed, place));
 }
 
 /**
- * Chooses by the settings, then by what the server asks for, and else takes the only name there is.
+ * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is.
  *
  * @throws SyntaxError when it can't be known which one is meant.
  */
@@ -84,7 +84,7 @@ function chooseUnnamed(
   const candidates = others.filter(({ name }) => !reserved.has(name));
   const fitting = candidates.filter((passed) => isAt(passed, place));
   if (fitting.length > 0) {
-    // A unit may have a unix socket beside its ports, which no server asks for: it goes with them.
+    // A unit may have a unix socket beside its ports that no server asks for. It goes with the ports.
     const names = new Set(fitting.map(({ name }) => name));
     const besides = candidates.filter(({ name, address }) => names.has(name) && address?.family === "unix");
     return { fds: fdsOf([...new Set([...fitting, ...("port" in place ? besides : [])])]) };

@@ -1,17 +1,17 @@
-/** When the start of a program is over, which knows of nobody who waits for it. */
+/** When the start of a program is over, if the program doesn't know that anybody waits for it. */
 
 import type { Settings } from "./settings.ts";
 
 /**
- * How long a program that has been loaded may still open servers, and say itself that it is ready: what an
- * async main() does right after listen().
+ * How long a loaded program may still open servers and say itself that it is ready. An async main() does that right
+ * after listen().
  */
 const SETTLE_MS = 20;
 
 /** How long the workers of a program may take to open theirs, one after another. */
 const WORKERS_MS = 250;
 
-/** How long it may take to open another server, while it still awaits something at its top level. */
+/** How long it may take to open another server while its top level still awaits something. */
 const UNFINISHED_MS = 2000;
 
 export class Start {
@@ -24,7 +24,7 @@ export class Start {
 
   constructor(ready: Settings["ready"]) {
     this.#ready = ready;
-    // The program is not to be imported before its time, so not in this turn of the event loop.
+    // The program must not be imported too early, so not in this turn of the event loop.
     if (ready === "loaded") setTimeout(() => this.#watch(), 0);
   }
 
@@ -33,7 +33,7 @@ export class Start {
     return this.#over.promise;
   }
 
-  /** A server listens; of several workers, the others are about to. */
+  /** A server listens. If there are several workers, the others are about to. */
   listens(inWorker = false): void {
     this.#listens = true;
     if (inWorker) this.#settleMs = WORKERS_MS;
@@ -47,7 +47,7 @@ export class Start {
     this.#over.resolve();
   }
 
-  /** Learns when the program's own modules are evaluated: an import of one that is being evaluated waits for that. */
+  /** Learns when the program's modules are evaluated. Importing one that is being evaluated waits until it is done. */
   #watch(): void {
     if (this.#state !== "unknown") return;
     this.#state = "loading";
@@ -55,7 +55,7 @@ export class Start {
       this.#state = "loaded";
       this.#schedule();
     };
-    // It ends with an error: there is nobody left to tell then. Or Bun.main is no module's name.
+    // The program ends with an error, so nobody is left to tell. Or Bun.main is not the name of a module.
     import(Bun.main).then(loaded, loaded);
   }
 

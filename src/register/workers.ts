@@ -1,6 +1,6 @@
 /**
- * Servers of workers: each thread has a Bun.serve() of its own, which --preload does not reach. Register preloads
- * itself there, and the thread tells the main one what it serves, by a channel of their own.
+ * Servers in workers. Each thread has its own Bun.serve(), which --preload does not reach. So register preloads
+ * itself there, and the thread tells the main thread what it serves, through a separate channel.
  */
 
 import { node } from "../bun/node.ts";
@@ -50,7 +50,7 @@ export class Workers implements Adapter {
         const given = options?.preload ?? [];
         const preload = [...(isThere(path) ? [path] : []), ...(Array.isArray(given) ? given : [given])];
         super(url, { ...options, preload });
-        // When it has ended it has another one.
+        // Once the worker has ended, it has another id.
         const { threadId } = this;
         this.addEventListener("close", () => workers.#forget(threadId));
       }
@@ -110,7 +110,7 @@ export class Workers implements Adapter {
 
 // --- internal ---
 
-/** A bundle has no such file: its workers import register themselves. */
+/** A bundle has no such file. Its workers import register themselves. */
 function isThere(path: string): boolean {
   return !Bun.main.startsWith("/$bunfs/") && /\/register\/main\.[jt]s$/.test(path) && node.fs.existsSync(path);
 }

@@ -1,5 +1,5 @@
 /**
- * The service manager's end of the protocol, where there is no systemd: starts the command, takes its
+ * The service manager's end of the protocol, for machines without systemd. It starts the command, takes its
  * messages, waits, stops it, and answers for it.
  */
 
@@ -49,10 +49,10 @@ import type { Snapshot } from "./snapshot.ts";
 import { StartLimit } from "./start-limit.ts";
 import { Tally } from "./tally.ts";
 
-/** Whether somebody wants the command to stop, and how far that has come. */
+/** Whether somebody wants the command to stop, and how far the stop has got. */
 type Stop =
   | { step: "none" }
-  /** It is not ready any more, and has not been told yet. */
+  /** It is not ready any more, but has not been told to stop yet. */
   | { step: "draining"; signal: NodeJS.Signals; delay: Disposable }
   | { step: "told"; signal: NodeJS.Signals };
 
@@ -83,7 +83,7 @@ export class Bridge implements Disposable {
   #failure: string | undefined;
   #lastEnd: End | undefined;
 
-  /** Takes the socket over. `tell` gets lines for people. */
+  /** Takes ownership of the socket. `tell` gets lines for people. */
   constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
     this.#options = options;
     this.#name = printable(shorten(basename(options.command[0] ?? ""), MAX_NAME_LENGTH));
@@ -93,16 +93,16 @@ export class Bridge implements Disposable {
     this.#forwarder = above === undefined ? undefined : new Forwarder(above, tell);
     this.#watchdogAboveUsec = options.forward ? (watchdogTimeoutMs() ?? 0) * 1000 : 0;
     this.#store = new FdStore(options.fdStoreMax);
-    // run() tells.
+    // run() reports the error.
     this.#done.promise.catch(() => {});
     this.#inbox = new Inbox(socket, (message) => this.#take(message));
   }
 
-  /** Starts the command. Resolves when it has ended: to its exit status, or the signal that killed it. */
+  /** Starts the command. When it has ended, resolves to its exit status or the signal that killed it. */
   async run(): Promise<number | NodeJS.Signals> {
     if (process.pid !== 1) adoptOrphans();
     prepareToStart();
-    // Before the start: the command may have said that it is up, and somebody want it to stop, a moment later.
+    // Before the start: a moment later, the command may already be up, and somebody may want it to stop.
     const noOrphans = reapOrphans(own, (pid, end) => this.#ends.add(pid, end));
     const noSignals = onSignals((signal) => this.#onSignal(signal), ALL_SIGNALS);
     try {
@@ -128,7 +128,7 @@ export class Bridge implements Disposable {
     this.#store.clear();
   }
 
-  /** What it is at. */
+  /** What the unit is doing. */
   snapshot(): Snapshot {
     const life = this.#life;
     const { messages, pings, smallestMarginUsec, ignored, restarts } = this.#tally;
@@ -153,7 +153,7 @@ export class Bridge implements Disposable {
 
   // --- internal: the life of the command ---
 
-  /** Becomes what it is after that has happened, and does what is to be done. */
+  /** Changes to the state that follows from the event, and does what that requires. */
   #happens(happening: Happening): void {
     const { type, timeoutStartMs, timeoutStopMs } = this.#options;
     const restart = this.#options.restart && this.#stop.step === "none";
@@ -168,7 +168,7 @@ export class Bridge implements Disposable {
     }
     const failure = "failure" in life ? life.failure : undefined;
     if (failure !== undefined && failure !== this.#failure) this.#failTold(failure);
-    // What can't be executed has said so.
+    // A command that can't be executed has printed an error.
     else if (why !== undefined && why !== this.#failure && !("code" in happening && happening.code === EXIT_EXEC)) {
       this.#tell(why);
     }
@@ -237,7 +237,7 @@ export class Bridge implements Disposable {
   }
 
   async #ended(program: Bun.Subprocess): Promise<void> {
-    // What it has sent before is there by now.
+    // The messages that it sent before have arrived by now.
     this.#takeAll();
     this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
     for (let pid = program.pid, next = this.#mainPid(); next !== undefined && next !== pid; next = this.#mainPid()) {
@@ -249,7 +249,7 @@ export class Bridge implements Disposable {
     this.#happens({ what: "ended", ...this.#lastEnd });
   }
 
-  /** But not for ever: somebody else may be sending still. */
+  /** But not for ever: another process may still be sending. */
   #takeAll(): void {
     this.#inbox.takeSome(MAX_LAST);
   }
@@ -261,7 +261,7 @@ export class Bridge implements Disposable {
   }
 
   #watchdogIsOver(): void {
-    // Then it is for the manager above to say.
+    // Then the manager above decides.
     if (this.#forwarder !== undefined && this.#options.watchdogUsec === 0) return;
     this.#abort(`no ping of the watchdog within ${formatUsec(this.#watchdog.timeoutUsec)}`);
   }
@@ -278,7 +278,7 @@ export class Bridge implements Disposable {
   // --- internal: signals ---
 
   #onSignal(signal: NodeJS.Signals): void {
-    // What a terminal sends, the command has.
+    // The command already has a signal that the terminal sent.
     if (signal === "SIGHUP") void this.#reload();
     else if (STOPS.includes(signal)) void this.#onStop(signal);
     else if (!isOfTerminal(signal)) void this.#passOn(signal);
@@ -288,7 +288,7 @@ export class Bridge implements Disposable {
   async #onStop(signal: NodeJS.Signals): Promise<void> {
     switch (this.#stop.step) {
       case "none": {
-        // Nobody asks anything of one that was not ready.
+        // Nobody sends requests to a command that was not ready.
         const { phase } = this.#life;
         const delayMs = phase === "active" || phase === "reloading" ? this.#options.drainDelayMs : 0;
         if (delayMs === 0 || isOfTerminal(signal)) return this.#tellStop(signal);
@@ -324,11 +324,11 @@ export class Bridge implements Disposable {
     else await this.#passOn("SIGHUP");
   }
 
-  /** Sends what the life asks for. */
+  /** Sends the signal that the life asks for. */
   async #signal(signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"): Promise<void> {
     if (signal !== "SIGTERM") return this.#passOn(signal);
     const asked = this.#stop.step === "none" ? signal : this.#stop.signal;
-    // A terminal, or a manager that signals all processes of the unit, has told the command already.
+    // The terminal has signalled the command already, or a manager that signals all processes of the unit has.
     if (this.#stop.step !== "none" && (isOfTerminal(asked) || (await hasSignalledAll()))) return;
     await this.#passOn(asked);
   }
@@ -344,7 +344,7 @@ export class Bridge implements Disposable {
     }
   }
 
-  /** It handles no signal before. */
+  /** The command handles no signal before that. */
   #isExecuted(): Promise<boolean> {
     return this.#program === undefined ? Promise.resolve(false) : untilExecuted(this.#program);
   }
@@ -355,7 +355,7 @@ export class Bridge implements Disposable {
     try {
       this.#judge(message);
     } catch (error) {
-      // It is one message's, and the next one may be the command's last.
+      // Only this message failed, and the next one may be the command's last.
       this.#tell(`a message of process ${message.pid} can't be looked at: ${errorLine(error)}`);
     }
   }
@@ -372,7 +372,7 @@ export class Bridge implements Disposable {
       this.#tally.messages++;
       this.#apply(message, verdict);
     }
-    // What is refused here would else be heard above, as a message of this process.
+    // Otherwise the manager above would accept a message that is refused here, as this process's message.
     if (!isRefused) this.#forwarder?.pass(message);
   }
 
@@ -397,7 +397,7 @@ export class Bridge implements Disposable {
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
-  /** The sender's numbers of processes may be others than those here. */
+  /** The sender may know processes by other pids than those here. */
   #mainPidOf({ pid }: Message, { mainPid }: Changes): number | undefined {
     if (mainPid === undefined || mainPid === process.pid) return undefined;
     const theirs = linkOf(pid, "ns/pid");
@@ -423,10 +423,10 @@ export class Bridge implements Disposable {
   }
 
   #exitStatus(): number | NodeJS.Signals {
-    // One that can't be killed.
+    // Some process can't be killed.
     if (this.#lastEnd === undefined) return 1;
     const { code, signal } = this.#lastEnd;
-    // To end well, or by a signal that systemd takes for that, would tell nobody to start it again.
+    // If this ended with success, or by a signal that systemd counts as success, nobody would restart it.
     const endedWell = code === 0 || (code === null && (signal === null || CLEAN.includes(signal)));
     if (this.#failure !== undefined && endedWell) return 1;
     return signal === null ? (code ?? 0) : (signal as NodeJS.Signals);
@@ -435,19 +435,19 @@ export class Bridge implements Disposable {
 
 // --- internal ---
 
-/** What an engine sends to stop a container: STOPSIGNAL of a Dockerfile says which. */
+/** The signals that an engine sends to stop a container. STOPSIGNAL in a Dockerfile chooses one. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 
 /** systemd.service(5), SuccessExitStatus=. */
 const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];
 
-/** More than a queue holds: net.unix.max_dgram_qlen of systemd's. */
+/** More than a queue holds: systemd's net.unix.max_dgram_qlen. */
 const MAX_LAST = 2000;
 
-/** How much of a command's name is repeated. */
+/** How much of a command's name is printed. */
 const MAX_NAME_LENGTH = 60;
 
-/** Infinity is no time that can be told. */
+/** Infinity can't be sent as a time. */
 const MAX_STOP_MS = 30 * 86_400_000;
 
 function counts({ problems }: Verdict, key: string): boolean {

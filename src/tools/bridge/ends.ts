@@ -1,4 +1,4 @@
-/** How processes have ended that are no children of this one's own: the main process may be one, by MAINPID=. */
+/** How processes ended that are not children of this one. After MAINPID=, the main process may be one of them. */
 
 import { startTimer } from "../../bun/timers.ts";
 import { exists } from "../../linux/manager.ts";
@@ -10,7 +10,7 @@ export class Ends {
   readonly #ends = new Map<number, End>();
   #onEnd: () => void = () => {};
 
-  /** Remembers one that was reaped. */
+  /** Remembers a process that was reaped. */
   add(pid: number, end: OrphanEnd): void {
     this.#ends.set(pid, "code" in end ? { ...end, signal: null } : { code: null, signal: signalName(end.signal) });
     const [oldest] = this.#ends.keys();
@@ -18,17 +18,17 @@ export class Ends {
     this.#onEnd();
   }
 
-  /** A process runs that may have the number of one that has ended. */
+  /** A running process may have the pid of one that has ended. */
   forget(pid: number): void {
     this.#ends.delete(pid);
   }
 
-  /** Resolves when the process has ended, or is not waited for any more. */
+  /** Resolves when the process has ended, or when nobody waits for it any more. */
   async of(pid: number, isWaitedFor: () => boolean): Promise<End> {
     while (isWaitedFor() && !this.#ends.has(pid) && exists(pid)) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onEnd = resolve;
-      // It may be nobody's orphan.
+      // It may not be this process's orphan, and then no event tells of its end.
       using _ = startTimer(LOOK_MS, resolve);
       await promise;
     }
@@ -38,8 +38,8 @@ export class Ends {
 
 // --- internal ---
 
-/** How often to look whether a process runs that is nobody's child here. */
+/** How often to check whether a process still runs that is not a child of this one. */
 const LOOK_MS = 500;
 
-/** The main process ends last, most often. */
+/** The main process usually ends last. */
 const MAX_ENDS = 1000;

@@ -1,20 +1,20 @@
 /**
- * Messages that the manager above has no room for yet. They stay in their order; of statuses, pings and their
- * likes, the newest one replaces those before it. Pure, but that it closes the file descriptors of what it drops.
+ * Messages that the manager above has no room for yet. They stay in order, except that a newer status, ping or the
+ * like replaces the older ones. Pure, except that it closes the file descriptors of the messages that it drops.
  */
 
 import { closeQuietly } from "../../receiver/close-quietly.ts";
 
 export interface Waiting {
   bytes: Uint8Array;
-  /** They are the queue's. */
+  /** The queue owns them. */
   fds: number[];
-  /** What replaces another of this name; undefined: nothing does. */
+  /** A newer message with the same name replaces this one; undefined: none does. */
   kind: string | undefined;
 }
 
 export class ForwardQueue {
-  /** How many messages were dropped for want of room, which nothing has replaced. */
+  /** How many messages were dropped because there was no room, not because another one replaced them. */
   dropped = 0;
   readonly #entries: Waiting[] = [];
 
@@ -22,7 +22,7 @@ export class ForwardQueue {
     return this.#entries.length;
   }
 
-  /** The oldest one. */
+  /** The oldest message. */
   get first(): Waiting | undefined {
     return this.#entries[0];
   }
@@ -36,7 +36,7 @@ export class ForwardQueue {
     if (this.#entries.length > MAX_LENGTH || this.#fdCount() > MAX_FDS) this.#dropOne();
   }
 
-  /** Removes the oldest one, which was sent or can't be. */
+  /** Removes the oldest message after it was sent, or because it can't be. */
   shift(): void {
     closeQuietly(this.#entries.shift()?.fds ?? []);
   }
@@ -52,7 +52,7 @@ export class ForwardQueue {
     return this.#entries.reduce((count, { fds }) => count + fds.length, 0);
   }
 
-  /** The oldest of those that another one may replace, or else the oldest. */
+  /** The oldest message that another one may replace. If there is none, the oldest of all. */
   #dropOne(): void {
     const tooManyFds = this.#fdCount() > MAX_FDS;
     const index = this.#entries.findIndex(({ kind, fds }) => (tooManyFds ? fds.length > 0 : kind !== undefined));
@@ -62,7 +62,7 @@ export class ForwardQueue {
   }
 }
 
-/** What replaces which, by the fields of a message without file descriptors. */
+/** Which messages replace each other, by the fields of a message without file descriptors. */
 export function kindOf(fields: Record<string, string>): string | undefined {
   const keys = Object.keys(fields).sort();
   return keys.length > 0 && keys.every((key) => isReplaceable(key, fields[key])) ? keys.join(" ") : undefined;

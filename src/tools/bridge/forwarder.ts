@@ -1,6 +1,6 @@
 /**
- * Passes messages on to the manager above, as this process', with their file descriptors. Nobody waits for
- * that manager: what it has no room for waits here.
+ * Passes messages on to the manager above, with their file descriptors, as messages of this process. Nobody waits
+ * for that manager: messages that it has no room for wait here.
  */
 
 import { EAGAIN, ECONNREFUSED, ENOENT, ETOOMANYREFS, MSG_DONTWAIT } from "../../../ffi/constants.ts";
@@ -39,7 +39,7 @@ export class Forwarder {
     return this.#queue.dropped;
   }
 
-  /** Takes the message's file descriptors. */
+  /** Takes ownership of the message's file descriptors. */
   pass(message: Message): void {
     const fds = message.fds.splice(0);
     const kind = fds.length === 0 ? kindOf(message.fields) : undefined;
@@ -52,19 +52,19 @@ export class Forwarder {
       this.#tell("MAINPID= is not passed on: this process stays the main one for the manager above");
     }
     const bytes = withoutMainPid(message.bytes);
-    // The fd of MAINPIDFD=1 means nothing else.
+    // The fd of MAINPIDFD=1 has no other meaning.
     const kept = "MAINPIDFD" in message.fields && !("FDSTORE" in message.fields) ? [] : fds;
     message.fds.push(...fds.filter((fd) => !kept.includes(fd)));
     if (bytes.length > 0) this.#push(bytes, kept, kind);
     else message.fds.push(...kept);
   }
 
-  /** Says something of its own. */
+  /** Sends a message of the bridge itself. */
   say(state: State): void {
     this.#push(new TextEncoder().encode(encode(state, FACTS)), [], undefined);
   }
 
-  /** Waits until all was read, but not for long. */
+  /** Waits until the manager has read everything, but not for long. */
   async flush(): Promise<void> {
     const deadline = performance.now() + FLUSH_MS;
     while (this.#queue.length > 0 && performance.now() < deadline) await Bun.sleep(FIRST_DELAY_MS);
@@ -98,12 +98,12 @@ export class Forwarder {
     }
   }
 
-  /** Returns false where it has to wait. */
+  /** Returns false if the message has to wait. */
   #trySend({ bytes, fds }: Waiting): boolean {
     try {
       send(bytes, this.#address, { socket: this.#address, fds }, MSG_DONTWAIT);
     } catch (error) {
-      // It is busy, or begins anew; or some fds are to be read first, unix(7).
+      // The manager is busy or restarting; or some fds have to be read first, unix(7).
       if (isErrno(error, EAGAIN, ECONNREFUSED, ENOENT, ETOOMANYREFS)) return false;
       this.#tell(`a message can't be passed on: ${errorLine(error)}`);
     }

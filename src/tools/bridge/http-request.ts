@@ -1,4 +1,4 @@
-/** HTTP, as much of it as a probe needs: RFC 9112. Pure. */
+/** As much of HTTP as a probe needs: RFC 9112. Pure. */
 
 export interface Response {
   status: number;
@@ -15,7 +15,7 @@ export const MAX_HEADER_LENGTH = 8192;
 export function readRequest(bytes: Uint8Array): { method: string; path: string } | "incomplete" | Response {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
   const end = text.search(/\r?\n\r?\n/);
-  // What is no header of HTTP, is not waited for.
+  // If the text can't become an HTTP header, don't wait for the rest.
   if (end === -1 && bytes.length < MAX_HEADER_LENGTH && /^[\x20-\x7e\t\r\n\x80-\xff]*$/.test(text)) return "incomplete";
   if (end === -1) return bytes.length < MAX_HEADER_LENGTH ? BAD : TOO_LARGE;
   const [, method, target = "", rest] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01](\r?\n|$)/.exec(text.slice(0, end)) ?? [];

@@ -1,7 +1,7 @@
 /**
- * A server for probes. Its clients may be anybody: each has one short request, a few seconds for it, and a
- * place among a few. (Bun.serve() has no limit for connections, and one for idleness alone: who sends a byte
- * now and then would keep a file descriptor.)
+ * A server for probes. Anybody may be a client, so each gets one short request, a few seconds, and one of a few
+ * places. (Bun.serve() has no limit for connections. Its only time limit is for idleness, so a client that sends a
+ * byte now and then would keep a file descriptor.)
  */
 
 import { openUnixListener, removeSocket } from "../../server/unix-listener.ts";
@@ -11,7 +11,7 @@ import { MAX_HEADER_LENGTH, type Response, readRequest, writeResponse } from "./
 export type Place = { host: string; port: number } | { path: string };
 
 export interface HttpServer extends Disposable {
-  /** The port, where that was 0. */
+  /** The port that was chosen if 0 was asked for. */
   port: number;
 }
 
@@ -45,7 +45,7 @@ export function serveHttp(place: Place, answer: (path: string) => Response | und
   };
   if ("path" in place) {
     const fd = openUnixListener(place.path);
-    // (The type of Bun's has no fd.)
+    // (Bun's type has no fd.)
     const server = Bun.listen<Client>({ fd, socket } as unknown as Bun.UnixSocketOptions<Client>);
     const close = () => {
       server.stop(true);
@@ -62,16 +62,16 @@ export function serveHttp(place: Place, answer: (path: string) => Response | und
 interface Client {
   socket: Bun.Socket<Client>;
   received: Buffer;
-  /** What is to be written still. */
+  /** What is still to be written. */
   rest: Buffer;
   isAnswered: boolean;
   deadline?: Timer;
 }
 
-/** Of a connection, from its beginning to its end. */
+/** How long a connection may last in all. */
 const DEADLINE_MS = 5000;
 
-/** Beyond these, the oldest connection is closed. */
+/** If there are more, the oldest connection is closed. */
 const MAX_CLIENTS = 64;
 
 function listenTcp({ host, port }: { host: string; port: number }, socket: Bun.SocketHandler<Client>) {

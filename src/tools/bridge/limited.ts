@@ -1,6 +1,6 @@
-/** Lines for people, of which a log is not to be full, whatever a command sends. */
+/** Lines for people. They must not fill a log, whatever a command sends. */
 
-/** Returns a function that says a line, but not more than a few in a minute; of more it says how many there were. */
+/** Returns a function that prints a line, but only a few in a minute. It prints how many more there were. */
 export function limited(say: (line: string) => void): (line: string) => void {
   let startMs = Number.NEGATIVE_INFINITY;
   let count = 0;

@@ -1,4 +1,4 @@
-/** `sd-notify bridge`: the service manager's end of the protocol, where there is no systemd. */
+/** `sd-notify bridge`: the service manager's end of the protocol, for machines without systemd. */
 
 import { endBy } from "../signals.ts";
 import { warn } from "../warn.ts";
@@ -32,13 +32,13 @@ export async function main(args: readonly string[]): Promise<number> {
   } finally {
     for (const one of open) one[Symbol.dispose]();
   }
-  // At once, whatever is under way.
+  // Exit at once, whatever is under way.
   process.exit(typeof end === "number" ? end : endBy(end));
 }
 
 // --- internal ---
 
-/** Without waiting for a reader: it is not the command's fault that there is none. */
+/** Prints without waiting for a reader: a missing one must not hold up the command. */
 function say(line: string): void {
   warn(`bridge: ${line}`, 0);
 }
@@ -56,7 +56,7 @@ function respond(path: string, snapshot: Snapshot): Response | undefined {
   return undefined;
 }
 
-/** A line for each question, as probe/main.ts reads it. */
+/** One line for each question, as probe/main.ts reads them. */
 function answerAll(snapshot: Snapshot): string {
   return QUESTIONS.map((question) => {
     const { yes, why } = answer(question, snapshot);

@@ -3,7 +3,7 @@
 import type { Snapshot } from "./snapshot.ts";
 import { answer, QUESTIONS } from "./snapshot.ts";
 
-/** Returns the page. What is not known has no sample. */
+/** Returns the page. A value that is not known has no sample. */
 export function metricsOf(snapshot: Snapshot): string {
   const { readyUsec, watchdogUsec, smallestMarginUsec, forward } = snapshot;
   const seconds = (usec: number | undefined) => (usec === undefined ? [] : [sample(usec / 1e6)]);

@@ -1,4 +1,4 @@
-/** The options of the bridge: those of a unit, by their names, and how it answers. */
+/** The options of the bridge: the settings of a unit, by the same names, and how the bridge answers. */
 
 import { UsageError } from "../../console/usage-error.ts";
 import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
@@ -61,9 +61,9 @@ export interface BridgeOptions {
   restart: boolean;
   fdStoreMax: number;
   forward: boolean;
-  /** Where the socket is to be; undefined: where nobody else finds it. */
+  /** The path of the socket; undefined: a place where nobody else finds it. */
   socket: string | undefined;
-  /** Its permissions; undefined: by those of its directory. */
+  /** Its permissions; undefined: they depend on those of its directory. */
   socketMode: number | undefined;
 }
 
@@ -103,7 +103,7 @@ export function parseOptions(args: readonly string[]): BridgeOptions {
   };
 }
 
-/** Returns the option that does what a line of a unit file does, or the text as it is. */
+/** Returns the option that does the same as a line of a unit file; for any other text, the text itself. */
 export function asOption(line: string): string {
   const [, setting = "", value] = /^(\w+)=(\w+)$/.exec(line) ?? [];
   const option = Object.hasOwn(SETTINGS, setting) ? SETTINGS[setting] : undefined;

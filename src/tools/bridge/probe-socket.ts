@@ -1,4 +1,4 @@
-/** Answers `sd-notify probe`: whoever connects gets all answers at once, and need not say anything. */
+/** Answers `sd-notify probe`: a client that connects gets all answers at once, and need not send anything. */
 
 import { AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_NONBLOCK, SOCK_SEQPACKET } from "../../../ffi/constants.ts";
 import { accept, listen, peerOf } from "../../../ffi/process.ts";
@@ -6,7 +6,7 @@ import * as sys from "../../../ffi/syscalls.ts";
 import { onReadable } from "../../bun/readable.ts";
 import { newName } from "../probe/address.ts";
 
-/** Sends the text that `answers` returns, a line each, to every process of this user or of root that connects. */
+/** Sends what `answers` returns, one line for each, to every process of this user or of root that connects. */
 export function answerProbes(answers: () => string): Disposable {
   const name = newName();
   const fd = sys.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK);
@@ -41,7 +41,7 @@ function respond(client: number, answers: () => string): void {
     if (uid !== 0 && uid !== process.geteuid?.()) return;
     sys.send(client, sys.setPayload(answers()), MSG_DONTWAIT | MSG_NOSIGNAL);
   } catch {
-    // It has gone.
+    // The client has gone.
   } finally {
     sys.close(client);
   }

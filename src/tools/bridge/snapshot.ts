@@ -1,4 +1,4 @@
-/** What the bridge knows of the unit at a moment, and what it answers to whom. Pure. */
+/** What the bridge knows of the unit at one moment, and how it answers each question. Pure. */
 
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
@@ -6,7 +6,7 @@ import type { Life } from "../unit/lifecycle.ts";
 
 export interface Snapshot {
   phase: Life["phase"];
-  /** How long it has been at that. */
+  /** How long it has been in that state. */
   phaseUsec: number;
   /** Whether it is about to be started again. */
   isRestarting: boolean;
@@ -21,12 +21,12 @@ export interface Snapshot {
   readyUsec: number | undefined;
   watchdogUsec: number;
   pings: number;
-  /** How long before the end of its time the latest of the pings has come. */
+  /** The least time that was left before the deadline when a ping came. */
   smallestMarginUsec: number | undefined;
   messages: number;
   ignored: readonly Ignored[];
   restarts: number;
-  /** Undefined where nothing is passed on. */
+  /** Undefined if nothing is passed on. */
   forward: { waiting: number; dropped: number } | undefined;
 }
 
@@ -82,11 +82,11 @@ export function statusOf(snapshot: Snapshot): Record<string, unknown> {
 
 // --- internal ---
 
-/** A line that people read. */
+/** A line for people. */
 const MAX_LENGTH = 500;
 
 const ANSWERS: Record<Question, (snapshot: Snapshot) => boolean> = {
-  // One that somebody stops lives until it has ended.
+  // A unit that somebody stops counts as live until it has ended.
   live: ({ phase, failure, isRestarting }) =>
     isRestarting || (failure === undefined && phase !== "inactive" && phase !== "failed"),
   ready: ({ phase, failure, stopSignal }) =>

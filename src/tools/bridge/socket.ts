@@ -1,4 +1,4 @@
-/** The socket that CMD's $NOTIFY_SOCKET is. */
+/** The socket that CMD's $NOTIFY_SOCKET names. */
 
 import { dirname } from "node:path";
 import { node } from "../../bun/node.ts";
@@ -6,18 +6,18 @@ import { type BoundSocket, bindPrivately, bindSocket } from "../../receiver/priv
 import { replacingStale } from "../../server/unix-listener.ts";
 
 /**
- * Binds a socket: to a path that nobody else finds, or to the one that was asked for, whose directory is made
- * where there is none. `mode` is its permissions. Without, everybody may send who can reach it where only this
- * user can: a container that it is mounted to. Else only this user may.
+ * Binds a socket to a path that nobody else finds, or to the path that was asked for. It makes the directory of that
+ * path if it is missing. `mode` is the socket's permissions. Without it, only this user may send, unless only this
+ * user can enter the directory. Then everybody who can reach the socket may send: a container that it is mounted to.
  *
- * @throws SystemError when it can't; EADDRINUSE when somebody listens there.
+ * @throws SystemError when it can't; EADDRINUSE when another process listens there.
  */
 export function openSocket(path: string | undefined, mode: number | undefined): BoundSocket {
   if (path === undefined) return bindPrivately();
   const { fs } = node;
   const directory = dirname(path);
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // Nobody may send before it has its own.
+  // Nobody may send before the socket has its own permissions.
   const mask = process.umask(0o777);
   let fd: number;
   try {
@@ -28,7 +28,7 @@ export function openSocket(path: string | undefined, mode: number | undefined): 
   const { ino } = fs.lstatSync(path);
   fs.chmodSync(path, mode ?? (isPrivate(directory) ? 0o666 : 0o600));
   const remove = () => {
-    // It may have been replaced.
+    // Another socket may have replaced it.
     if (fs.lstatSync(path, { throwIfNoEntry: false })?.ino === ino) fs.rmSync(path, { force: true });
   };
   return { fd, address: path, remove };

@@ -1,9 +1,9 @@
-/** How often a command may be started: what ends at once again and again, does not get well by that. */
+/** How often a command may be started. If it keeps ending at once, more restarts don't help. */
 
 export class StartLimit {
   #restartsMs: number[] = [];
 
-  /** Counts a restart. Returns why there is to be none. */
+  /** Counts a restart. Returns a reason if the command must not be restarted. */
   refuse(): string | undefined {
     const now = performance.now();
     this.#restartsMs = [...this.#restartsMs.filter((ms) => now - ms < INTERVAL_MS), now];

@@ -1,4 +1,4 @@
-/** What the bridge counts. It takes no more memory however much comes. */
+/** What the bridge counts. Its memory does not grow with the number of messages. */
 
 import { shorten } from "../../protocol/shorten.ts";
 import type { Problem, Verdict } from "../../verdict/types.ts";
@@ -20,7 +20,7 @@ export class Tally {
     this.smallestMarginUsec = Math.min(this.smallestMarginUsec ?? Number.POSITIVE_INFINITY, timeoutUsec - afterUsec);
   }
 
-  /** Counts what is ignored. Returns what is so for the first time. */
+  /** Counts what is ignored. Returns what is ignored for the first time. */
   ignore({ problems }: Verdict): Problem[] {
     return problems.filter((problem) => {
       const name = nameOf(problem);
@@ -48,12 +48,12 @@ function keyOf({ what, reason }: Name): string {
   return `${what} ${reason}`;
 }
 
-/** A label of Prometheus' has few values: each is a time series. */
+/** A Prometheus label must have few values, because each is a time series. */
 const MAX_REASONS = 40;
 const MAX_LENGTH = 160;
 const OTHERS: Name = { what: "other", reason: "other" };
 
-/** Names it without what is another each time: numbers, and values. */
+/** Names it without the parts that differ each time: numbers and values. */
 function nameOf({ what, why }: Problem): Name {
   const [key = ""] = what.split("=", 1);
   return { what: shorten(key || "message", MAX_LENGTH), reason: shorten(why.replaceAll(/\d+/g, "N"), MAX_LENGTH) };

@@ -1,4 +1,4 @@
-/** Runs the programs of systemd's that know what the doctor asks. */
+/** Runs the systemd programs that can answer the doctor's questions. */
 
 import { findProgram } from "../../linux/find-program.ts";
 import type { Fact, Unit } from "./facts.ts";
@@ -6,13 +6,13 @@ import type { Fact, Unit } from "./facts.ts";
 export type Manager = Unit["manager"];
 
 export interface Answer {
-  /** undefined: the program is not here. */
+  /** undefined: the program is not installed. */
   code?: number;
   stdout: string;
   stderr: string;
 }
 
-/** Runs a program of systemd's. What keeps it from answering is the reason why the facts are not known. */
+/** Runs a systemd program. If it can't answer, its error becomes the reason why the facts are not known. */
 export async function ask(manager: Manager, program: string, ...args: string[]): Promise<Fact<string>> {
   const options = [...(manager === "user" ? ["--user"] : []), "--no-pager"];
   const { code, stdout, stderr } = await runProgram(program, ...options, ...args);
@@ -21,7 +21,7 @@ export async function ask(manager: Manager, program: string, ...args: string[]):
   return { unknown: `${program} ${code === undefined ? "is not here" : `says: ${line || `exit status ${code}`}`}` };
 }
 
-/** Asks journalctl; its own words, where it may not or can't tell. */
+/** Asks journalctl. If it may not or can't tell, the reason is in its own words. */
 export async function askJournal(...args: string[]): Promise<Fact<string>> {
   const { code, stdout, stderr } = await runProgram("journalctl", "--no-pager", "--boot", "--output=json", ...args);
   if (code === undefined) return { unknown: "journalctl is not here" };

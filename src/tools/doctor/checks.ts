@@ -1,4 +1,4 @@
-/** THE table of checks: what the doctor looks at, in the order in which it tells it. Pure: from facts to lines. */
+/** THE table of checks: what the doctor looks at, in the order of the report. Pure: from facts to lines. */
 
 import { checkComments, checkComplaints, checkDropIn, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
 import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
@@ -35,13 +35,13 @@ export function checkAll({ subject, self, process, unit }: Facts): Check[] {
 
 const SELF_CHECKS = [checkFfi, checkCaller, checkConnection, checkOwnMessages];
 
-/** Of one process: it may be of no unit. */
+/** Checks of one process, which may belong to no unit. */
 const PROCESS_CHECKS = [checkContainer, checkSocket, checkFilter, checkWatchdogVariables, checkPassedFds];
 
-/** What the unit is at, and why. */
+/** What the unit is doing, and why. */
 const STATE_CHECKS = [checkStart, checkExitStatus, checkStopped];
 
-/** Of the unit's settings, and of what its processes are to it. */
+/** Checks of the unit's settings, and of the roles of its processes. */
 const UNIT_CHECKS = [
   checkReloadNeeded,
   checkDropIn,
@@ -63,7 +63,7 @@ const UNIT_CHECKS = [
   checkBackground,
 ];
 
-/** Of a unit that systemd has not loaded. */
+/** Checks of a unit that systemd has not loaded. */
 const FILE_CHECKS = [checkComplaints, checkComments, checkReloadNeeded];
 
 function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Check[] {
@@ -71,14 +71,14 @@ function checkProcess(process: Process, unit: Unit | undefined, self?: Self): Ch
   return unit && !self && hasSpoken(unit) ? checks.map(withoutAlarm) : checks;
 }
 
-/** What a program shows of its environment need not be what it began with: setproctitle(3) writes over it. */
+/** The environment that a program shows may not be the one it started with: setproctitle(3) writes over it. */
 function withoutAlarm(check: Check): Check {
   if (check.result !== "failed") return check;
   const { name, what, why } = check;
   return { name, result: "unknown", what, why: `${why}; but READY=1 has arrived: it began with another environment` };
 }
 
-/** The processes that are likely to send are looked at too, but for one that has been already. */
+/** Checks the processes that are likely to send too, except one that has been checked already. */
 function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
   const processes = likelySenders(unit).filter(({ pid }) => pid !== seen?.pid);
   return [

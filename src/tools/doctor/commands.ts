@@ -1,10 +1,10 @@
-/** The commands of a unit, as `systemctl show` tells of them. Pure. */
+/** The commands of a unit, as `systemctl show` prints them. Pure. */
 
 import type { Command, Ending } from "./facts.ts";
 
-/** Reads what is shown of one setting: `{ path=/bin/x ; argv[]=/bin/x -y ; … ; status=1 }` for each command. */
+/** Reads the value of one setting: `{ path=/bin/x ; argv[]=/bin/x -y ; … ; status=1 }` for each command. */
 export function parseCommands(setting: string, text: string): Command[] {
-  // A command line may have newlines, and braces.
+  // A command line may contain newlines and braces.
   return text.split(/\n(?=\{ path=)/).flatMap((shown) => {
     const [, path = "", line = "", flags = "", pid = "0", code = "", status = "0"] = COMMAND.exec(shown) ?? [];
     if (path === "") return [];
@@ -14,13 +14,13 @@ export function parseCommands(setting: string, text: string): Command[] {
   });
 }
 
-/** The first that ended in a way that counts. What stops it afterwards, and its result, is another matter. */
+/** The first command that failed in a way that counts. One that reloads or stops the unit comes last. */
 export function failedCommand(commands: readonly Command[]): Command | undefined {
   const failed = commands.filter(({ ended, status, ignored }) => !ignored && ended !== "" && !isClean(ended, status));
   return failed.find(({ setting }) => setting !== "ExecReload" && !setting.startsWith("ExecStop")) ?? failed[0];
 }
 
-/** systemd.service(5), SuccessExitStatus=: also what stops a daemon as it should. */
+/** systemd.service(5), SuccessExitStatus=: the signals that stop a daemon properly count as success too. */
 export function isClean(ended: Ending, status: number): boolean {
   if (ended === "exited") return status === 0;
   return ended === "killed" && CLEAN_SIGNALS.has(status);

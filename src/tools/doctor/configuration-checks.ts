@@ -1,4 +1,4 @@
-/** Checks of a unit's files: whether systemd has read them, and whether it takes what they say. */
+/** Checks of a unit's files: whether systemd has read them, and whether it accepts what they say. */
 
 import { isNear } from "../../protocol/near.ts";
 import { shorten } from "../../protocol/shorten.ts";
@@ -25,18 +25,18 @@ export function checkReloadNeeded(unit: Unit): Check[] {
   return [{ name: "daemon-reload", result, what, why, cure }];
 }
 
-/** What systemd says that it ignores, and why it refuses to load the unit. */
+/** What systemd says it ignores, and why it refuses to load the unit. */
 export function checkComplaints(unit: Unit): Check[] {
   const { complaints } = unit.configuration;
   return complaints.flatMap((complaint): Check[] => {
     const { text, place } = complaint;
-    // What was said before the unit was corrected does not count.
+    // Complaints from before the unit was corrected don't count.
     if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
-    // Said by the check of comments.
+    // The check of comments reports this.
     if (isCommented(unit.configuration, place.path, place.line)) return [];
     const name = /^(\w+)=/.exec(place.text)?.[1] ?? "";
     const known = complaint.meant?.name ?? name;
-    // What is like nothing that this systemd knows is for another one.
+    // A setting that resembles none that this systemd knows is meant for another version.
     const isForeign = /^Unknown key/.test(text) && !complaint.meant;
     const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
     const shown = SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN);
@@ -55,7 +55,7 @@ export function checkComplaints(unit: Unit): Check[] {
   });
 }
 
-/** A comment behind a value is part of the value. */
+/** A comment after a value is part of the value. */
 export function checkComments(unit: Unit): Check[] {
   const found = inForce(unit.configuration).flatMap(({ path, assignment }) => {
     const { name, value, line } = assignment;
@@ -79,15 +79,14 @@ export function checkComments(unit: Unit): Check[] {
 }
 
 /**
- * Where the settings come from of which a failed check speaks: a drop-in may have the last word. The place is added to
- * the reason.
+ * Adds to the reason of a failed check where its settings come from. A drop-in may have overridden the unit file.
  */
 export function nameDropIns(checks: readonly Check[], { configuration }: Unit): Check[] {
   const told = new Set<string>();
   return checks.map((check) => {
     // The check of drop-ins has named the place.
     if (check.result !== "failed" || check.name === "drop-in") return check;
-    // What the reason speaks of may be only how the unit was found.
+    // The reason is not searched: it may only say how the unit was found.
     const said = `${check.what} ${check.cure ?? ""}`;
     const places = [...new Set([...said.matchAll(/\b([A-Z][A-Za-z]+)=/g)].map(([, name = ""]) => name))]
       .filter((name) => !told.has(name))
@@ -101,7 +100,7 @@ export function nameDropIns(checks: readonly Check[], { configuration }: Unit): 
   });
 }
 
-/** A drop-in that keeps a unit from being told of the socket, which its own file wants to be told of. */
+/** A drop-in that keeps a unit from being told of the socket, although the unit's own file asks for it. */
 export function checkDropIn({ configuration, type }: Unit): Check[] {
   const [unitFile] = configuration.files;
   const last = lastOf(configuration, "Type");
@@ -115,15 +114,15 @@ export function checkDropIn({ configuration, type }: Unit): Check[] {
 
 // --- internal ---
 
-/** Settings that decide what becomes of messages, so that a mistake in one counts in an active unit too. */
+/** Settings that decide what becomes of messages. A mistake in one matters in an active unit too. */
 const RELEVANT = new Set([
   ..."Type NotifyAccess WatchdogSec FileDescriptorStoreMax BusName PIDFile OpenFile ReloadSignal".split(" "),
 ]);
 
-/** What a report that somebody passes on should not have. */
+/** What a report must not contain, because somebody may pass it on. */
 const SECRET = /^(Environment|SetCredential\w*)$/;
 
-/** How much of a line is repeated. */
+/** How much of a line is quoted. */
 const MAX_SHOWN = 80;
 
 /** Values of systemd.service(5). */
@@ -134,7 +133,7 @@ const VALUES: Record<string, readonly string[]> = {
   KillMode: "control-group process mixed none".split(" "),
 };
 
-/** What the files say now, where systemd has something else. */
+/** What the files say now, if systemd has something else. */
 function changes({ configuration, type, notifyAccess, watchdogUsec, user, group }: Unit) {
   const said = (name: string) => lastOf(configuration, name)?.assignment.value;
   const [fileType, access, watchdog] = [said("Type"), said("NotifyAccess"), said("WatchdogSec")];
@@ -156,7 +155,7 @@ function changes({ configuration, type, notifyAccess, watchdogUsec, user, group 
   if (span !== undefined && span !== watchdogUsec) {
     found.push({ file: `WatchdogSec=${watchdog}`, loaded: `WatchdogSec=${watchdogUsec / 1e6}` });
   }
-  // What has specifiers is not what systemd shows.
+  // systemd shows a value with its specifiers expanded.
   for (const [name, loaded] of [
     ["User", user],
     ["Group", group],
@@ -167,7 +166,7 @@ function changes({ configuration, type, notifyAccess, watchdogUsec, user, group 
   return found;
 }
 
-/** The assignments that count: what an empty one takes back does not. */
+/** The assignments that count. An empty one takes back those before it. */
 function inForce({ files }: Configuration): { path: string; assignment: Assignment }[] {
   const all = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
   return all.filter(({ assignment: { section, name, value } }, i) => {
@@ -182,7 +181,7 @@ function lastOf(configuration: Configuration, name: string) {
   return inForce(configuration).findLast(({ assignment }) => assignment.name === name);
 }
 
-/** "the drop-in /x.conf says Type=simple, over Type=notify of /x.service"; undefined where it is no drop-in's doing. */
+/** "the drop-in /x.conf says Type=simple, over Type=notify of /x.service"; undefined if no drop-in did it. */
 function originOf(configuration: Configuration, name: string): string | undefined {
   const [unitFile] = configuration.files;
   const last = lastOf(configuration, name);
@@ -236,7 +235,7 @@ function sectionOf(text: string, section: string): string {
   return new RegExp(`section \\[?'?${section}\\b`).test(text) ? "" : `, in the section [${section}]`;
 }
 
-/** A value that can be meant: of a list, or a time. */
+/** A value that may be what was meant: one of a list, or a time. */
 function nearValue(name: string, value: string): string | undefined {
   const bare = value
     .replace(/^(["'])(.*)\1$/, "$2")

@@ -6,9 +6,9 @@ import type { Assignment } from "./unit-file.ts";
 export interface Configuration {
   /** The unit file, then its drop-ins, in the order in which they count. What can't be read is left out. */
   files: readonly { path: string; assignments: readonly Assignment[] }[];
-  /** The files are not as systemd has read them. */
+  /** The files have changed since systemd read them. */
   needsReload: boolean;
-  /** What the manager wrote of the files when it read them. */
+  /** What the manager logged about the files when it read them. */
   complaints: readonly Complaint[];
   /** UnsetEnvironment=: names and assignments. */
   unset: readonly string[];
@@ -18,9 +18,9 @@ export interface Configuration {
 export interface Complaint {
   /** Without the place. */
   text: string;
-  /** What is there, as it stands now; undefined: it is about the whole unit. */
+  /** The text at that place now; undefined: the complaint is about the whole unit. */
   place?: { path: string; line: number; text: string } | undefined;
-  /** The known setting that is meant, and where it belongs, if it says that a key is unknown. */
+  /** If the complaint says that a key is unknown: the known setting that is meant, and where it belongs. */
   meant?: { name: string; section: string } | undefined;
 }
 
@@ -30,17 +30,17 @@ export interface EnvironmentFile {
   /** With "-": it need not be there. */
   optional: boolean;
   found: "file" | "nothing" | "unreadable";
-  /** Variables of systemd's own that it sets. */
+  /** The variables that it sets although they are systemd's own. */
   ofSystemd: readonly string[];
   /** Lines that systemd ignores. */
   invalid: readonly InvalidLine[];
-  /** Values that have what is meant for a comment. */
+  /** Values that contain what is meant as a comment. */
   commented: readonly { line: number; name: string }[];
-  /** The variables that it has in another way than the main process, which was started before it changed. */
+  /** The variables whose values the main process doesn't have, because it was started before the file changed. */
   changed: readonly string[];
 }
 
-/** Of a unit file that could not be looked at. */
+/** The facts of a unit file that could not be read. */
 export const NO_CONFIGURATION: Configuration = {
   files: [],
   needsReload: false,

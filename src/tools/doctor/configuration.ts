@@ -61,7 +61,7 @@ interface Text {
   changedMs: number;
 }
 
-/** A list as systemctl shows it: with quotes, where a word has blanks. */
+/** A list as systemctl shows it: a word with blanks has quotes. */
 function splitWords(list: string): string[] {
   return [...list.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, word = ""]) =>
     quoted === undefined ? word : quoted.replaceAll(/\\(.)/g, "$1"),
@@ -78,7 +78,7 @@ function readFile(path: string): Omit<Text, "path"> | undefined {
   }
 }
 
-/** Those that the manager has not read yet: systemd.unit(5), "UNIT FILE LOAD PATH". */
+/** The files that the manager has not read yet: systemd.unit(5), "UNIT FILE LOAD PATH". */
 function newDropIns(manager: Manager, id: string, known: readonly string[]): string[] {
   const home = process.env.XDG_CONFIG_HOME ?? `${process.env.HOME}/.config`;
   const own = manager === "user" ? [`${home}/systemd/user`, `${process.env.XDG_RUNTIME_DIR}/systemd/user`] : [];
@@ -94,7 +94,7 @@ function newDropIns(manager: Manager, id: string, known: readonly string[]): str
   });
 }
 
-/** What PID 1 wrote since the machine was started, if it is about a line that still stands so in the files. */
+/** What PID 1 has logged since boot about lines that still stand unchanged in the files. */
 async function gatherComplaints(manager: Manager, id: string, texts: readonly Text[]): Promise<Complaint[]> {
   const answer = await askJournal(
     ...["--priority=warning", `--lines=${MAX_LINES}`, "--output-fields=MESSAGE"],
@@ -136,7 +136,7 @@ function entryOf(json: string): { message: string; timeMs: number } {
   }
 }
 
-/** Where a complaint is about what stands in the file now: it names its key, or its value, and is newer. */
+/** Whether a complaint is about the file as it is now: it names the key or the value, and is newer than the file. */
 function placeOf(
   texts: readonly Text[],
   { path, line, text: complaint, timeMs }: { path: string; line: number; text: string; timeMs: number },
@@ -158,7 +158,7 @@ function placeOf(
   return /^Missing|^Invalid section header|outside of section/.test(complaint) ? { path, line, text } : undefined;
 }
 
-/** What this systemd knows: setting and section; asked only if something is unknown to it. */
+/** The settings that this systemd knows, with their sections. It is asked only if it calls something unknown. */
 function knownNames(complaints: readonly Complaint[]): { name: string; section: string }[] {
   if (!complaints.some(({ text }) => UNKNOWN_KEY.test(text))) return [];
   let section = "";
@@ -173,7 +173,7 @@ function knownNames(complaints: readonly Complaint[]): { name: string; section: 
 
 const UNKNOWN_KEY = /^Unknown key(?: name)? '(.+)' in section \[?'?(\w+)/;
 
-/** systemd(1), --dump-configuration-items: of the systemd that runs, or of the one that is installed. */
+/** systemd(1), --dump-configuration-items: asks the systemd that runs, or the one that is installed. */
 function dumpItems(): string {
   for (const program of [programOfPidOne(), "/usr/lib/systemd/systemd", "/lib/systemd/systemd"]) {
     if (program === undefined || basename(program) !== "systemd") continue;
@@ -181,7 +181,7 @@ function dumpItems(): string {
       const options = { stdin: "ignore", stderr: "ignore", timeout: 10_000 } as const;
       return Bun.spawnSync([program, "--dump-configuration-items"], options).stdout.toString();
     } catch {
-      // It is not there, or may not be executed.
+      // It is not installed, or may not be executed.
     }
   }
   return "";
@@ -195,7 +195,7 @@ function programOfPidOne(): string | undefined {
   }
 }
 
-/** The setting of the same name in another section, or one of nearly this name in the same. */
+/** The setting of the same name in another section, or one of a similar name in the same section. */
 function meantBy({ text }: Complaint, known: readonly { name: string; section: string }[]): Pick<Complaint, "meant"> {
   const [, key, section] = UNKNOWN_KEY.exec(text) ?? [];
   if (key === undefined) return {};
@@ -218,7 +218,7 @@ function gatherEnvironmentFiles(
   const files = settings.flatMap(({ path, optional }) => match(path).map((path) => ({ path, optional })));
   const read = files.map(({ path, optional }) => ({ path, optional, ...lookAt(path) }));
   const environment = (main.pid > 0 ? readBytes(main.pid, "environ") : undefined) ?? "";
-  // A title may be written over it: setproctitle(3).
+  // A title may have overwritten it: setproctitle(3).
   const isWhole = /^(?:[^=\0]+=[^\0]*\0)+$/.test(environment);
   const started = parseEnvironment(environment);
   // Of several files with the same variable, the last one counts.
@@ -242,7 +242,7 @@ function gatherEnvironmentFiles(
   });
 }
 
-/** The files of a pattern, glob(7); without any, the pattern itself. */
+/** The files that match a pattern, glob(7). If none does, the pattern itself. */
 function match(pattern: string): string[] {
   if (!/[*?[]/.test(pattern)) return [pattern];
   const from = pattern.slice(0, pattern.slice(0, pattern.search(/[*?[]/)).lastIndexOf("/") + 1);
@@ -272,7 +272,7 @@ function sinceEpochMs(usec: number): number {
   try {
     return Date.now() - (Number(monotonicUsec()) - usec) / 1000;
   } catch {
-    // Without libc: nothing is newer.
+    // Without libc, treat nothing as newer.
     return Number.POSITIVE_INFINITY;
   }
 }

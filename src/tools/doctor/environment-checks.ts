@@ -5,7 +5,7 @@ import type { Check, Unit } from "./facts.ts";
 import { shellWord } from "./shell-word.ts";
 import { isInTrouble } from "./trouble.ts";
 
-/** UnsetEnvironment= comes last, and takes away what systemd has set too. */
+/** UnsetEnvironment= is applied last, and removes even variables that systemd itself has set. */
 export function checkUnsetEnvironment(unit: Unit): Check[] {
   const names = new Set(unit.configuration.unset.map((word) => word.replace(/=.*/s, "")));
   const lost = ["NOTIFY_SOCKET", ...(unit.watchdogUsec > 0 ? ["WATCHDOG_USEC"] : [])].filter((name) => names.has(name));

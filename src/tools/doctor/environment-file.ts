@@ -2,7 +2,7 @@
 
 export interface InvalidLine {
   line: number;
-  /** What a shell would export by it. No more of it is kept: it may be part of a secret. */
+  /** The name that a shell would export. Nothing else of the line is kept: it may be part of a secret. */
   exported?: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export function parseEnvironmentFile(text: string): EnvironmentText {
   const commented: { line: number; name: string }[] = [];
   let open: { name: string; quote: string } | undefined;
   for (const [i, line] of text.split(/\r\n|[\n\r]/).entries()) {
-    // A value that goes on over several lines: where it ends is all that matters.
+    // The value goes on over several lines. Only its end matters.
     if (open) {
       if (open.quote === "" ? !line.endsWith("\\") : line.includes(open.quote)) open = undefined;
       continue;

@@ -1,4 +1,4 @@
-/** How the command that failed has ended: its exit status by name, what systemd and it wrote, and what helps. */
+/** How the failed command ended: its exit status by name, what systemd and the command wrote, and what helps. */
 
 import { dirname } from "node:path";
 import { signalName } from "../../linux/signals.ts";
@@ -16,11 +16,11 @@ export interface Failure {
   ended: Ending;
   status: number;
   pid: number;
-  /** The start of the unit that it is about: the journal may tell of others. */
+  /** Which start of the unit this is about. The journal may mention others. */
   invocation: string;
 }
 
-/** For a unit that failed, or is started again because of it, or is started in vain again and again. */
+/** For a unit that failed, that is being restarted because of it, or whose starts keep failing. */
 export function checkExitStatus(unit: Unit): Check[] {
   if (!hasFailed(unit)) return [];
   const failure = findFailure(unit);
@@ -31,13 +31,13 @@ export function checkExitStatus(unit: Unit): Check[] {
   const name = "exit-status";
   const { why, cure } = explain(failure, unit);
   const said = told === undefined ? "" : `; its last line is ${quote(told)}`;
-  // What the manager itself has sent in the end tells nothing: the result does.
+  // A signal that the manager itself sent explains nothing. The result does.
   if (!BY_ITSELF.has(result) && failure.ended !== "exited")
     return told === undefined ? [] : [{ name, result: "note", what: title, why: `its last line is ${quote(told)}` }];
   return [{ name, result: "failed", what: title, why: `${why}${said}`, ...(cure !== undefined && { cure }) }];
 }
 
-/** The command that the unit failed of; undefined where none did, or it is not known. */
+/** The command that made the unit fail; undefined if none did, or it is not known. */
 export function findFailure({ life }: Unit): Failure | undefined {
   const command = failedCommand(life.commands);
   const invocation = lastInvocation(life);
@@ -49,7 +49,7 @@ export function findFailure({ life }: Unit): Failure | undefined {
   const [start] = life.commands.filter(({ setting }) => setting === "ExecStart");
   const title = start === undefined ? "the main process" : `ExecStart=${start.line}`;
   if (code !== "" && !isClean(code, status)) return { command: title, ended: code, status, pid, invocation };
-  // The manager forgets when it starts anew, and its journal does not.
+  // The manager forgets it at the next start; the journal does not.
   const said = "value" in life.said ? life.said.value : [];
   const before = life.restarts > 0 ? said : said.filter((line) => line.invocation === invocation);
   for (const { text, invocation } of [...before].reverse()) {
@@ -76,7 +76,7 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
   return own.at(-1)?.text;
 }
 
-/** A text of somebody else's: printed with quotes around it, and not more of it than fits a line. */
+/** Text that another program wrote: it is printed in quotes, and cut to what fits a line. */
 export function quote(text: string): string {
   return JSON.stringify(shorten(text.trim(), 200));
 }
@@ -92,7 +92,7 @@ export function titleOf({ command, ended, status }: Failure): string {
 
 // --- internal ---
 
-/** Results where the process ended without the manager's doing. */
+/** Results that mean the process ended by itself, not because of the manager. */
 const BY_ITSELF = new Set(["exit-code", "signal", "core-dump", "protocol", "start-limit-hit", "success", "oom-kill"]);
 
 function hasFailed({ activeState, subState, result, life }: Unit): boolean {
@@ -123,7 +123,7 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
   return { why: "the program's own failure", cure: read };
 }
 
-/** What the process wrote that was about to execute the command: why it could not, and at which step. */
+/** What systemd's process wrote before it executed the command: why it could not, and at which step it failed. */
 function stepLines(life: Life, { pid, invocation }: Failure): string[] {
   const { output } = life;
   if ("unknown" in output) return [];
@@ -132,7 +132,7 @@ function stepLines(life: Life, { pid, invocation }: Failure): string[] {
   return wrote.map(({ text }) => text.replace(/^\S+: /, ""));
 }
 
-/** journald does not always know of which start a line is: then it is of the one that it was written in. */
+/** journald does not always know which start a line belongs to. Then it belongs to the start it was written in. */
 function isOfStart(line: OutputLine, invocation: string, { said }: Life): boolean {
   if (invocation === "" || line.invocation === invocation) return true;
   if (line.invocation !== "" || "unknown" in said) return false;
@@ -175,13 +175,13 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
   return { why, cure: "systemd.exec(5) tells of this step" };
 }
 
-/** Of what a manager at level debug says besides. */
+/** Lines that only a manager at level debug adds. */
 const DEBUG =
   /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)|, ignoring/;
 
 type Values = (name: string) => string | undefined;
 
-/** undefined where there is nothing for one of the places. */
+/** undefined if one of the placeholders has no value. */
 function fill(cure: string, values: Values): string | undefined {
   let complete = true;
   const filled = cure.replace(/\{([A-Za-z]+(?::[a-z]+)?)\}/g, (_, name: string) => {
@@ -192,7 +192,7 @@ function fill(cure: string, values: Values): string | undefined {
   return complete ? filled : undefined;
 }
 
-/** Of "append:/var/log/x/y", the path. */
+/** The path in "append:/var/log/x/y". */
 function fileOf(value: string | undefined, pick: (path: string) => string): string | undefined {
   const [, path] = /^(?:file|append|truncate):(\/.*)$/.exec(value ?? "") ?? [];
   return path === undefined ? undefined : pick(path);

@@ -7,8 +7,8 @@ export interface ExitStatus {
   /** The settings that lead to it. */
   settings?: readonly string[];
   /**
-   * The first that fits counts: by what systemd wrote, and by what there is for its "{Setting}", which stands for the
-   * value of a setting, "{path}", a path of what systemd wrote, and "{directory}", which that is in.
+   * The first one that fits is used. It fits if systemd wrote what it expects, and all its placeholders have values:
+   * "{Setting}" is the value of a setting, "{path}" a path that systemd wrote, "{directory}" the directory it is in.
    */
   cures: readonly (readonly [wrote: RegExp, cure: string])[];
 }
@@ -19,7 +19,7 @@ export interface EndingSignal {
   cure?: string;
 }
 
-/** exit-status.h of systemd: it ends so instead of executing the program. */
+/** systemd's exit-status.h: its process exits with one of these when it can't execute the program. */
 export const SYSTEMD_STATUSES: Readonly<Record<number, ExitStatus>> = {
   200: {
     name: "CHDIR",
@@ -312,7 +312,7 @@ export const ENDING_SIGNALS: Readonly<Record<string, EndingSignal>> = {
   },
 };
 
-/** The settings that the cures name, and those that say how it starts and ends. */
+/** The settings that the cures name, and those that decide how the unit starts and ends. */
 export const SETTINGS: readonly string[] = [
   ...new Set([
     ...Object.values(SYSTEMD_STATUSES).flatMap(({ settings }) => settings ?? []),

@@ -1,17 +1,17 @@
-/** What the doctor knows: facts that were found, or why they can't be. The checks are made of these alone. */
+/** What the doctor knows: facts, or why they can't be found. The checks use nothing else. */
 
 import type { Configuration } from "./configuration-facts.ts";
 import type { Speech } from "./speech-facts.ts";
 
-/** A fact may be hidden: by missing rights, a missing program, a process that has gone. */
+/** A fact may be hidden because a right or a program is missing, or because a process has ended. */
 export type Fact<T> = { value: T } | { unknown: string };
 
 export interface Facts {
   /** What is looked at: "server.service", "process 123 (bun)". */
   subject: string;
-  /** The unit, where one was named or found. */
+  /** The unit, if one was named or found. */
   unit?: Fact<Unit>;
-  /** A process that was named; undefined where only the unit's are looked at. */
+  /** The process that was named; undefined if only the unit's processes are looked at. */
   process?: Fact<Process>;
   /** What only this very process can find out. */
   self?: Self;
@@ -36,12 +36,12 @@ export interface Process {
   uid: number;
   /** What it was started as. */
   command: readonly string[];
-  /** The executable; undefined where that is hidden. */
+  /** The executable; undefined if it is hidden. */
   program?: string | undefined;
-  /** Whether it is Bun, or a program that was compiled by it; undefined where that is hidden. */
+  /** Whether it is Bun, or a program compiled by Bun; undefined if that is hidden. */
   isBun?: boolean | undefined;
   environment: Fact<Environment>;
-  /** What the address in its $NOTIFY_SOCKET leads to; undefined where there is none that could be looked at. */
+  /** What the address in its $NOTIFY_SOCKET leads to; undefined if there is no address that can be looked at. */
   socket?: Fact<SocketFacts> | undefined;
   /** The container runtime around it. */
   container?: string | undefined;
@@ -53,11 +53,11 @@ export interface Process {
   ignored?: bigint;
   /** A letter of proc_pid_stat(5): "T" is stopped by a signal. */
   state?: string | undefined;
-  /** Its environment has been written over, as by setproctitle(3): what is missing there may have been there. */
+  /** Its environment has been overwritten, as by setproctitle(3). A variable that is missing now may have been set. */
   overwritten?: boolean;
-  /** Its open file descriptors; undefined where they are hidden. */
+  /** Its open file descriptors; undefined if they are hidden. */
   openFds?: readonly number[] | undefined;
-  /** Its working directory; undefined where that is hidden. */
+  /** Its working directory; undefined if it is hidden. */
   directory?: string | undefined;
   /** Its cgroup, as in proc(5). */
   cgroup: string;
@@ -70,7 +70,7 @@ export interface SocketFacts {
   elsewhere?: boolean | undefined;
   /** undefined where it can't be told. */
   type?: "datagram" | "stream" | "seqpacket" | undefined;
-  /** Whether the process may write to it; undefined for abstract names, which know no rights. */
+  /** Whether the process may write to it; undefined for abstract names, which have no permissions. */
   writable?: boolean | undefined;
   /** The root directory that the process has been given, as by chroot(8). */
   root?: string | undefined;
@@ -112,26 +112,26 @@ export interface Unit {
   user: string;
   group: string;
   workingDirectory: string;
-  /** ExecStart=, as it stands in the unit file; undefined where that can't be read. */
+  /** ExecStart=, as it stands in the unit file; undefined if the file can't be read. */
   execStart?: readonly string[] | undefined;
   /** What its files say, and what systemd has made of them. */
   configuration: Configuration;
-  /** Whether its processes can send at all: of one that READY=1 is waited for from. */
+  /** Whether its processes can send at all. It is looked up only for a unit that waits for READY=1. */
   speech: readonly Speech[];
   /** The path of sd-notify, for a line of the unit. */
   command: string;
   processes: Fact<Process[]>;
-  /** What the manager wrote to the journal of messages since the unit was started. */
+  /** What the manager has logged about messages since the unit was started. */
   journal: Fact<JournalLine[]>;
   /** LogLevel= of the manager. */
   logLevel: string;
-  /** How it came to be what it is. */
+  /** How it came to its present state. */
   life: Life;
 }
 
 export interface JournalLine {
   text: string;
-  /** Whether the line is about this unit; false: about none that is known. */
+  /** Whether the line is about this unit; false: the line names no known unit. */
   ours: boolean;
 }
 
@@ -141,16 +141,16 @@ export interface Life {
   loadError: string;
   /** Those of Exec*=, in the order in which they run. */
   commands: readonly Command[];
-  /** Its settings that have to do with how it starts and ends: every value, as it stands in the files. */
+  /** Its settings about how it starts and ends: every value, as it stands in the files. */
   settings: Readonly<Record<string, readonly string[]>>;
-  /** The main process, or the one that it was last; 0: there was none. */
+  /** The main process, or the last one; 0: there was none. */
   execMain: { pid: number; code: Ending; status: number; ranForUsec?: number | undefined };
   busName: string;
   pidFile: string;
   remainAfterExit: boolean;
   restart: string;
   restartUsec?: number | undefined;
-  /** How often it was started again, since somebody did so last. */
+  /** How often it was restarted automatically since somebody last started it. */
   restarts: number;
   startLimit: { burst: number; intervalUsec?: number | undefined };
   /** undefined: none. */
@@ -168,7 +168,7 @@ export interface Life {
   stateForUsec?: number | undefined;
   /** Whether it has been active since it was started last. */
   wasActive: boolean;
-  /** A job that is under way, and what that waits for. */
+  /** The job that is under way, and what it waits for. */
   job?: Job | undefined;
   /** The units without which it does not start. */
   needs: readonly Need[];
@@ -180,9 +180,9 @@ export interface Life {
   said: Fact<readonly SaidLine[]>;
   /** What its processes wrote, oldest first. */
   output: Fact<readonly OutputLine[]>;
-  /** Paths of its mount namespace that are not there: what systemd says names the other end of a bind mount. */
+  /** Missing paths in its mount namespace: systemd's message names the other end of a bind mount. */
   missingPaths: readonly string[];
-  /** The program of the command that failed, or would be started; undefined where it can't be looked at. */
+  /** The program of the command that failed or would be started; undefined if it can't be looked at. */
   program?: ProgramFile | undefined;
 }
 
@@ -195,7 +195,7 @@ export interface Command {
   path: string;
   /** Its arguments, as systemctl shows them: joined by blanks. */
   line: string;
-  /** With "-": how it ends does not count. */
+  /** It has the prefix "-": its failure does not count. */
   ignored: boolean;
   /** 0: it has not been run. */
   pid: number;
@@ -208,7 +208,7 @@ export interface Job {
   /** "start" */
   type: string;
   state: "waiting" | "running";
-  /** The units whose jobs have to end first, and that do not wait themselves. */
+  /** The units whose jobs must end first, without those that wait themselves. */
   waitsFor: readonly Need[];
 }
 
@@ -235,10 +235,10 @@ export interface SaidLine {
 export interface OutputLine {
   text: string;
   pid: number;
-  /** Empty where journald came too late to see. */
+  /** Empty if journald was too late to see it. */
   invocation: string;
   usec: number;
-  /** Of a process of systemd's that was about to execute a command. */
+  /** A systemd process wrote it, before it executed a command. */
   ofSystemd: boolean;
 }
 
@@ -258,13 +258,13 @@ export interface ProgramFile {
 }
 
 export interface Self {
-  /** Why libc can't be called; undefined where it can. */
+  /** Why libc can't be called; undefined if it can. */
   ffi?: string | undefined;
-  /** Whether a socket could be connected to $NOTIFY_SOCKET; undefined where there is nothing to connect to. */
+  /** Whether a socket could be connected to $NOTIFY_SOCKET; undefined if there is nothing to connect to. */
   connection?: Fact<"connected"> | undefined;
   pid: number;
   parent: number;
-  /** Who called the command: beyond bunx and its likes, not the parent. */
+  /** The process that called the command: not bunx or a similar launcher, even if that is the parent. */
   caller: number;
   callerName: string;
   /** Whether it may send as its caller: CAP_SYS_ADMIN. */

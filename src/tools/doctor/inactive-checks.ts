@@ -109,7 +109,7 @@ function lastEvent({ life }: Unit): LastEvent | undefined {
       const found: LastEvent = { event, line, match };
       if (event === "ended") ended = found;
       else if (event !== "stopped") return ended ?? found;
-      // "Stopped" alone follows an end of its own as well.
+      // systemd logs "Stopped" also when the service has ended by itself.
       else if (match[0] === "Stopping " || ended === undefined) stopped ??= found;
       if (match[0] === "Stopping ") return found;
       break;
@@ -180,7 +180,7 @@ function explainDependency(unit: Unit): [why: string, cure: string] {
   ];
 }
 
-/** A service that ended by itself, and said that all went well. */
+/** A service that ended by itself and reported success. */
 function checkEnd(unit: Unit, line: SaidLine): Check[] {
   const { id, type, life } = unit;
   const name = "start";
@@ -197,13 +197,13 @@ function checkEnd(unit: Unit, line: SaidLine): Check[] {
   const why = `it ended by itself${after}, with status 0; what it left behind was ended too`;
   const told = lastLine(life, { pid: 0, invocation: line.invocation });
   const said = told === undefined ? "" : `; its last line is ${quote(told)}`;
-  // A job that a timer starts may well be of this type.
+  // A job that a timer starts is often of this type.
   const short = ranForUsec !== undefined && ranForUsec < SHORT_USEC && life.triggeredBy.length === 0;
   if (!short) return [{ name, result: "note", what, why: `${why}${said}`, cure: CURE_OF_END }];
   return [{ name, result: "failed", what, why: `${why}${said}`, cure: CURE_OF_END }];
 }
 
-/** A daemon that lives for less has gone to the background, or had nothing to do. */
+/** A daemon that ends sooner has gone to the background, or had nothing to do. */
 const SHORT_USEC = 10e6;
 
 const CURE_OF_END =

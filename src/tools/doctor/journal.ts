@@ -23,7 +23,7 @@ export function checkJournal(unit: Unit): Check[] {
     // The pid differs from one message to the next.
     const key = why.replace(/process \d+/, "");
     const times = (checks.get(key)?.times ?? 0) + 1;
-    // What names no unit may be another's.
+    // A line that names no unit may be about another unit.
     const what = ours ? "a message was refused" : "a message of this unit's or another's was refused";
     const often = times === 1 ? "" : ` (${times} times)`;
     const check: Check = {
@@ -48,12 +48,12 @@ export function checkJournal(unit: Unit): Check[] {
   return [...found, { name, result: "note", what: "the journal may not tell of all that was refused", why, cure }];
 }
 
-/** Says in the judge's words what a line of PID 1's says; undefined where it is about something else. */
+/** Translates a line of PID 1's into the judge's words; undefined if the line is about something else. */
 export function explainLine(line: string, unit: Unit): Refusal | undefined {
   for (const [pattern, explain] of LINES) {
     const match = pattern.exec(line);
     const pid = Number(match?.[1] ?? 0);
-    // Whoever may write to the journal of a user's manager may write any number.
+    // Anyone who may write to a user manager's journal may write any number.
     if (match) return pid > 0x7fffffff ? undefined : explain(pid, unit, match[1] ?? "");
   }
   return undefined;

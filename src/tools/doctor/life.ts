@@ -1,4 +1,4 @@
-/** Gathers how a unit came to be what it is: its commands, its jobs, what it needs, and what was written of it. */
+/** Gathers how a unit came to its present state: its commands, jobs, needs, and what was logged about it. */
 
 import { closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import { basename } from "node:path";
@@ -79,7 +79,7 @@ export async function gatherLife(manager: Manager, show: Shown, nowUsec: number,
     gatherJob(manager, show),
     gatherNeeds(manager, show),
   ]);
-  // What its paths lead to is not seen from here.
+  // What its paths lead to can't be seen from here.
   const hasRoot = settings.RootDirectory !== undefined || settings.RootImage !== undefined;
   const command = failedCommand(commands) ?? commands.find(({ setting }) => setting === "ExecStart");
   return {
@@ -165,7 +165,7 @@ async function gatherSaid(manager: Manager, id: string): Promise<Fact<SaidLine[]
   return { value: said };
 }
 
-/** A process that ended at once may be of no unit any more when journald looks: so its pid counts too. */
+/** If a process ends at once, journald may find it in no unit any more. So its pid counts too. */
 async function gatherOutput(manager: Manager, { Id }: Shown, pids: readonly number[]): Promise<Fact<OutputLine[]>> {
   const [unit, said] = manager === "user" ? ["_SYSTEMD_USER_UNIT", "USER_UNIT"] : ["_SYSTEMD_UNIT", "UNIT"];
   const known = [...new Set(pids)].filter((pid) => pid > 0);
@@ -193,7 +193,7 @@ function entries(text: string): Record<string, unknown>[] {
   });
 }
 
-/** Bytes that are no text come as numbers, and what is very long does not come. */
+/** journalctl prints bytes that are not text as numbers, and leaves out very long values. */
 function messageOf({ MESSAGE: message }: Record<string, unknown>): string {
   return Array.isArray(message) ? decodeBytes(Uint8Array.from(message)) : String(message ?? "");
 }
@@ -206,7 +206,7 @@ async function gatherJob(manager: Manager, { Id, Job: id }: Shown): Promise<Job 
   if (own === undefined) return undefined;
   const { type, state } = own;
   if (state === "running") return { type, state, waitsFor: [] };
-  // Those that run are what it waits for in the end.
+  // In the end it waits for the jobs that are running.
   const seen = new Set<string>();
   const ends: string[] = [];
   const queue = [...own.waitsFor];
@@ -227,7 +227,7 @@ async function gatherJob(manager: Manager, { Id, Job: id }: Shown): Promise<Job 
   };
 }
 
-/** Only a unit that does not run is kept from it by others. */
+/** Other units matter only if this one does not run. */
 async function gatherNeeds(manager: Manager, show: Shown): Promise<Need[]> {
   if (show.ActiveState !== "inactive" && show.ActiveState !== "failed") return [];
   const names = (["Requires", "Requisite", "BindsTo"] as const).flatMap((by) =>
@@ -260,7 +260,7 @@ async function askAbout(manager: Manager, names: readonly [unit: string, by: str
   });
 }
 
-/** A "-" says that a path may be missing, and what comes after a colon is where it is to be shown. */
+/** A "-" says that the path may be missing. The part after a colon is where it is mounted. */
 function missingPaths(settings: Life["settings"]): string[] {
   const values = (SYSTEMD_STATUSES[226]?.settings ?? []).flatMap((name) => settings[name] ?? []);
   const paths = values

@@ -1,16 +1,16 @@
-/** Units that can't be looked at: there is none of the name, or it is no service, or its file is not taken. */
+/** Units that can't be looked at: no unit has the name, it is not a service, or systemd rejects its file. */
 
 import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
 import { saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
-/** Whether there is a service of the name, whose settings count. */
+/** Whether a service of this name exists, so that its settings count. */
 export function isService({ id, loadState }: Unit): boolean {
   return loadState === "loaded" && id.endsWith(".service");
 }
 
-/** A unit that somebody named is an error if nothing can be said of it; one around a process is not. */
+/** If nothing can be said of a unit, that is an error if somebody named it, but not if it was found by a process. */
 export function checkUnknown(subject: string, why: string, isNamed: boolean): Check {
   const name = "unit";
   if (!isNamed) return { name, result: "unknown", what: "the unit", why };
@@ -21,7 +21,7 @@ export function checkUnknown(subject: string, why: string, isNamed: boolean): Ch
   return { name, result: "failed", what: subject, why: "it is a template: a unit has a name after the @", cure };
 }
 
-/** Why a unit is none that can be looked at. */
+/** Why a unit can't be looked at. */
 export function notLoaded(unit: Unit, isNamed = true): Check {
   const { id, loadState, manager, life } = unit;
   const name = "unit";

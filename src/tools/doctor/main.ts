@@ -1,4 +1,4 @@
-/** `sd-notify doctor`: why a service is stuck in "activating". Facts are gathered, checked, and told as a checklist. */
+/** `sd-notify doctor`: why a service is stuck in "activating". It gathers facts, checks them, prints a checklist. */
 
 import { inColour, print, printJson } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
@@ -74,7 +74,7 @@ async function factsOfSelf(): Promise<Facts> {
   return { subject, self, process: found, ...(await unitAround(found)) };
 }
 
-/** The unit that a process is of, if it is of one. */
+/** The unit that a process belongs to, if any. */
 async function unitAround(found: Fact<Process>): Promise<{ unit?: Fact<Unit> }> {
   if ("unknown" in found) return {};
   const around = unitOfCgroup(found.value.cgroup);

@@ -1,4 +1,4 @@
-/** What the manager makes of the messages that it logs at level debug: it takes them, and may ignore what they say. */
+/** What the manager does with the messages that it logs at level debug: it may take one and ignore its content. */
 
 import { judge } from "../../verdict/judge.ts";
 import type { Check, Unit } from "./facts.ts";
@@ -34,7 +34,7 @@ export function readMessage(line: string): { pid: number; assignments: string[] 
   const [, pid, quoted, plain] = /Got notification message from PID (\d+)(?: \((.*)\)|: (.*))$/s.exec(line) ?? [];
   const text = quoted ?? plain;
   if (pid === undefined || text === undefined || Number(pid) > 0x7fffffff) return undefined;
-  // What begins a new assignment is no certain thing: a status may have ", A=".
+  // Where a new assignment begins is not certain: a status may contain ", A=".
   return { pid: Number(pid), assignments: text.split(/, (?=\s*[A-Za-z_]\w*=)/) };
 }
 
@@ -42,7 +42,7 @@ export function readMessage(line: string): { pid: number; assignments: string[] 
 
 function problemsOf({ pid, assignments }: { pid: number; assignments: string[] }, unit: Unit) {
   const { type, fdStoreMax, watchdogUsec } = unit;
-  // The manager has taken the message, and its fds can't be seen: what they would decide is left out.
+  // The manager has taken the message. Its fds can't be seen, so whatever depends on them is left out.
   const text = assignments.filter((one) => !/^(FD|BARRIER|MAINPIDFD)/.test(one)).join("\n");
   const bytes = encoder.encode(text.replaceAll("\\", "\\\\"));
   if (text === "") return [];

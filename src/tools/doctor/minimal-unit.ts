@@ -1,4 +1,4 @@
-/** A unit file that has what is needed, and no more. */
+/** A unit file that has what is needed and no more. */
 
 import { basename } from "node:path";
 import { formatUsec } from "../../protocol/durations.ts";
@@ -13,7 +13,7 @@ export function minimalUnit({ unit, process, self }: Facts): string {
   const named = !self && process && "value" in process ? process.value : undefined;
   const { main = named, launcher, workers } = known ? cast(known) : NOBODY;
   const [worker, ...others] = workers;
-  // What a launcher starts is not the main process: neither for NotifyAccess= nor for the watchdog.
+  // A process that a launcher starts is not the main process, neither for NotifyAccess= nor for the watchdog.
   const behind = others.length === 0 && worker?.isBun ? worker : undefined;
   const program = behind ?? main;
   const reloads =
@@ -48,8 +48,8 @@ function startCommands(unit: Unit | undefined, main: Process | undefined): reado
   const [first = "", ...args] = command;
   if (first.startsWith("/")) return [quoteCommand(first, command)];
   if (main?.program === undefined) return [{ text: "/usr/local/bin/bun /path/to/server.ts" }];
-  // What it was called by matters where it is another's name, as with busybox; a title such as "nginx:
-  // master" is no name.
+  // The name that it was called by matters if that is another name, as with busybox.
+  // A title such as "nginx: master" is not a name.
   const isName = /^-?[\w.+-]+$/.test(first) && first.replace(/^-/, "") !== basename(main.program);
   return [quoteCommand(main.program, isName ? command : [main.program, ...args])];
 }
@@ -60,7 +60,7 @@ function settings(unit: Unit | undefined, behind: Process | undefined): string[]
   const values = {
     User: unit.user,
     Group: unit.group,
-    // systemctl has "!" for the "-" of a directory that need not be there.
+    // systemctl prints "!" for the "-" of a directory that may be missing.
     WorkingDirectory: unit.workingDirectory.replace(/^!/, "-") || (directory ?? ""),
     WatchdogSec: unit.watchdogUsec === 0 ? "" : formatUsec(unit.watchdogUsec).replaceAll(/(\d) /g, "$1"),
     FileDescriptorStoreMax: unit.fdStoreMax === 0 ? "" : `${unit.fdStoreMax}`,

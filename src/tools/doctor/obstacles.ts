@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import type { Process, SocketFacts, Unit } from "./facts.ts";
 import { bindPath, type Said } from "./unit-syntax.ts";
 
-/** Programs that become another user, and what each needs to leave $NOTIFY_SOCKET to that. */
+/** Programs that switch to another user, and what each needs in order to keep $NOTIFY_SOCKET. */
 const CHANGERS: Record<string, string> = {
   sudo: "sudo --preserve-env=NOTIFY_SOCKET",
   doas: "doas with setenv { NOTIFY_SOCKET } in doas.conf",
@@ -13,8 +13,8 @@ const CHANGERS: Record<string, string> = {
 };
 
 /**
- * Who has $NOTIFY_SOCKET, and has not passed it on: the nearest of the processes above, up to the main one. Undefined
- * if none has it. Then it was never there, or a program that has become another since has removed it, such as env(1).
+ * The nearest ancestor, up to the main process, that has $NOTIFY_SOCKET and has not passed it on. Undefined if none
+ * has it. Then it was never set, or a program such as env(1) removed it before it executed another one.
  */
 export function keeperOf(process: Process, unit: Unit): Process | undefined {
   const all = "value" in unit.processes ? unit.processes.value : [];
@@ -29,8 +29,8 @@ export function keeperOf(process: Process, unit: Unit): Process | undefined {
 }
 
 /**
- * The way around a program that becomes another user: systemd can do that itself. Undefined for other programs. For
- * sudo(8), the command behind it is told too.
+ * The way around a program that switches to another user: systemd can do that itself. Undefined for other programs.
+ * For sudo(8), it names the command that sudo runs too.
  */
 export function withoutChanger(changer: string, worker: Process, unit: Unit): string | undefined {
   const keeps = CHANGERS[changer];
@@ -56,7 +56,7 @@ export function wayTo(address: string, { root }: SocketFacts, unit: Unit | undef
   };
 }
 
-/** A path of InaccessiblePaths= that has the address. */
+/** A path of InaccessiblePaths= that contains the address. */
 export function coverOf(address: string, { configuration }: Unit): string | undefined {
   const values = configuration.files.flatMap(({ assignments }) =>
     assignments.filter(({ name }) => name === "InaccessiblePaths").map(({ value }) => value),
@@ -78,7 +78,7 @@ function uncover(path: string): Said {
   return { text: `InaccessiblePaths= without ${path}` };
 }
 
-/** sudo(8): the command behind its options, and the user of -u. */
+/** sudo(8): the command after its options, and the user of -u. */
 function behindSudo(line: string): { user: string; rest: string } | undefined {
   const words = line.split(/[ \t]+/);
   if (basename(words.shift()?.replace(/^[-:+!|]*/, "") ?? "") !== "sudo") return undefined;

@@ -3,8 +3,8 @@
 import { parseUnitFile } from "./unit-file.ts";
 
 /**
- * Reads `systemctl show`: a value may have several lines, so only what was asked for begins a new one. What is
- * shown more than once, as a list of commands is, becomes one value.
+ * Reads `systemctl show`. A value may have several lines, so only a property that was asked for begins a new one.
+ * A property that is shown several times, such as a list of commands, becomes one value.
  */
 export function parseShow<Name extends string>(text: string, names: readonly Name[]): Partial<Record<Name, string>> {
   const values: Partial<Record<Name, string>> = {};
@@ -24,8 +24,8 @@ export function parseShow<Name extends string>(text: string, names: readonly Nam
 }
 
 /**
- * Reads a time of systemd's, "1min 30s", as microseconds. Returns undefined for "infinity", and for what is
- * no time.
+ * Reads a time as systemd prints it, "1min 30s", as microseconds. Returns undefined for "infinity" and for text that
+ * is not a time.
  */
 export function parseSpan(text: string): number | undefined {
   let usec = 0;
@@ -92,7 +92,7 @@ export interface ListedJob {
   waitsFor: string[];
 }
 
-/** Reads a line of JSON; undefined where it is no object. */
+/** Reads a line of JSON; undefined if it is not an object. */
 export function parseObject(json: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(json);
@@ -109,7 +109,7 @@ export function parseConditions(text: string): string[] {
 
 // --- internal ---
 
-/** Of a list of commands, the last: its arguments may have newlines, and then anything. */
+/** The last of a list of commands. Its arguments may contain newlines, followed by anything. */
 function commandOf(shown = ""): string {
   return shown.slice(shown.lastIndexOf("\n{ path=") + 1);
 }

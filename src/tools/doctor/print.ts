@@ -1,4 +1,4 @@
-/** The checklist as text, and what it amounts to. */
+/** The checklist as text, and its conclusion. */
 
 import { type Format, type Line, line, styled } from "../../console/line.ts";
 import type { Check } from "./facts.ts";
@@ -12,7 +12,7 @@ export interface Report {
   unit: string;
 }
 
-/** Returns the report as lines; in colours where it is for a terminal. */
+/** Returns the report as lines, coloured if it is for a terminal. */
 export function formatReport({ summary, checks, unit }: Report, colours: boolean): string {
   const lines = [
     styled("bold", summary),

@@ -9,7 +9,7 @@ import { runCommand } from "./silence-checks.ts";
 import { isInTrouble } from "./trouble.ts";
 import { isNotify } from "./unit-state.ts";
 
-/** Where the socket is, whether it is one, and whether the process can reach it. */
+/** Where the socket is, whether it is a socket, and whether the process can reach it. */
 export function checkSocket(process: Process, unit?: Unit): Check[] {
   const { environment, socket } = process;
   const who = titleOf(process);
@@ -82,7 +82,7 @@ export function checkContainer(process: Process, unit?: Unit): Check[] {
   return [{ name, result: "passed", what }];
 }
 
-/** Whether the watchdog's variables can be read; where no unit says more, whether they are meant for the process. */
+/** Whether the watchdog's variables can be read; if no unit says more, whether they are meant for the process. */
 export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Self): Check[] {
   if ("unknown" in process.environment) return [];
   const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = process.environment.value;
@@ -105,7 +105,7 @@ export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Sel
   }
   if (usec === undefined || (unit && !self)) return [];
   const what = `$WATCHDOG_USEC of ${titleOf(process)} is ${formatUsec(Number(usec))}`;
-  // What a command sends for its caller is meant well.
+  // A command may send for its caller, so the caller's variables are meant for it.
   const meant = pid === undefined || [process.pid, self?.caller].includes(Number(pid));
   if (meant) return [{ name, result: "passed", what }];
   const why = `$WATCHDOG_PID is ${pid}: it takes the watchdog for another's, and does not ping`;
@@ -114,7 +114,7 @@ export function checkWatchdogVariables(process: Process, unit?: Unit, self?: Sel
   return [{ name, result: "failed", what, why, cure }];
 }
 
-/** seccomp(2): what a filter forbids can't be read. A unit tells by SystemCallFilter=, and oneself can try. */
+/** seccomp(2): what a filter forbids can't be read. A unit's SystemCallFilter= tells, and this process can try. */
 export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[] {
   if (!process.filtered || unit || self) return [];
   const what = `the seccomp filter of ${titleOf(process)}`;
@@ -123,7 +123,7 @@ export function checkFilter(process: Process, unit?: Unit, self?: Self): Check[]
   ];
 }
 
-/** sd_listen_fds(3): they are of one process only, and the first one is 3. */
+/** sd_listen_fds(3): the fds are for one process only, and the first one is 3. */
 export function checkPassedFds({ environment, openFds, ...process }: Process): Check[] {
   if ("unknown" in environment) return [];
   const { LISTEN_FDS: count, LISTEN_PID: pid } = environment.value;
@@ -157,7 +157,7 @@ const EFFECTS = new Map([
   ["ignore", "podman removes $NOTIFY_SOCKET"],
 ]);
 
-/** From conmon 2.1.10 on; before, it passed on READY=1 and WATCHDOG=1. */
+/** conmon 2.1.10 and later. Earlier versions passed on READY=1 and WATCHDOG=1. */
 const BY_CONMON =
   "conmon reads from $NOTIFY_SOCKET: EXTEND_TIMEOUT_USEC=, WATCHDOG_USEC=, MAINPID= and fds end there; " +
   "READY=1, RELOADING=1, STOPPING=1, STATUS= and WATCHDOG=1 are passed on";
@@ -165,12 +165,12 @@ const BY_CONMON =
 const BY_RUNTIME =
   "its runtime reads from $NOTIFY_SOCKET, and passes on READY=1: STATUS=, WATCHDOG=1 and fds end there";
 
-/** Those of docker and its likes are processes of no unit but the runtime's own. */
+/** Container processes of docker and similar runtimes belong to the runtime's own unit only. */
 const OWN_CONTAINER =
   "podman run --sdnotify=container, in a unit of Type=notify: its containers stay in the unit; " +
   "or sd-notify bridge --forward as ExecStart=, around what starts the container";
 
-/** Containers of docker are processes of no unit but its own: what runs in the unit can ask whether they answer. */
+/** Docker's containers belong to docker's own unit. A process in this unit can ask whether they answer. */
 function dockerCure({ command }: Process, unit?: Unit): string {
   const published = command.flatMap((arg, i) => {
     const value =
@@ -194,7 +194,7 @@ function checkUnset(process: Process, unit: Unit | undefined): Check[] {
   const [why, cure] = unit
     ? whoRemoved(process, unit)
     : ["only a service that systemd started has it", "Type=notify, or NotifyAccess=all, in its unit"];
-  // A program that need not send may well do without.
+  // A program that need not send may do without it.
   const result = unit && !isNotify(unit) ? "note" : "failed";
   return [{ name: "socket", result, what, why, cure }];
 }
@@ -221,7 +221,7 @@ function socketProblem(
   unit: Unit | undefined,
 ): [why: string, cure: string] | undefined {
   const { found, elsewhere, type, writable } = facts;
-  // What lies over the socket itself is a socket too, to which nobody listens.
+  // If something is mounted over the socket itself, it is a socket too, but nobody listens to it.
   const isCovered = found === "socket" && unit !== undefined && coverOf(address, unit) === address;
   if (found === "nothing" || isCovered) {
     const { why, cure } = wayTo(address, facts, unit);
@@ -233,7 +233,7 @@ function socketProblem(
   if (found === "nobody") {
     const isolation = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
     const where = elsewhere ? " in its network namespace, which is another than the service manager's" : "";
-    // systemd itself listens to a path: what Environment= has in its place is never the right one.
+    // systemd itself listens to a path. The one that Environment= sets instead is never the right one.
     const cure = unit?.environmentSocket === undefined ? `${isolation}a socket with a path: ${remove}` : remove;
     return [`nobody listens to this name${where}`, cure];
   }
@@ -252,7 +252,7 @@ function isConmon({ command }: Process): boolean {
   return /(?:^|\/)conmon$/.test(command[0] ?? "");
 }
 
-/** podman has told it of the socket with --sdnotify=container only. */
+/** podman tells the container of the socket only with --sdnotify=container. */
 function byConmon(process: Process): Check {
   const name = "container";
   const what = `${titleOf(process)} has a container of podman's`;
@@ -263,7 +263,7 @@ function byConmon(process: Process): Check {
   return { name, result: "note", what, why, cure: "podman run --sdnotify=container, or Notify=true in a quadlet" };
 }
 
-/** A runtime that the process is, and its --sdnotify=. */
+/** The runtime, if the process is one, and its --sdnotify=. */
 function runtimeOf({ command }: Process): [runtime?: string, option?: string | undefined] {
   const [, runtime] = /(?:^|\/)(podman|docker)$/.exec(command[0] ?? "") ?? [];
   if (runtime === undefined || !command.includes("run")) return [];

@@ -58,7 +58,7 @@ function openFdsOf(pid: number): number[] | undefined {
 function gatherEnvironment(pid: number, uid: number): { environment: Fact<Environment>; overwritten: boolean } {
   let text: string;
   try {
-    // What this process was started with may be less than it has: Bun reads .env.
+    // This process may have more variables than it was started with: Bun reads .env.
     text = readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -79,7 +79,7 @@ function unreadable(why: string) {
   return { environment: { unknown: why }, overwritten: false };
 }
 
-/** What is left of an environment that a title was written over is no list of assignments any more. */
+/** An environment that a title has overwritten is not a list of assignments any more. */
 function isOverwritten(text: string): boolean {
   if (text === "") return false;
   return text
@@ -88,7 +88,7 @@ function isOverwritten(text: string): boolean {
     .some((assignment) => !/^[^=]+=/.test(assignment));
 }
 
-/** By the name of the program; or by threads that every Bun has, also a compiled program. */
+/** Recognizes Bun by the name of the program, or by threads that every Bun has, even in a compiled program. */
 function isBun(pid: number, program: string | undefined): boolean | undefined {
   if (program === undefined) return undefined;
   if (/^bunx?(\.exe|-debug|-profile)?$/.test(basename(program))) return true;
@@ -100,7 +100,7 @@ function isBun(pid: number, program: string | undefined): boolean | undefined {
   }
 }
 
-/** A container of a program's; one that has a systemd of its own, as those of systemd-nspawn, is a machine here. */
+/** A container for one program. A container with its own systemd, as from systemd-nspawn, counts as a machine. */
 function containerOf(pid: number, cgroup: string, environment: Fact<Environment>): string | undefined {
   const said = "value" in environment ? environment.value.container : undefined;
   if (said !== undefined && !/^(systemd-nspawn|lxc)/.test(said)) return said;

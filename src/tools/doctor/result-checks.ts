@@ -1,4 +1,4 @@
-/** How a start, or the service, has ended: by each Result= of systemd.service(5). */
+/** How a start, or the service, has ended, for each Result= of systemd.service(5). */
 
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
@@ -24,7 +24,7 @@ export function checkResult(unit: Unit): Check[] {
     why: `${why}${restarted}`,
     ...(cure !== undefined && { cure }),
   };
-  // What ended by itself has its last line beside its exit status.
+  // If the process ended by itself, its last line is shown with its exit status.
   return findFailure(unit) === undefined && result !== "success" ? [check, ...outputOf(unit)] : [check];
 }
 

@@ -2,7 +2,7 @@
 
 import type { Life, SaidLine } from "./facts.ts";
 
-/** Which start of the unit was the last; empty where that is not known. */
+/** Which start of the unit was the last one; empty if that is not known. */
 export function lastInvocation({ said }: Life): string {
   const lines = "value" in said ? said.value : [];
   return lines.findLast(({ invocation }) => invocation !== "")?.invocation ?? "";
@@ -13,11 +13,11 @@ export function saidOfLast(life: Life): readonly SaidLine[] {
   if ("unknown" in life.said) return [];
   const lines = life.said.value;
   const last = lastInvocation(life);
-  // What comes after it, and is of no start, is about a start that did not come so far.
+  // A later line that belongs to no start is about a start that did not get that far.
   return lines.filter(({ invocation }) => invocation === last || invocation === "");
 }
 
-/** The longest time that a start took that succeeded, as the journal tells. */
+/** The longest time that a successful start took, according to the journal. */
 export function longestStart({ said }: Life): number | undefined {
   if ("unknown" in said) return undefined;
   let longest: number | undefined;

@@ -9,7 +9,7 @@ export function checkFfi({ ffi }: Self): Check[] {
   return [{ name: "ffi", result: "failed", what: "libc can't be called", why, ...(cure !== undefined && { cure }) }];
 }
 
-/** Under bunx, the parent is not who called. */
+/** Under bunx, the parent is not the caller. */
 export function checkCaller({ parent, caller, callerName, privileged, pid }: Self): Check[] {
   if (caller === parent) return [];
   const what = `the caller is process ${caller} (${callerName}), and process ${parent} only its launcher`;
@@ -43,7 +43,7 @@ export function checkConnection({ connection }: Self): Check[] {
   ];
 }
 
-/** What the unit around makes of what the command sends here: with the privilege, as its caller. */
+/** What the surrounding unit does with what the command sends here. With the privilege, it sends as its caller. */
 export function checkOwnMessages({ pid, caller, callerName, privileged }: Self, unit?: Unit): Check[] {
   if (!unit || unit.notifyAccess === "none") return [];
   const sender = privileged ? caller : pid;

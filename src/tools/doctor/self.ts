@@ -43,14 +43,14 @@ function ffiObstacle(): string | undefined {
   }
 }
 
-/** A datagram socket is connected without a word to the other side. That of a virtual machine may not be. */
+/** Connecting a datagram socket sends nothing to the other side. Connecting to a virtual machine's may. */
 function tryToConnect(text: string | undefined): Fact<"connected"> | undefined {
   if (text === undefined) return undefined;
   let address: Address;
   try {
     address = parseAddress(text, "$NOTIFY_SOCKET");
   } catch {
-    // Said by the check of the socket.
+    // The check of the socket reports this.
     return undefined;
   }
   if (address.family !== "unix") return undefined;

@@ -8,12 +8,12 @@ import { withoutChanger } from "./obstacles.ts";
 import { problemOf } from "./unit-checks.ts";
 import { hasSpoken, isWaiting } from "./unit-state.ts";
 
-/** Who is who among the processes of a unit. */
+/** The roles of a unit's processes. */
 export interface Cast {
   main: Process | undefined;
-  /** What the main process is called, where it is one that starts others. */
+  /** The name of the main process, if it is one that starts others. */
   launcher: string | undefined;
-  /** The processes at the end of the chain that it starts; of those, Bun alone where there is any. */
+  /** The processes at the end of the chain that it starts. If any of them are Bun, only those. */
   workers: Process[];
 }
 
@@ -28,7 +28,7 @@ export function cast({ processes, mainPid, controlPid }: Unit): Cast {
   return { main, launcher, workers: bun.length > 0 ? bun : ends };
 }
 
-/** The processes that are likely to send: the main one and, where that only starts others, those that do the work. */
+/** The processes that are likely to send: the main one and, if it only starts others, those that do the work. */
 export function likelySenders(unit: Unit): Process[] {
   const { main, workers } = cast(unit);
   return [...(main ? [main] : []), ...workers];
@@ -42,7 +42,7 @@ export function roleIn(unit: Unit, pid: number): Sender["role"] {
   return isMember ? "member" : "stranger";
 }
 
-/** "npm", "sh" and their likes: they start what does the work, as a child. Returns what it is called. */
+/** "npm", "sh" and similar programs start the process that does the work as a child. Returns their name. */
 export function launcherName({ command, name }: Pick<Process, "command" | "name">): string | undefined {
   const [program = "", first = ""] = command;
   const called = basename(program).replace(/^-/, "");
@@ -68,14 +68,14 @@ export function checkAccess(unit: Unit): Check[] {
     return [{ name: "access", result: "passed", what }];
   }
   return refused.map(({ worker, problem }): Check => {
-    // A shell may itself send what a program of its wants to say, and an active unit has had its READY=1.
+    // A shell may send a message for a program that it runs, and an active unit has had its READY=1.
     const certain = isWaiting(unit) && (worker.isBun !== false || unit.activeState === "activating");
     return {
       name: "access",
       result: certain ? "failed" : "note",
       what: `messages of ${titleOf(worker)}`,
       why: `${problem?.why}; that is ${titleOf(main)}`,
-      // One that becomes another user also keeps $NOTIFY_SOCKET back: NotifyAccess=all alone does not help.
+      // A program that switches to another user also removes $NOTIFY_SOCKET: NotifyAccess=all alone does not help.
       cure: withoutChanger(launcher ?? "", worker, unit) ?? `${problem?.cure}, or ${cureFor(main, launcher)}`,
     };
   });
@@ -91,13 +91,13 @@ export function checkWatchdog(unit: Unit): Check[] {
     return [{ name: "watchdog", result: "passed", what: `${what}, and WATCHDOG=1 arrives in time` }];
   }
   if ("value" in main.environment && main.environment.value.WATCHDOG_USEC === undefined) {
-    // A title is written over all of it: where the others are still there, only this one has been removed.
+    // A title overwrites the whole environment. If the other variables are still there, only this one was removed.
     const isAllGone = hasSpoken(unit) && main.environment.value.NOTIFY_SOCKET === undefined;
     if (main.overwritten || isAllGone) {
       const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: what it began with has been removed or written over`;
       return [{ name: "watchdog", result: "unknown", what, why }];
     }
-    // PID 1 keeps the old setting until a restart, daemon-reload or not: something has removed the variable.
+    // PID 1 keeps the old setting until a restart, even after daemon-reload. So something has removed the variable.
     const isUnset = unit.configuration.unset.some((word) => /^WATCHDOG_USEC(=|$)/.test(word));
     const why = `$WATCHDOG_USEC is not set in ${titleOf(main)}: something between systemd and it has removed it`;
     const cure = isUnset ? "UnsetEnvironment= without WATCHDOG_USEC" : "ExecStart= without env -i, env -u or the like";
@@ -124,7 +124,7 @@ export function checkWatchdog(unit: Unit): Check[] {
   });
 }
 
-/** Why the unit would take no message at all of a process; undefined where it would. */
+/** Why the unit would take no message at all from a process; undefined if it would. */
 export function refusal(
   unit: Unit,
   { pid, uid }: Pick<Process, "pid" | "uid">,
@@ -148,6 +148,6 @@ const LAUNCHERS = new Set(
 
 function cureFor({ name }: Process, launcher = ""): string {
   if (!/sh$/.test(launcher)) return `ExecStart= with the program itself, without ${launcher}`;
-  // A script has its own name, unless the shell was called with its text.
+  // A script has its own name, unless the shell was given its text with -c.
   return `exec before the command in ${name === launcher ? `the script of ${launcher}` : name}`;
 }

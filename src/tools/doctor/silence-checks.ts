@@ -4,13 +4,13 @@ import type { Check, Unit } from "./facts.ts";
 import { likelySenders, titleOf } from "./sender-checks.ts";
 import type { Speech } from "./speech-facts.ts";
 
-/** READY=1 is waited for from a program that never mentions the socket. */
+/** The unit waits for READY=1 from a program that never mentions the socket. */
 export function checkSpeech(unit: Unit): Check[] {
   if (unit.activeState !== "activating" || unit.speech.length === 0) return [];
   if ("value" in unit.journal && unit.journal.value.some(({ text, ours }) => ours && HAS_SENT.test(text))) return [];
   const senders = likelySenders(unit);
   const seen = senders.map((process) => ({ process, speech: unit.speech.find(({ pid }) => pid === process.pid) }));
-  // A Bun has its program beside it, in as many files as it likes.
+  // Bun's program is in other files, and there may be many.
   if (seen.length === 0 || seen.some(({ process, speech }) => process.isBun || speech?.speaks !== false)) return [];
   const last = seen.at(-1);
   if (!last?.speech) return [];
@@ -22,7 +22,7 @@ export function checkSpeech(unit: Unit): Check[] {
   return [{ name: "program", result: "failed", what, why, cure: cureFor(unit, unit.speech) }];
 }
 
-/** The main process has ended well, and others have gone on: it has put itself into the background. */
+/** The main process has exited with success while others go on: it has put itself into the background. */
 export function checkBackground(unit: Unit): Check[] {
   const { type, result, activeState, journal } = unit;
   if (!type.startsWith("notify") || result !== "protocol" || "unknown" in journal) return [];
@@ -37,7 +37,7 @@ export function checkBackground(unit: Unit): Check[] {
   return [{ name: "background", result: "failed", what, why, cure }];
 }
 
-/** A line of the unit that has sd-notify run wait for the program; it needs the command as the unit has it. */
+/** A line of the unit that makes `sd-notify run` wait for the program. It needs the command as the unit has it. */
 export function runCommand(unit: Unit, probe: string): string | undefined {
   const [line, ...others] = unit.execStart ?? [];
   const [, prefixes = "", command] = /^([-:+!|]*)(.*)$/s.exec(line ?? "") ?? [];

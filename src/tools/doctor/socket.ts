@@ -1,4 +1,4 @@
-/** Looks where a process would send to, from where that process stands: its root, its network namespace, its rights. */
+/** Looks up where a process would send to, as that process sees it: with its root, network namespace and rights. */
 
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { linkOf, readText } from "../../linux/proc.ts";
@@ -16,7 +16,7 @@ export interface Rights {
   capabilities: bigint;
 }
 
-/** Returns undefined for an address that is malformed, or of a virtual machine's: there is nothing to look at. */
+/** Returns undefined if the address is malformed or a virtual machine's: there is nothing to look at. */
 export function lookAtSocket(address: string, rights: Rights): Fact<SocketFacts> | undefined {
   try {
     if (parseAddress(address, "$NOTIFY_SOCKET").family !== "unix") return undefined;
@@ -79,7 +79,7 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
       return { value: { found: "nothing", elsewhere, ...rootOf(pid) } };
     }
     if (!there.stat.isSocket()) return { value: { found: "other" } };
-    // The socket's own namespace is not known: that of the process, of PID 1 or this one's.
+    // The socket's namespace is not known. It may be that of the process, of PID 1 or of this process.
     const listening = [`${pid}`, "1", "self"].flatMap((pid) => socketsOf(pid) ?? []);
     const name = kernelNameOf(path);
     const type = listening.find(({ address }) => address === name)?.type;
@@ -91,7 +91,7 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
   }
 }
 
-/** Seen from here, as a path; a mount namespace of its own has a root that is "/" here too. */
+/** The root as a path, seen from here. The root of another mount namespace is "/" here too. */
 function rootOf(pid: number): Pick<SocketFacts, "root"> {
   const root = linkOf(pid, "root");
   return root === undefined || root === "/" ? {} : { root };

@@ -1,7 +1,7 @@
-/** Whether a process can send at all, by what it is made of. */
+/** Whether a process can send at all, judged by its files. */
 export interface Speech {
   pid: number;
-  /** What it does stands in a script, not in its program. */
+  /** A script decides what it does, not its program. */
   isInterpreter: boolean;
   /** The program, a library or the script mentions the protocol; undefined: not all of it could be read. */
   speaks?: boolean | undefined;

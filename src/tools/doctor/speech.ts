@@ -16,7 +16,7 @@ export function gatherSpeech(pid: number): Speech | undefined {
   return { pid, isInterpreter, speaks: speaks(pid, command, isInterpreter), ...listensAt(pid) };
 }
 
-/** The command that a unit would call: this one, or the one that is installed. */
+/** The command that a unit would call: this one, or the installed one. */
 export function ownCommand(): string {
   const path = process.execPath;
   return /^bunx?(-debug|-profile)?$/.test(basename(path))
@@ -26,7 +26,7 @@ export function ownCommand(): string {
 
 // --- internal ---
 
-/** Programs that do what a text says: not they have to speak, but that. */
+/** Programs that run a script. The script has to speak the protocol, not the program. */
 const INTERPRETER = /^(bun|python|perl|ruby|node|php|lua|java|tclsh|deno|guile|pwsh|(ba|da|z|k|fi)?sh$|busybox)/;
 
 const WORDS = /NOTIFY_SOCKET|sd[-_]?notify|systemd/i;
@@ -34,12 +34,12 @@ const WORDS = /NOTIFY_SOCKET|sd[-_]?notify|systemd/i;
 /** The variable without which nobody can speak. */
 const NEEDLE = Buffer.from("NOTIFY_SOCKET");
 
-/** A script is small; what is larger is no script. */
+/** A script is small. A larger file is not a script. */
 const MAX_SCRIPT = 1 << 20;
 
 function speaks(pid: number, command: readonly string[], isInterpreter: boolean): boolean | undefined {
   if (isInterpreter) {
-    // A path may have the word for another reason: a directory of systemd's, or of this project's.
+    // A path may contain the word for another reason: a directory of systemd's or of this project's.
     if (command.some((arg) => WORDS.test(/^\/\S*$/.test(arg) ? basename(arg) : arg))) return true;
     return command.slice(1).some((arg) => WORDS.test(scriptOf(pid, arg)));
   }
@@ -73,7 +73,7 @@ function mentions(path: string): boolean | undefined {
   }
   try {
     const buffer = Buffer.alloc(1 << 20);
-    // What is cut in two by the end of a piece begins the next one.
+    // A word that the end of a piece cuts in two is read again with the next piece.
     for (let kept = 0; ; ) {
       const read = readSync(fd, buffer, kept, buffer.length - kept, null);
       const end = kept + read;
@@ -105,7 +105,7 @@ function listensAt(pid: number): Pick<Speech, "addresses" | "paths"> {
   return { addresses: [...new Set(addresses)], paths: [...new Set(paths)] };
 }
 
-/** An address to connect to, for one that a server is bound to: words in the byte order of the machine, proc(5). */
+/** The address to connect to, made from the one that a server is bound to: words in machine byte order, proc(5). */
 function addressOf(local: string): string {
   const [host = "", hex = ""] = local.split(":");
   const port = Number.parseInt(hex, 16);

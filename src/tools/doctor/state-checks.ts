@@ -1,4 +1,4 @@
-/** What the unit is doing, by its state, and what it waits for. How a start has ended is in result-checks.ts. */
+/** What the unit is doing, judged by its state, and what it waits for. result-checks.ts tells how a start ended. */
 
 import { signalName } from "../../linux/signals.ts";
 import { formatUsec } from "../../protocol/durations.ts";
@@ -23,7 +23,7 @@ export function checkStart(unit: Unit): Check[] {
   return checkActive(unit);
 }
 
-/** A process that a signal has stopped does nothing, and answers nothing. So does all of a unit that is frozen. */
+/** A process that a signal has stopped does nothing and answers nothing. The same is true of a frozen unit. */
 export function checkStopped(unit: Unit): Check[] {
   const { id, life, manager } = unit;
   const systemctl = systemctlOf(manager);
@@ -38,7 +38,7 @@ export function checkStopped(unit: Unit): Check[] {
       ? "a debugger or strace holds it, so it does nothing"
       : "a signal such as SIGSTOP has stopped it, so it does nothing";
     const cure = traced ? "end the debugger" : `${systemctl} kill --signal=CONT ${word}`;
-    // strace(1) holds a process for a moment only, and a unit may do without one of its workers.
+    // strace(1) stops a process only for a moment, and a unit can do without one of its workers.
     const isNeeded = process.pid === unit.mainPid || process.pid === unit.controlPid;
     const result = isNeeded && !traced ? "failed" : "note";
     return { name: "stopped", result, what: `${processTitle(process)} is stopped`, why, cure };
@@ -58,7 +58,7 @@ export function checkActivating(unit: Unit): Check[] {
   }
   const restarted = restartsOf(unit);
   const why = `it waits${sinceOf(unit)} ${whatFor(unit)}; ${timeoutOf(unit)}${restarted}`;
-  // A command that takes its time is what the type is for.
+  // This type is meant for commands that take long.
   if (type === "oneshot") return [{ name, result: "note", what, why, cure: waitingFor(unit).cure }];
   return [{ name, result: "failed", what, why, cure: cureOfStart(unit) }, ...outputOf(unit)];
 }
@@ -87,7 +87,7 @@ function timeoutOf({ startTimeoutUsec }: Unit): string {
     : `TimeoutStartSec= is ${formatUsec(startTimeoutUsec)}`;
 }
 
-/** By the substate: it is of the command that a process has been started for. */
+/** Finds it by the substate, which names the command that a process has been started for. */
 function controlOf(unit: Unit): Control | undefined {
   const { controlPid, mainPid, subState, life, processes } = unit;
   const setting = COMMANDS_BY_STATE[subState];
@@ -235,7 +235,7 @@ function checkDeactivating(unit: Unit): Check[] {
     life.stopTimeoutUsec === undefined
       ? "TimeoutStopSec=infinity"
       : `TimeoutStopSec= is ${formatUsec(life.stopTimeoutUsec)}`;
-  // A start that failed may be what is being ended.
+  // The unit may be stopping because its start failed.
   const before = unit.result === "success" ? [] : checkResult(unit);
   const control = controlOf(unit);
   if (control !== undefined) {
@@ -250,7 +250,7 @@ function checkDeactivating(unit: Unit): Check[] {
   return [{ name, result: "failed", what, why, cure: cureOfStop(unit, left, signal) }, ...before];
 }
 
-/** What a process does about the signal that is to end it. */
+/** What a process does with the signal that is meant to end it. */
 function answer(process: Process, signal: number): string {
   const title = processTitle(process);
   if (process.state === "D") return `${title}, which is in the kernel and can't be ended there,`;

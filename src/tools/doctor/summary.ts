@@ -3,7 +3,7 @@
 import type { Check, Facts, Unit } from "./facts.ts";
 import { isWaiting } from "./unit-state.ts";
 
-/** Returns it as text: of all that failed, what explains the rest. */
+/** Returns as text the one failure that explains the rest. */
 export function summarize({ subject, unit, process, self }: Facts, checks: readonly Check[]): string {
   const known = unit && "value" in unit && !process && !self ? unit.value : undefined;
   const failed = checks.filter(({ result }) => result === "failed");
@@ -17,7 +17,7 @@ export function summarize({ subject, unit, process, self }: Facts, checks: reado
 
 // --- internal ---
 
-/** What comes first explains what comes after it. */
+/** Each entry explains those after it. */
 const RANKS: readonly string[] = [
   "ignored",
   "comment",
@@ -43,11 +43,11 @@ const RANKS: readonly string[] = [
 ];
 
 function rankOf({ name }: Check, unit: Unit | undefined): number {
-  // A READY=1 that does not come is what everything else may be the cause of; other states say it themselves.
+  // Anything else may be the cause of a missing READY=1. Other states explain themselves.
   const waits = unit && isWaiting(unit) && (unit.subState === "start" || unit.result === "timeout");
   if (name === "start" && !waits) return RANKS.indexOf("socket") - 0.5;
   const rank = RANKS.indexOf(name);
-  // What has no place of its own is about the configuration.
+  // A check that is not listed is about the configuration.
   return rank === -1 ? RANKS.indexOf("exit-status") - 0.5 : rank;
 }
 

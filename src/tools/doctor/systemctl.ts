@@ -1,4 +1,4 @@
-/** Gathers what systemctl and journalctl tell of a unit, and looks at its processes. */
+/** Gathers what systemctl and journalctl tell about a unit, and looks at its processes. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
@@ -11,7 +11,7 @@ import { gatherProcess } from "./process.ts";
 import { gatherSpeech, ownCommand } from "./speech.ts";
 import type { Speech } from "./speech-facts.ts";
 
-/** Looks at a unit, by the name that systemctl takes: without a suffix, it is a service. */
+/** Looks at a unit by the name that systemctl takes. A name without a suffix is a service. */
 export async function gatherUnit(name: string, manager: Manager): Promise<Fact<Unit>> {
   const shown = await ask(manager, "systemctl", "show", `--property=${PROPERTIES.join(",")}`, "--", name);
   if ("unknown" in shown) return shown;
@@ -98,7 +98,7 @@ const PROPERTIES = [
 ] as const;
 type Shown = Record<(typeof PROPERTIES)[number], string>;
 
-/** What a systemd shows that does not have the property. "~" is a list of nothing that is forbidden. */
+/** The defaults for a systemd that does not have the property. "~" is an empty list of forbidden things. */
 const NOTHING: Shown = {
   ...(Object.fromEntries(PROPERTIES.map((name) => [name, ""])) as Shown),
   RestrictAddressFamilies: "~",
@@ -110,13 +110,13 @@ function gatherSpeeches({ Type, ActiveState, ControlGroup }: Shown): Speech[] {
   return pidsOf(ControlGroup).flatMap((pid) => gatherSpeech(pid) ?? []);
 }
 
-/** The processes in the unit's cgroup; where that can't be read, those that the manager names. */
+/** The processes in the unit's cgroup. If it can't be read, those that the manager names. */
 function gatherProcesses({ ControlGroup, MainPID, ControlPID }: Shown): Fact<Process[]> {
   const named = [Number(MainPID), Number(ControlPID)].filter((pid) => pid > 0);
   const pids = new Set([...named, ...pidsOf(ControlGroup)]);
   // This one only looks.
   pids.delete(process.pid);
-  // One that has ended since is no process of the unit any more.
+  // A process that has ended since does not belong to the unit any more.
   return {
     value: [...pids].flatMap((pid) => [gatherProcess(pid)].flatMap((fact) => ("value" in fact ? fact.value : []))),
   };
@@ -141,9 +141,9 @@ function pidsOf(cgroup: string): number[] {
 
 /** The manager's own lines since the unit was started. */
 async function gatherJournal(manager: Manager, show: Shown, startingUsec?: number): Promise<Fact<JournalLine[]>> {
-  // Else what was said a moment ago may not be there yet.
+  // Without this, the latest lines may not be there yet.
   if (process.getuid?.() === 0) await runProgram("journalctl", "--sync");
-  // What names no unit is of interest only since this one has processes.
+  // Lines that name no unit matter only from the time this unit has had processes.
   const named = `${manager === "user" ? "USER_" : ""}UNIT=${show.Id}`;
   const since = startingUsec === undefined ? [named] : [`--since=@${sinceEpoch(startingUsec)}`];
   const lines = await askJournal(
@@ -158,8 +158,8 @@ async function gatherJournal(manager: Manager, show: Shown, startingUsec?: numbe
 const MAX_LINES = 20_000;
 
 /**
- * Lines about other units, or other starts of this one, are left out; so is what is no entry, as of a
- * journalctl that was killed.
+ * Leaves out lines about other units, and about other starts of this one. It also leaves out text that is not an
+ * entry, which a killed journalctl may have printed.
  */
 export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, "Id" | "InvocationID">): JournalLine[] {
   const entry = parseObject(json);
@@ -167,13 +167,13 @@ export function readJournalLine(json: string, { Id, InvocationID }: Pick<Shown, 
   const unit = entry.UNIT ?? entry.USER_UNIT;
   const invocation = entry.INVOCATION_ID ?? entry.USER_INVOCATION_ID ?? InvocationID;
   if (unit !== undefined && (unit !== Id || (InvocationID !== "" && invocation !== InvocationID))) return [];
-  // Bytes that are no text come as numbers.
+  // Bytes that are not text come as numbers.
   const { MESSAGE: message } = entry;
   const text = Array.isArray(message) ? Buffer.from(message).toString() : String(message ?? "");
   return [{ text, ours: unit !== undefined }];
 }
 
-/** A second before, because clocks are read one after the other. */
+/** A second earlier, because the clocks are read one after the other. */
 function sinceEpoch(usec: number): number {
   return Math.floor(Date.now() / 1000 - (nowUsec() - usec) / 1e6) - 1;
 }
@@ -182,7 +182,7 @@ function nowUsec(): number {
   try {
     return Number(monotonicUsec());
   } catch {
-    // Without libc; the same but for the time that the machine slept.
+    // Without libc. The result is the same, except for the time that the machine slept.
     return Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1e6;
   }
 }

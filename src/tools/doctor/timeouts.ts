@@ -1,4 +1,4 @@
-/** Whose time was up, by the words in which the manager tells: Result=timeout. */
+/** Which timeout expired, recognized by the manager's words: Result=timeout. */
 
 import { formatUsec } from "../../protocol/durations.ts";
 import { quote } from "./exit-status-checks.ts";
@@ -7,12 +7,12 @@ import { longestStart, saidOfLast, wordsOf } from "./said.ts";
 import { PID_FILE, PID_FILE_LINE, waitingFor } from "./type-checks.ts";
 import { isNotify } from "./unit-state.ts";
 
-/** The words of service.c of systemd 252 to 262, by which it tells whose time was up. */
+/** The words of service.c of systemd 252 to 262 that tell which timeout expired. */
 export function explainTimeout(unit: Unit): [why: string, cure: string] {
   const { life, startTimeoutUsec } = unit;
   const said = saidOfLast(life);
   const told = (pattern: RegExp) => said.findLast(({ text }) => pattern.test(text))?.text;
-  // Without a journal, what it was at decides.
+  // Without a journal, the state of the unit decides.
   const { runtimeMaxUsec, wasActive } = life;
   const isSilent = !said.some(({ text }) => /timed out|time limit/.test(text));
   if (told(/Service reached runtime time limit/) || (isSilent && wasActive && runtimeMaxUsec !== undefined)) {

@@ -72,7 +72,7 @@ export function waitingFor(unit: Unit): Waiting {
   }
 }
 
-/** What is said of it at level debug tells no reason. */
+/** The lines that systemd logs about it at level debug give no reason. */
 export const PID_FILE_LINE =
   /: (?!Setting|Stopping|Attempting|Set up|Inotify)(?:.*PID file|.*[Mm]ain PID|PID \d+ read)/;
 
@@ -88,7 +88,7 @@ function hasSent({ journal }: Unit): boolean {
   return lines.some(({ text, ours }) => ours && /Got notification message from PID .* but reception is/.test(text));
 }
 
-/** What a program says that would send, such as sd-notify(1) and systemd-notify(1), but is told of no socket. */
+/** What programs such as sd-notify(1) and systemd-notify(1) print when they are told of no socket. */
 function asksForSocket({ life }: Unit): string | undefined {
   const last = lastInvocation(life);
   const lines = "value" in life.output ? life.output.value : [];

@@ -8,7 +8,7 @@ import { hasSpoken, listens } from "./unit-state.ts";
 
 const encoder = new TextEncoder();
 
-/** What the manager would ignore of a message of the main process, and why: the words of the judge. */
+/** What the manager would ignore of a message from the main process, and why, in the judge's words. */
 export function problemOf(text: string, unit: Partial<Unit>, message: { fdCount?: number; sender?: Sender } = {}) {
   const { fdCount = 0, sender = { pid: 1, uid: 0, role: "main" } } = message;
   const { type, notifyAccess, fdStoreMax, fdStored } = unit;
@@ -63,7 +63,7 @@ export function checkFdStore(unit: Unit): Check[] {
 export function checkFamilies(unit: Unit): Check[] {
   const { restrictAddressFamilies } = unit;
   if (!listens(unit)) return [];
-  // "~" is a list of what is forbidden; "~" alone, of nothing.
+  // "~" begins a list of what is forbidden. "~" alone forbids nothing.
   const forbids = restrictAddressFamilies.startsWith("~");
   const families = restrictAddressFamilies.replace("~", "").split(" ").filter(Boolean);
   if (forbids && families.length === 0) return [];
@@ -91,7 +91,7 @@ export function checkSystemCalls(unit: Unit): Check[] {
   const what = `SystemCallFilter= ${forbids ? "forbids" : "allows"} ${names.length} system calls`;
   if (missing.length === 0) return [{ name: "system-calls", result: "passed", what }];
   const why = `${missing.join(", ")} can't be called, and sending takes ${missing.length === 1 ? "it" : "them"}`;
-  // In place of a line of "~", it would allow nothing else.
+  // If it replaced a line with "~", it would allow nothing else.
   const cure = `SystemCallFilter=${missing.join(" ")}, as a line behind the others`;
   return [{ name: "system-calls", result: faultOf(unit), what, why, cure }];
 }
@@ -128,10 +128,10 @@ export function checkMemory(unit: Unit): Check[] {
 
 // --- internal ---
 
-/** What one message takes: glibc's send(3) is sendto(2). */
+/** The system calls that one message needs: glibc's send(3) is sendto(2). */
 const NEEDED_CALLS = ["socket", "connect", "sendto", "sendmsg"];
 
-/** What keeps a message back has not done so where READY=1 has arrived: the setting is newer, or it got round it. */
+/** If READY=1 has arrived, the setting did not block it: it is newer, or the message got round it. */
 function faultOf(unit: Unit): Check["result"] {
   return hasSpoken(unit) ? "note" : "failed";
 }

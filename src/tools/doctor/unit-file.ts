@@ -43,8 +43,8 @@ export function parseUnitFile(text: string): Assignment[] {
 }
 
 /**
- * Returns what is meant for a comment in a value, and the value without it: systemd.syntax(7) knows comments on lines
- * of their own alone. A command has one if "#" is a word that is not quoted; another value, if a word begins with it.
+ * Returns the part of a value that is meant as a comment, and the value without it. systemd.syntax(7) allows comments
+ * only on separate lines. A command has one if "#" is an unquoted word; another value, if a word begins with "#".
  */
 export function inlineComment(name: string, value: string): { value: string; comment: string } | undefined {
   if (FREE_TEXT.has(name)) return undefined;

@@ -6,17 +6,17 @@ export function isNotify({ type }: Pick<Unit, "type">): boolean {
   return type.startsWith("notify");
 }
 
-/** Whether the manager takes messages of it at all: else what keeps them from arriving is no fault. */
+/** Whether the manager takes messages from it at all. If not, something that blocks them is not a fault. */
 export function listens({ notifyAccess }: Pick<Unit, "notifyAccess">): boolean {
   return notifyAccess !== "none";
 }
 
-/** Whether READY=1 has arrived: then the way was free. */
+/** Whether READY=1 has arrived. If so, nothing blocked it. */
 export function hasSpoken(unit: Unit): boolean {
   return isNotify(unit) && (unit.activeState === "active" || unit.activeState === "reloading");
 }
 
-/** Whether it waits, or has waited, for a READY=1: only then is what may keep that back a cause. */
+/** Whether it waits, or has waited, for READY=1. Only then can something that blocks READY=1 be the cause. */
 export function isWaiting(unit: Unit): boolean {
   return isNotify(unit) && !hasSpoken(unit);
 }

@@ -6,12 +6,12 @@ import { shorten } from "../../protocol/shorten.ts";
 /** A value as a unit file has it; or why no unit file can say it. */
 export type Said = { text: string } | { why: string };
 
-/** Returns a line of a unit file: a comment, where the value can't be said. */
+/** Returns a line of a unit file. It is a comment if no unit file can say the value. */
 export function setting(name: string, said: Said): string {
   return "text" in said ? `${name}=${said.text}` : `# ${name}= is left out: ${said.why}`;
 }
 
-/** A value that is taken as it stands, but for specifiers: Description=, User=, WorkingDirectory= and most others. */
+/** A value that is taken literally, except for specifiers: Description=, User=, WorkingDirectory= and most others. */
 export function plainValue(text: string): Said {
   const unsayable = firstUnprintable(text);
   if (unsayable !== undefined) return { why: `it has ${unsayable}, and this setting knows no escapes` };
@@ -34,12 +34,12 @@ export function quoteCommand(program: string, argv: readonly string[]): Said {
   // config_parse_exec() of systemd's src/core/load-fragment.c: string_is_safe().
   const unsafe = [...program].find((character) => character < " " || "\"'\\\x7f".includes(character));
   if (unsafe !== undefined) return { why: `systemd executes no path that has ${printable(unsafe)}` };
-  // It would be started; but PID 1 could tell nobody of it, because strings of D-Bus are UTF-8.
+  // PID 1 would start it, but could tell nobody of it, because D-Bus strings are UTF-8.
   const stray = [program, ...argv].find((word) => !word.isWellFormed());
   if (stray !== undefined)
     return { why: `systemctl can't show a unit with what is not UTF-8, as in ${printable(shorten(stray, 40))}` };
   const [name = program, ...args] = argv;
-  // A "$" in the path is one, while in the name it would begin a variable; "@" says that a name follows.
+  // A "$" in the path is literal, but in the name it would begin a variable. "@" says that a name follows.
   const path = escapeArgument(program).replaceAll("$$", "$");
   const start = name === program && !name.includes("$") ? [quote(path)] : [quote(`@${path}`), quoteArgument(name)];
   return fitting([...start, ...args.map(quoteArgument)].join(" "));
@@ -50,7 +50,7 @@ export function quoteArgument(arg: string): string {
   return quote(escapeArgument(arg));
 }
 
-/** A command line as a unit file has it, with escapes in place of what should not be shown. */
+/** A command line as a unit file has it, with escapes for characters that should not be shown. */
 export function shownCommand(line: string): Said {
   let quoted: string | undefined;
   let escaped = false;
@@ -103,7 +103,7 @@ function escapeCharacter(character: string): string {
 
 const ESCAPES: Record<string, string> = { "\n": "\\n", "\t": "\\t", "\r": "\\r" };
 
-/** A quote is ended by its like. */
+/** The same character ends a quote. */
 function leave(quoted: string, character: string): string | undefined {
   return character === quoted ? undefined : quoted;
 }
