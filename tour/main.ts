@@ -45,7 +45,7 @@ interface Site {
   env: Record<string, string | undefined>;
 }
 
-/** What the monitor takes to tell of something. */
+/** How long the monitor takes to tell of something. */
 const SETTLE_MS = 100;
 
 /** The monitors that run. */
@@ -75,7 +75,7 @@ async function wholeLife(site: Site): Promise<void> {
   const child = monitor(site, ["--type=notify-reload", "--watchdog=2", "--", "bun", "examples/server.ts"]);
   await until("the server answers", async () => (await ask(site)) === "Hello");
   await note(`curl ${site.url} says "Hello"`);
-  // The watchdog's time is 2 s, and the server pings at half of it.
+  // The watchdog's time is 2 s, and the server pings after half of that.
   await Bun.sleep(2500);
   await greet(site, "Hello again");
   await note('its configuration has changed to "Hello again"; SIGHUP has it reload');
@@ -102,7 +102,7 @@ async function stay(site: Site): Promise<void> {
   await monitor(site, [...options, "--", "bun", "examples/server.ts"], "inherit").exited;
 }
 
-/** Starts it, with its output where this program's goes. */
+/** Starts it, with the same output as this program. */
 function monitor({ env }: Site, args: string[], stdin: "inherit" | "ignore" = "ignore"): Bun.Subprocess {
   command("dist/sd-notify", "monitor", ...args);
   const child = Bun.spawn([`${ROOT}/dist/sd-notify`, "monitor", ...args], {
@@ -147,9 +147,9 @@ function command(...words: string[]): void {
   say(styleText("dim", `$ ${words.join(" ")}`));
 }
 
-/** What the tour itself does meanwhile, or has seen. */
+/** Prints what the tour itself does in the meantime, or has seen. */
 async function note(text: string): Promise<void> {
-  // What the monitor has to say about it comes first.
+  // The monitor's lines about it come first.
   await Bun.sleep(SETTLE_MS);
   say(styleText("magenta", `▸ ${text}`));
 }

@@ -52,7 +52,7 @@ async function doctor(): Promise<void> {
   const inside = beside(booted);
   await run([...inside, "systemctl", "daemon-reload"]);
   await run([...inside, "systemctl", "start", "--no-block", "app"]);
-  // It has said so when PID 1 has refused its message.
+  // Wait until the journal shows that PID 1 has refused its message.
   for (const deadline = performance.now() + 20_000; ; await Bun.sleep(100)) {
     const { stdout } = await run([...inside, "journalctl", "-u", "app", "--no-pager", "-o", "cat"]);
     if (/Got notification message/.test(stdout)) break;
@@ -85,7 +85,7 @@ interface Take {
   /** What the screen must show. */
   until: RegExp;
   rows: number;
-  /** What is left out at the end. */
+  /** The part that is left out at the end. */
   end?: RegExp;
 }
 

@@ -13,7 +13,7 @@ export function terminalPicture({ screen, title, columns }: Picture): string {
   const lines = screen.trimEnd().split("\n");
   const width = Math.ceil(columns * CELL + 2 * PADDING);
   const height = lines.length * LINE + BAR + 2 * PADDING;
-  // What a line ends with, the next one begins with.
+  // The next line begins with the look that the last one ended with.
   let look = new Look();
   const runs = lines.map((line) => {
     const split = runsOf(line, look);
@@ -24,7 +24,7 @@ export function terminalPicture({ screen, title, columns }: Picture): string {
     line.map(({ text, column, classes }) => {
       const y = BAR + PADDING + row * LINE + ASCENT;
       const x = round(PADDING + column * CELL);
-      // Whatever font is there: each run is as wide as its cells.
+      // Each run is as wide as its cells, whatever font is used.
       const length = round(Bun.stringWidth(text) * CELL);
       const named = classes.length === 0 ? "" : ` class="${classes.join(" ")}"`;
       return `<text x="${x}" y="${y}" textLength="${length}"${named}>${escapeXml(text)}</text>`;

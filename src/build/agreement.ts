@@ -1,4 +1,4 @@
-/** Whether the README and the pages of docs/ say the same as the tables: of functions, of fields, of options. */
+/** Whether the README and the pages of docs/ agree with the tables of functions, fields and options. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { TOOLS } from "./completions/commands.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
-/** Returns a line for each name that a page lacks, and for each option that a page has and no table. */
+/** Returns a line for each name that a page lacks, and for each option on a page that is in no table. */
 export function disagreements(): string[] {
   const texts = pages();
   const readme = texts["README.md"] ?? "";

@@ -1,5 +1,5 @@
 /**
- * Makes dist/ but for the declarations and the standalone binary: the library, the command and its
+ * Makes dist/ except the declarations and the standalone binary: the library, the command and its
  * subcommands, each in one file with its source map. No file holds a path of this machine.
  *
  *     bun src/build/bundle.ts
@@ -16,14 +16,14 @@ const OTHERS = ["sd-notify", "release", "release.part"];
 
 async function bundle(): Promise<void> {
   mkdirSync(DIST, { recursive: true });
-  // What an older build has left would be packed.
+  // Files that an older build has left would be packed too.
   for (const name of readdirSync(DIST)) if (!OTHERS.includes(name)) rmSync(join(DIST, name), { recursive: true });
 
   const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
   const library = await Bun.build({
     ...common,
     entrypoints: ["src/index.ts", "src/testing.ts", "src/register/main.ts", "src/tools/main.ts"],
-    // Shorter is parsed sooner. The names stay, for the stack of an error.
+    // Shorter code is parsed faster. The names stay, for the stacks of errors.
     minify: { whitespace: true, syntax: true },
     banner: libraryBanner,
   });

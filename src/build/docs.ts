@@ -41,7 +41,7 @@ function template(shell: string): string {
   return readFileSync(join(import.meta.dir, `completions/template.${shell}`), "utf8");
 }
 
-/** The generated files whose content on disk is another: their paths, and what should be in them. */
+/** The generated files whose content on disk differs: their paths, and what should be in them. */
 async function stale(directory: string): Promise<(readonly [path: string, text: string])[]> {
   const files = Object.entries(generate()).map(([name, text]) => [`man/${name}`, text] as const);
   const found = [...files, ["package.json", manifest(await read(join(directory, "package.json")))] as const];

@@ -1,6 +1,6 @@
 /**
- * Reads what a 64-bit little-endian ELF file asks of the machine that runs it: elf(5). Nothing here runs the
- * file, so it may be of another processor.
+ * Reads what a 64-bit little-endian ELF file requires of the machine that runs it: elf(5). Nothing here runs the
+ * file, so it may be for another processor.
  */
 
 export interface Elf {
@@ -11,7 +11,7 @@ export interface Elf {
   needed: string[];
   /** The names of what the file takes from those libraries. */
   imports: string[];
-  /** The newest version of glibc that a name is of, as "2.25"; undefined for musl, which has no versions. */
+  /** The newest glibc version among those names, such as "2.25"; undefined for musl, which has no versions. */
   glibc: string | undefined;
 }
 
@@ -39,7 +39,7 @@ export const st_shndx = 6;
 /**
  * Returns what the file asks for.
  *
- * @throws Error when it is no such file, or needs no library.
+ * @throws Error when it is not such a file, or needs no library.
  */
 export function readElf(file: Uint8Array): Elf {
   const view = viewOf(file);
@@ -55,7 +55,7 @@ export function readElf(file: Uint8Array): Elf {
   };
 }
 
-/** A DataView of the file. @throws Error when it is no 64-bit little-endian ELF file. */
+/** A DataView of the file. @throws Error when it is not a 64-bit little-endian ELF file. */
 export function viewOf(file: Uint8Array): DataView {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (file.length < 64 || view.getUint32(0) !== ELF_MAGIC || file[4] !== ELFCLASS64 || file[5] !== ELFDATA2LSB) {
@@ -90,7 +90,7 @@ export function findSection(sections: readonly Section[], type: number): Section
   return section;
 }
 
-/** The imported symbols, by name: their places in the table of dynamic symbols. The last of equal names is kept. */
+/** The places of imported symbols in the table of dynamic symbols, by name. Of equal names, the last is kept. */
 export function importedSymbols(view: DataView, sections: readonly Section[]): Map<string, number> {
   const symbols = findSection(sections, SHT_DYNSYM);
   const names = sections[symbols.link];

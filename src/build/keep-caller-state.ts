@@ -37,7 +37,7 @@ export interface Patch {
 /**
  * Returns what to write into a 64-bit little-endian ELF file, so that it imports other functions in place of some.
  *
- * @throws Error when it is no such file, or does not import one of them.
+ * @throws Error when it is not such a file, or does not import one of them.
  */
 export function replaceImports(file: Uint8Array, replacements: Record<string, string>): Patch[] {
   try {
@@ -114,7 +114,7 @@ export function checkCallerState(executable: string, emulator: readonly string[]
 
 // --- internal ---
 
-/** A soft limit that nobody has by chance. */
+/** A soft limit that no system has by chance. */
 const SOFT_LIMIT = "123";
 
 /** Calls the executable with some signals, $1, ignored: it starts a shell that looks, $0. */

@@ -20,7 +20,7 @@ export function manPages(tools: readonly Tool[]): Record<string, string> {
 
 // --- internal ---
 
-/** When the pages last changed in what they say. mandoc(1) asks for a date; two builds have to be the same. */
+/** When the text of the pages last changed. mandoc(1) requires a date, and two builds must be the same. */
 const DATE = "2026-11-21";
 
 /** What the man page says of each option of the command. */

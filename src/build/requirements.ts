@@ -3,7 +3,7 @@
  * read them, but run none of the source's own code.
  */
 
-/** Returns what is needed and not there. It is made text, for runtimes of any age: so it calls nothing else. */
+/** Returns what is needed but missing. It is turned into text for runtimes of any age, so it calls nothing else. */
 function unmetByRuntime(): string | undefined {
   const bun = typeof Bun === "undefined" ? undefined : Bun.version;
   const [major, minor] = (bun ?? "0.0").split(".").map(Number) as [number, number];

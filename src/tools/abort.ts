@@ -1,8 +1,8 @@
-/** Aborting what waits. */
+/** Aborting operations that wait. */
 
 import { startTimer } from "../bun/timers.ts";
 
-/** Calls back when the signal is aborted: at once if it is already. Disposing takes that back. */
+/** Calls back when the signal is aborted, or at once if it already is. Disposing cancels the callback. */
 export function onAbort(signal: AbortSignal, action: () => void): Disposable {
   if (signal.aborted) action();
   else signal.addEventListener("abort", action);
@@ -18,9 +18,8 @@ export async function sleep(timeMs: number, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Returns a signal that is aborted with another one, for its reason, or when the time is up. Disposing ends
- * the timer. (AbortSignal.any() and AbortSignal.timeout() would live on until the garbage collector comes
- * by.)
+ * Returns a signal that is aborted when the time is up, or together with another one, for the same reason. Disposing
+ * ends the timer. (AbortSignal.any() and AbortSignal.timeout() would live on until they are garbage-collected.)
  */
 export function abortAfter(
   timeMs: number,

@@ -1,5 +1,5 @@
 /**
- * The subcommands: monitor, doctor, run, bridge, probe. A file of its own beside the command, which loads it when one
+ * The subcommands: monitor, doctor, run, bridge, probe. They are in a separate file. The command loads it when one
  * of them is called.
  */
 
@@ -10,7 +10,7 @@ import { complainOf, type Tool } from "./options.ts";
 import { becomeTiedProgram } from "./stage.ts";
 
 /**
- * Does what the arguments after the subcommand's name say.
+ * Runs a subcommand with the arguments after its name.
  *
  * @returns the exit status.
  */
@@ -22,7 +22,7 @@ export async function runTool(name: ToolName, args: readonly string[]): Promise<
     if (own.includes("--help") || own.includes("-h")) return await toolHelp(tool);
     return await main(args);
   } catch (error) {
-    // As for the command; nothing has been started yet.
+    // The same as for the command: nothing has been started yet.
     if (error instanceof FFIUnavailableError) restartWithSmallerReservation([name, ...args]);
     complainOf(name, error);
     return 1;

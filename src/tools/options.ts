@@ -10,9 +10,9 @@ export interface ToolOption {
   short?: string;
   /** It may be given several times. */
   multiple?: boolean;
-  /** What the value is, in the help; the completions know a PATH, a PID and the like by it. */
+  /** What the help calls the value. The completions recognize a PATH, a PID and the like by it. */
   hint?: string;
-  /** The words that the value may be, beside what the hint says. */
+  /** The words that the value may be, in addition to what the hint says. */
   values?: readonly string[];
   help: string;
 }
@@ -24,11 +24,11 @@ export interface Tool<Options extends Record<string, ToolOption> = Record<string
   /** What follows the options: "-- CMD [ARG…]". */
   operand: string;
   options: Options;
-  /** What the help says at its end. */
+  /** The end of the help. */
   footer?: string;
 }
 
-/** The values of options: absent where they were not given. */
+/** The values of options. An option that was not given is absent. */
 export type Values<Options extends Record<string, ToolOption>> = {
   [Name in keyof Options]?: Options[Name] extends { multiple: true }
     ? string[]
@@ -39,9 +39,9 @@ export type Values<Options extends Record<string, ToolOption>> = {
 
 export interface Parsed<Options extends Record<string, ToolOption>> {
   values: Values<Options>;
-  /** What stands before `--` and is no option. */
+  /** The arguments before `--` that are not options. */
   operands: string[];
-  /** What stands after `--`; undefined where there is none. */
+  /** The arguments after `--`; undefined if there is no `--`. */
   command: string[] | undefined;
 }
 
@@ -67,7 +67,7 @@ export function parse<Options extends Record<string, ToolOption>>(
   }
 }
 
-/** Returns the command after `--`. @throws UsageError where there is none, or an argument before it. */
+/** Returns the command after `--`. @throws UsageError if there is none, or if an argument stands before it. */
 export function commandOf({ name }: Tool, { operands, command }: Parsed<Record<string, ToolOption>>): string[] {
   const [operand] = operands;
   if (operand !== undefined) throw new UsageError(`${operand} is no option: give the command after --`);

@@ -1,11 +1,11 @@
-/** Processes whose parents have left them to this one: those of a container, where this is PID 1. */
+/** Orphans that this process inherits: if it is PID 1 of a container, those of the container. */
 
 import { endedChild, waitForExit } from "../../ffi/process.ts";
 
 /** How a process has ended: with an exit status, or by a signal. */
 export type OrphanEnd = ReturnType<typeof waitForExit>;
 
-/** Waits for each child that ends and is nobody's, and tells of it. Returns a function that ends that. */
+/** Reaps each orphan that ends, and tells of it. Returns a function that stops this. */
 export function reapOrphans(
   own: ReadonlySet<number>,
   onEnd: (pid: number, end: OrphanEnd) => void = () => {},
@@ -15,7 +15,7 @@ export function reapOrphans(
     clearTimeout(retry);
     for (let pid = endedChild(); pid !== undefined; pid = endedChild()) {
       if (own.has(pid)) {
-        // It hides the others until whoever started it has waited for it.
+        // It hides the other children until the code that started it has waited for it.
         retry = setTimeout(reap, RETRY_MS).unref();
         return;
       }

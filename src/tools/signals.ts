@@ -1,4 +1,4 @@
-/** The signals of this process: which are the program's too, and how to end by one. */
+/** The signals of this process: which ones the program gets too, and how to end by one. */
 
 import { SIGKILL } from "../../ffi/constants.ts";
 import { dumpNoCore, setIgnored } from "../../ffi/process.ts";
@@ -8,7 +8,7 @@ import { readStat } from "../linux/proc.ts";
 /** What is done with a signal. */
 export type OnSignal = (signal: NodeJS.Signals) => void;
 
-/** Calls back for each signal that a service may get, or for others. Returns a function that ends that. */
+/** Calls back for each signal that a service may get, or for the given ones. Returns a function that stops this. */
 export function onSignals(handle: OnSignal, signals: readonly NodeJS.Signals[] = SIGNALS): () => void {
   for (const signal of signals) process.on(signal, handle);
   return () => {
@@ -17,9 +17,9 @@ export function onSignals(handle: OnSignal, signals: readonly NodeJS.Signals[] =
 }
 
 /**
- * What the init of a container passes on: all that somebody may send, and Bun can catch. Not what tells of a
- * fault of this process, of its own children, of its own socket (SIGIO) and of its terminal, or what Bun uses
- * itself (SIGPWR).
+ * The signals that the init of a container passes on: all that somebody may send and that Bun can catch. It does not
+ * pass on signals about a fault of this process, its own children, its own socket (SIGIO) or its terminal, nor the
+ * one that Bun uses itself (SIGPWR).
  */
 export const ALL_SIGNALS: readonly NodeJS.Signals[] = [
   "SIGHUP",
@@ -48,14 +48,14 @@ export function isOfTerminal(signal: NodeJS.Signals): boolean {
   return group !== undefined && group === foreground;
 }
 
-/** Ends this process by a signal, as the program ended. Returns the exit status where the signal does not. */
+/** Ends this process by the signal that ended the program. Returns the exit status if the signal doesn't end it. */
 export function endBy(signal: NodeJS.Signals | number): number {
   const number = typeof signal === "number" ? signal : node.os.constants.signals[signal];
-  // One core dump, that of the program, is enough.
+  // The program's core dump is enough.
   dumpNoCore();
   if (number !== SIGKILL) setIgnored(number, false);
   process.kill(process.pid, number);
-  // The init of a container is not killed by its own signals.
+  // A signal that the init of a container sends itself does not kill it.
   if (process.pid !== 1) Bun.sleepSync(1000);
   return 128 + number;
 }

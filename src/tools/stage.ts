@@ -1,6 +1,6 @@
 /**
- * The process between this command and a program that it starts: the command once more, which asks the kernel
- * for what only the process itself can ask for, PR_SET_PDEATHSIG of prctl(2), and becomes the program.
+ * The process between this command and a program that it starts. It is the command once more: it asks the kernel for
+ * PR_SET_PDEATHSIG of prctl(2), which only the process itself can do, and then becomes the program.
  */
 
 import { SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
@@ -15,17 +15,17 @@ import { pidfdInodeOf } from "../linux/pidfd.ts";
 import { EXIT_EXEC } from "../protocol/systemd.ts";
 import { warn } from "./warn.ts";
 
-/** What the process is told, in its environment, by the variable TIED. */
+/** What the variable TIED in the environment tells the process. */
 export interface Tie {
   parent: number;
-  /** The signals that the caller ignores, which Bun does not hand on, but for those of the state. */
+  /** The signals that the caller ignores, except those of the state. Bun does not hand them on. */
   ignored: number[];
-  /** Absent where a standalone executable has it of itself. */
+  /** Absent if a standalone executable keeps it by itself. */
   state?: CallerState;
-  /** How many fds the program has, from 3 on. */
+  /** How many fds the program gets, from 3 on. */
   fds: number;
   /**
-   * The fd of a pipe with the program's environment, byte for byte: a NUL after each variable, and one more
+   * The fd of a pipe with the program's environment, byte for byte. A NUL follows each variable, and one more is
    * at the end.
    */
   environment: number;
@@ -35,7 +35,7 @@ export interface Tie {
 
 export const TIED = "SD_NOTIFY_TIED_TO";
 
-/** What stands in the pipe when the program was executed: without it, the process was killed before. */
+/** The pipe contains this if the program was executed. Without it, the process was killed earlier. */
 export const EXECUTING = "x";
 
 /** In a process that startProgram() started: becomes the program. In any other: does nothing. */
@@ -47,11 +47,11 @@ export function becomeTiedProgram(args: readonly string[]): void {
     const tie: Tie = JSON.parse(text);
     progress = tie.progress;
     tieToParent();
-    // It may have gone before.
+    // The parent may already have gone.
     if (getppid() !== tie.parent) process.exit(EXIT_EXEC);
     const environment = readEnvironment(tie.environment);
     const command = args.slice(args.indexOf("--") + 1).map((arg) => Buffer.from(arg));
-    // Those for the program alone: the pipe too is closed when it is executed.
+    // Keep only the program's fds. The pipe too is closed when the program is executed.
     for (const fd of inheritedFds()) keepOnExec(fd, fd < 3 + tie.fds);
     restoreSignals(tie);
     if (progress !== undefined) node.fs.writeSync(progress, EXECUTING);
@@ -70,9 +70,9 @@ export function becomeTiedProgram(args: readonly string[]): void {
 
 /** Adds what names the process. */
 function readEnvironment(fd: number): Buffer[] {
-  // A character for a byte.
+  // One character for each byte.
   const text = readToEnd(fd).toString("latin1");
-  // Who writes it has gone.
+  // The writer has gone.
   if (!/^\0$|\0\0$/.test(text)) process.exit(EXIT_EXEC);
   const variables = text.split("\0").slice(0, -2);
   const has = (name: string) => variables.some((variable) => variable.startsWith(`${name}=`));
@@ -103,7 +103,7 @@ function readToEnd(fd: number): Buffer {
 }
 
 function restoreSignals({ ignored, state }: Tie): void {
-  // This command's ignores them, and execve(2) would hand that on.
+  // The process of this command ignores them, and execve(2) would hand that on.
   for (const signal of [SIGPIPE, SIGXFSZ]) setIgnored(signal, false);
   for (const signal of ignored) setIgnored(signal, true);
   restoreCallerState(state);

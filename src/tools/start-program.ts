@@ -1,4 +1,4 @@
-/** Starting programs that do not outlive the subcommand, not even when that is killed. */
+/** Starts programs that do not outlive the subcommand, even if it is killed. */
 
 import { PIPE_BUF, POLLIN, POLLOUT, SIGCHLD, SIGPIPE, SIGXFSZ } from "../../ffi/constants.ts";
 import { setIgnored, spawn } from "../../ffi/process.ts";
@@ -11,8 +11,8 @@ import { EXECUTING, TIED, type Tie } from "./stage.ts";
 
 export interface ProgramOptions {
   /**
-   * The whole environment; LISTEN_* of `fds` is added, and WATCHDOG_PID where there is WATCHDOG_USEC. What
-   * has the value that this process was started with is handed on byte for byte.
+   * The whole environment. LISTEN_* for `fds` is added, and WATCHDOG_PID if WATCHDOG_USEC is set. A variable with the
+   * value that this process was started with is handed on byte for byte.
    */
   env: Record<string, string | undefined>;
   stdin?: "inherit" | "ignore";
@@ -23,17 +23,16 @@ export interface ProgramOptions {
 }
 
 /**
- * Looks up what the programs are to have that are started later, before handlers hide which signals were
- * ignored; and has the kernel keep exit statuses, which takes away a handler for SIGCHLD.
+ * Looks up what programs that are started later must inherit, before handlers hide which signals were ignored. It
+ * also makes the kernel keep exit statuses, which removes any handler for SIGCHLD.
  */
 export function prepareToStart(): void {
   commonTie();
 }
 
 /**
- * Starts a program. It is killed when this process ends, whatever ends it. Where it can't be executed, an
- * error is printed and its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, which the
- * program does not.
+ * Starts a program. It is killed when this process ends, for whatever reason. If it can't be executed, an error is
+ * printed and its exit status is EXIT_EXEC. From then on this process ignores SIGPIPE, but the program doesn't.
  */
 export function startProgram(
   command: readonly string[],
@@ -59,7 +58,7 @@ export function startProgram(
     child.exited.finally(() => own.delete(child.pid));
     sendEnvironment(environment[1], encodeEnvironment({ ...env, ...passed }));
     executions.set(child, readProgress(readEnd));
-    // Those are closed at their end.
+    // They are closed at their end.
     for (const fd of [environment[1], readEnd]) opened.splice(opened.indexOf(fd), 1);
     return child;
   } finally {
@@ -68,19 +67,19 @@ export function startProgram(
 }
 
 /**
- * Waits until a process that startProgram() started has become the program: before, it handles no signal. (A
- * pipe tells, not /proc: there, a program with capabilities, or one that nobody may read, can't be seen.)
+ * Waits until a process that startProgram() started has become the program. Before that, it handles no signal. (A
+ * pipe tells, because /proc doesn't show a program that has capabilities or that nobody may read.)
  *
- * @returns false when the program could not be executed, or was killed before.
+ * @returns false if the program could not be executed, or was killed before.
  */
 export function untilExecuted(child: Bun.Subprocess): Promise<boolean> {
   return executions.get(child) ?? Promise.resolve(false);
 }
 
 /**
- * Starts a program in a process group of its own, as startProgram() does, without input and output. Bun does
- * not know of it: the caller waits for it by endedChild() and waitForExit(). Until then its pid, and that of
- * the group, is nobody else's.
+ * Starts a program as startProgram() does, but in its own process group and without input and output. Bun does not
+ * know of it, so the caller waits for it with endedChild() and waitForExit(). Until then nobody else can get its pid
+ * or that of the group.
  *
  * @returns its pid.
  */
@@ -111,15 +110,15 @@ export function startGroup(
   }
 }
 
-/** The children of this process that somebody waits for. Who has waited for one of startGroup() removes it. */
+/** The children of this process that somebody waits for. After waiting for a startGroup() child, remove it here. */
 export const own = new Set<number>();
 
 // --- internal ---
 
-/** The executable of this process, whatever is at its path by now. */
+/** The executable of this process, even if another file is at its path by now. */
 const SELF = node.fs.existsSync("/proc/self/exe") ? "/proc/self/exe" : process.execPath;
 
-/** The executable does by its name what that says. */
+/** The name by which the executable is called decides what it does. */
 const NAME = standalone ? "sd-notify" : "bun";
 
 /** How long to wait at most before looking again whether the program was executed. */
@@ -129,10 +128,10 @@ const executions = new WeakMap<Bun.Subprocess, Promise<boolean>>();
 
 let knownTie: Pick<Tie, "parent" | "ignored" | "state"> | undefined;
 
-/** The variables of this process at first. */
+/** The variables that this process was started with. */
 let initial: Record<string, string | undefined> = {};
 
-/** It is looked up once, before there are handlers that hide what was ignored. */
+/** Looked up once, before there are handlers that hide which signals were ignored. */
 function commonTie(): Pick<Tie, "parent" | "ignored" | "state"> {
   if (knownTie !== undefined) return knownTie;
   const state = callerState();
@@ -140,7 +139,7 @@ function commonTie(): Pick<Tie, "parent" | "ignored" | "state"> {
   const ignored = readSignals("self", ["SigIgn"])?.filter((signal) => signal < 32 && !bunSet.includes(signal)) ?? [];
   knownTie = { parent: process.pid, ignored, ...(state && { state }) };
   initial = { ...process.env };
-  // Else the kernel would not keep the exit status, wait(2).
+  // Without this the kernel would not keep the exit status, wait(2).
   setIgnored(SIGCHLD, false);
   // The program has more to do than to write to whoever has gone. (Of Bun's start the executable keeps nothing.)
   setIgnored(SIGPIPE, true);
@@ -158,7 +157,7 @@ function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
   for (const variable of readEnvironment()) {
     const bytes = variable.split("=", 1)[0] ?? "";
     const name = Buffer.from(bytes, "latin1").toString();
-    // What Bun can't name, nobody has set.
+    // Nobody can have set a variable whose name Bun can't express.
     const isNamed = bytes !== variable && bytes !== "" && Buffer.from(name).toString("latin1") === bytes;
     if (isNamed && (env[name] === undefined || env[name] !== initial[name])) continue;
     kept.push(variable);
@@ -175,8 +174,8 @@ function encodeEnvironment(env: ProgramOptions["env"]): Buffer {
 }
 
 /**
- * Writes it, however long that takes (a pipe may hold a page only), and closes the pipe. Not on a thread of
- * Bun's, which others may have blocked. (And LimitFSIZE=0 allows no memfd.)
+ * Writes it, however long that takes (a pipe may hold only a page), and closes the pipe. It does not use Bun's
+ * threads, because others may have blocked them. (And LimitFSIZE=0 allows no memfd.)
  */
 function sendEnvironment(writeEnd: number, bytes: Buffer): void {
   let rest = bytes;
@@ -192,7 +191,7 @@ function sendEnvironment(writeEnd: number, bytes: Buffer): void {
   else close(writeEnd);
 }
 
-/** The variables that this process was started with, a character for a byte; none where they can't be read. */
+/** The variables that this process was started with, one character for each byte; none if they can't be read. */
 function readEnvironment(): string[] {
   try {
     return node.fs.readFileSync("/proc/self/environ", "latin1").split("\0").slice(0, -1);
@@ -205,7 +204,7 @@ async function readProgress(readEnd: number): Promise<boolean> {
   let text = "";
   try {
     for (let delayMs = 2; ; ) {
-      // Bun would start a thread to wait, for which LimitAS= may leave no room.
+      // To wait, Bun would start a thread, and LimitAS= may leave no room for one.
       if (poll(readEnd, POLLIN, 0) === 0) {
         await Bun.sleep(delayMs);
         delayMs = Math.min(delayMs * 1.1, MAX_DELAY_MS);

@@ -45,7 +45,7 @@ export interface Subcommand extends CompletedCommand {
   description: string;
 }
 
-/** What is meant by the hints of the help. */
+/** The meanings of the hints in the help. */
 const KINDS: Record<string, Kind | undefined> = {
   ADDRESS: undefined,
   CMD: "command",

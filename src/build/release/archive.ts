@@ -18,8 +18,8 @@ export interface ReleaseOptions {
 }
 
 /**
- * xz(1): a higher level takes up to ten times as long for a file that is smaller by a seventh. One thread, for
- * more of them make other bytes.
+ * xz(1): a higher level takes up to ten times as long for a file that is smaller by a seventh. It uses one thread,
+ * because several would make other bytes.
  */
 export const XZ_LEVEL = 1;
 
@@ -41,7 +41,7 @@ export async function makeArchives({ target, path }: Binary, options: ReleaseOpt
   await succeed([
     "tar",
     "--create",
-    // A colon in a path is no host.
+    // A colon in a path does not name a host.
     "--force-local",
     `--use-compress-program=xz --threads=1 -${XZ_LEVEL}`,
     `--file=${first}`,
@@ -61,7 +61,10 @@ export async function makeArchives({ target, path }: Binary, options: ReleaseOpt
 
 // --- internal ---
 
-/** Where each shell looks for completions, below /usr/local/share too: so `cp -r bin share /usr/local` installs all. */
+/**
+ * Where each shell looks for completions.
+ * That holds below /usr/local/share too, so `cp -r bin share /usr/local` installs all.
+ */
 const COMPLETIONS = [
   ["sd-notify.bash", "bash-completion/completions/sd-notify"],
   ["_sd-notify", "zsh/site-functions/_sd-notify"],

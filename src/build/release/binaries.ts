@@ -1,4 +1,4 @@
-/** Makes the standalone executable for each target, and looks whether each is what it has to be. */
+/** Makes the standalone executable for each target, and checks that each meets its requirements. */
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { TARGETS, type Target } from "./targets.ts";
 export interface Binary {
   target: Target;
   path: string;
-  /** The glibc that it needs at least; undefined for musl. */
+  /** The oldest glibc that it runs with; undefined for musl. */
   glibc: string | undefined;
   /** Whether it ran here, and kept its caller's state. The others have been compared with one that did. */
   tried: boolean;
@@ -56,7 +56,7 @@ function describe({ machine, interpreter, needed }: Pick<Target, "machine" | "in
   return `machine ${machine}, ${interpreter}, ${[...needed].sort().join(", ")}`;
 }
 
-/** Those that can't run here can change limits and signals by the same functions as one that does, or by fewer. */
+/** Those that can't run here may change limits and signals only by functions that one that runs here also has. */
 function compareWithTried(binaries: readonly Binary[]): void {
   const model = binaries.find(({ tried }) => tried);
   if (!model) throw new Error("No executable of this release runs here, so it is not known what they hand on");

@@ -30,7 +30,7 @@ export function pinned(name: string): Pinned {
 /**
  * Downloads a target's Bun with npm, which keeps it in its cache, and returns the path of the executable.
  *
- * @throws Error when it can't be had, or is not the one that bun.lock pins.
+ * @throws Error when it can't be downloaded, or is not the one that bun.lock pins.
  */
 export async function fetchBun({ bunPackage, name }: Target, directory: string): Promise<string> {
   const { version, integrity } = pinned(bunPackage);

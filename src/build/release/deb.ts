@@ -42,14 +42,14 @@ export async function makeDeb({ target, path, glibc }: Binary, options: ReleaseO
   const deb = join(out, `sd-notify_${version}_${target.debian}.deb`);
   const compression = ["-Zxz", `-z${XZ_LEVEL}`, "--threads-max=1"];
   await succeed(["dpkg-deb", "--root-owner-group", ...compression, "--build", stage, deb], {
-    // What it has compressed so far is not left in /tmp when it is interrupted.
+    // If it is interrupted, it leaves no half-compressed file in /tmp.
     env: { SOURCE_DATE_EPOCH: String(epoch), TMPDIR: work },
   });
   rmSync(stage, { recursive: true });
   return deb;
 }
 
-/** A version of npm's as Debian's: one before a release sorts before it. */
+/** An npm version as a Debian version. A pre-release sorts before its release. */
 export function debianVersion(version: string): string {
   return `${version.replace("-", "~")}-1`;
 }

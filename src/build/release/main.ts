@@ -18,10 +18,10 @@ import { makeSbom } from "./sbom.ts";
 import { ROOT, sourceDate, succeed } from "./steps.ts";
 
 const DIRECTORY = join(ROOT, "dist/release");
-/** What is not complete is here, and what an interrupted run has left. */
+/** Holds files that are not complete yet, and those that an interrupted run has left. */
 const WORK = join(ROOT, "dist/release.part");
 
-/** Makes the release. @throws Error when a step fails: then dist/release/ is not there. */
+/** Makes the release. @throws Error when a step fails. Then there is no dist/release/. */
 async function release(): Promise<void> {
   const options: ReleaseOptions = { version, epoch: await sourceDate(), work: WORK, out: join(WORK, "out") };
   for (const directory of [DIRECTORY, WORK]) rmSync(directory, { recursive: true, force: true });
@@ -45,13 +45,13 @@ async function release(): Promise<void> {
 
 // --- internal ---
 
-/** The package's tarball, of files that are built now. */
+/** The package's tarball, made of freshly built files. */
 async function makePackage({ out }: ReleaseOptions): Promise<string> {
   await succeed([process.execPath, "run", "build:package"]);
   return pack(out);
 }
 
-/** Compressing takes most of the time, and one processor for each file. */
+/** Compressing takes most of the time, and each file takes one processor. */
 async function atOnce<Item, Result>(items: readonly Item[], make: (item: Item) => Promise<Result>): Promise<Result[]> {
   return await Promise.all(items.map(make));
 }

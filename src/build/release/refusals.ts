@@ -1,4 +1,4 @@
-/** What a release is refused for. */
+/** The reasons for refusing a release. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { ROOT, succeed } from "./steps.ts";
 /** Programs that the release calls. */
 const PROGRAMS = ["git", "npm", "tar", "xz", "gzip", "dpkg-deb"];
 
-/** Returns why there can't be a release of this version, a line for each reason; none when there can. */
+/** Returns why this version can't be released, one line for each reason. If it can, there are no lines. */
 export async function whyNotRelease(version: string): Promise<string[]> {
   const missing = PROGRAMS.filter((program) => Bun.which(program) === null);
   const reasons = missing.map((program) => `${program} is not installed`);

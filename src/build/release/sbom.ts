@@ -55,8 +55,8 @@ function licenseOf(name: string): string {
 }
 
 /**
- * npm gives each document the time and a random number: two of the same release have to be the same. It also takes
- * the application for the package of this name on the registry, which is an unrelated one.
+ * npm puts the time and a random number into each document, but two of the same release must be the same. It also
+ * takes the application for the package of this name on the registry, which is unrelated.
  */
 function repeatable(bill: Bill, epoch: number): Bill {
   const timestamp = new Date(epoch * 1000).toISOString();

@@ -1,4 +1,4 @@
-/** What every step of the release uses: programs, the time that all files have, and the files of a directory. */
+/** What every step of the release uses: programs, the time of all files, and the files of a directory. */
 
 import { chmodSync, lutimesSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ export async function sourceDate(): Promise<number> {
   return Number(given ?? (await succeed(["git", "log", "-1", "--format=%ct"])));
 }
 
-/** Gives all that is below a directory the same owner's modes and the same time, whatever the umask was. */
+/** Gives everything below a directory the same owner's modes and the same time, whatever the umask was. */
 export function normalize(directory: string, epoch: number): void {
   for (const name of [".", ...readdirSync(directory, { recursive: true, encoding: "utf8" })]) {
     const path = join(directory, name);

@@ -9,11 +9,11 @@ export interface Target {
   bunTarget: string;
   /** The npm package that has Bun for this machine. Its version and its hash stand in bun.lock. */
   bunPackage: string;
-  /** What the executable has to ask for. Another Bun may ask for more: then the release ends. */
+  /** What the executable must ask for. Another Bun may ask for more. Then the release fails. */
   machine: number;
   interpreter: string;
   needed: readonly string[];
-  /** The architecture of the .deb, where there is one. */
+  /** The architecture of the .deb, if there is one. */
   debian?: "amd64" | "arm64";
 }
 
@@ -59,7 +59,7 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /**
- * Other names under which a target is released. Since 1.4 Bun is one executable for every x64 processor from
- * Nehalem on: what was the baseline is the same bytes.
+ * Other names under which a target is released. Since 1.4, one Bun executable is for every x64 processor from Nehalem
+ * on, so the former baseline build has the same bytes.
  */
 export const ALIASES: Readonly<Record<string, readonly string[]>> = { [X64.name]: [`${X64.name}-baseline`] };

@@ -1,11 +1,10 @@
-/** What a value means, where it does not say so itself: times, and numbers that have names. */
+/** What a value means if it does not say so itself: times, and numbers that have names. */
 
 import { errnoName } from "../../../ffi/errno.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 
 /**
- * Returns a few words on an assignment that came at a time of CLOCK_MONOTONIC; undefined where there is
- * nothing to say.
+ * Returns a few words on an assignment that came at a time of CLOCK_MONOTONIC; undefined if there is nothing to say.
  */
 export function decodeLine(line: string, receivedUsec: number): string | undefined {
   const [, key, digits] = /^([A-Z_]+)=(\d{1,15})$/.exec(line) ?? [];

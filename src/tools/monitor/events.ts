@@ -1,10 +1,10 @@
-/** What the monitor has to tell: as an object with --json, as text else. */
+/** What the monitor tells: an object with --json, otherwise text. */
 
 import type { FdKind } from "../../server/listen-fds.ts";
 import type { Phase, Sender, Verdict } from "../../verdict/types.ts";
 import type { Ping } from "../unit/watchdog.ts";
 
-/** What the unit is at; "inactive" and "failed" when nothing of it runs. */
+/** What the unit is doing; "inactive" or "failed" if nothing of it runs. */
 export type UnitPhase = Phase | "inactive" | "failed";
 
 export type MonitorEvent = { timeUsec: number } & (
@@ -17,14 +17,14 @@ export type MonitorEvent = { timeUsec: number } & (
       receivedUsec: number;
       fds: ({ name: string } & FdKind)[];
       verdict: Verdict;
-      /** Where it is a ping of the watchdog: how long after the one before. */
+      /** For a ping of the watchdog: how long after the previous one. */
       ping?: Ping;
     }
-  /** `answeredUsec`: how long it took; absent where it is refused. */
+  /** `answeredUsec`: how long it took; absent if it is refused. */
   | { event: "barrier"; sender: Sender & { name: string }; answeredUsec?: number; verdict: Verdict }
   | { event: "phase"; from: UnitPhase; to: UnitPhase; afterUsec?: number; why?: string }
   | { event: "watchdog"; timeoutUsec: number }
-  /** `refused`: those that this user may not send it to. */
+  /** `refused`: the processes that this user may not send it to. */
   | { event: "signal"; signal: string; pids: number[]; refused?: number[]; why: string }
   | { event: "fd"; name: string; what: string }
   | { event: "exit"; pid: number; code: number | null; signal: string | null }
@@ -33,7 +33,7 @@ export type MonitorEvent = { timeUsec: number } & (
   | { event: "end"; timeline: Span[]; messages: number; ignored: number; refused?: number; status: number; why: string }
 );
 
-/** How long the unit was at something. */
+/** How long the unit was in a phase. */
 export interface Span {
   phase: UnitPhase;
   startUsec: number;

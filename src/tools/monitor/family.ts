@@ -1,4 +1,4 @@
-/** The processes of the unit: this process' descendants, those too that their parents have left. */
+/** The processes of the unit: the descendants of this process, including orphans. */
 
 import { adoptOrphans, exitOf } from "../../../ffi/process.ts";
 import { signalName } from "../../linux/signals.ts";
@@ -7,7 +7,7 @@ import { descendants, processInfo } from "../unit/processes.ts";
 
 type Signal = "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL";
 
-/** A signal that was sent: whom it has reached, and who belongs to somebody whose processes this user may not end. */
+/** A signal that was sent: the processes that it has reached, and those that this user may not end. */
 export interface Sent {
   signal: Signal;
   pids: number[];
@@ -19,18 +19,18 @@ export class Family {
   /** The child whose end Bun waits for. */
   child: Bun.Subprocess | undefined;
   readonly #onSignal: (sent: Sent) => void;
-  /** How those have ended that were adopted. */
+  /** How the adopted processes have ended. */
   readonly #ends = new Map<number, End>();
-  /** Those that this user may not end. */
+  /** The processes that this user may not end. */
   readonly #refused = new Set<number>();
 
-  /** Tells of each signal that there was somebody for. */
+  /** Tells of each signal that was meant for at least one process. */
   constructor(onSignal: (sent: Sent) => void) {
     adoptOrphans();
     this.#onSignal = onSignal;
   }
 
-  /** Those that run. Those that have ended, and were adopted, are forgotten. */
+  /** The processes that run. Adopted processes that have ended are forgotten. */
   pids(): number[] {
     const all = descendants(process.pid);
     const adopted = all.filter(({ parent, pid }) => parent === process.pid && pid !== this.child?.pid);
@@ -39,8 +39,8 @@ export class Family {
   }
 
   /**
-   * Resolves when a process has ended that is not the child, or nothing is left of the family and it is no
-   * longer waited for. (An event tells of the child's end only.)
+   * Resolves when a process other than the child has ended, or when nothing is left of the family and nobody waits for
+   * the process any more. (An event tells only of the child's end.)
    */
   async endOf(pid: number, isWaitedFor: () => boolean): Promise<End> {
     while (isWaitedFor() || this.pids().length > 0) {
@@ -61,7 +61,7 @@ export class Family {
         process.kill(pid, signal);
         reached.push(pid);
       } catch (error) {
-        // Else it has ended meanwhile.
+        // Otherwise it has ended in the meantime.
         if ((error as NodeJS.ErrnoException).code === "EPERM") refused.push(pid);
       }
     }
@@ -70,7 +70,7 @@ export class Family {
     this.#onSignal({ signal, pids: reached, ...(refused.length > 0 && { refused }), why });
   }
 
-  /** Ends what is left, but for what this user may not end. */
+  /** Ends the remaining processes, except those that this user may not end. */
   async end(timeoutMs: number): Promise<void> {
     const left = () => this.pids().filter((pid) => !this.#refused.has(pid));
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
@@ -83,7 +83,7 @@ export class Family {
     }
   }
 
-  /** Whatever /proc may say: ends the child, and waits for it no longer. */
+  /** Ends the child and stops waiting for it, whatever /proc says. */
   abandon(): void {
     try {
       this.child?.kill("SIGKILL");
@@ -110,5 +110,5 @@ export class Family {
   }
 }
 
-/** The main process ends last, most often. */
+/** The main process usually ends last. */
 const MAX_ENDS = 1000;

@@ -1,16 +1,16 @@
-/** Makes one of a run of pings that came in time, with nothing else between them. */
+/** Combines a run of pings into one, if they came in time and with nothing else between them. */
 
 import type { Sender } from "../../verdict/types.ts";
 import type { MonitorEvent } from "./events.ts";
 
-/** What is shown: an event, or a run of pings in place of them. */
+/** What is shown: an event, or a run of pings instead of each ping. */
 export type Shown = MonitorEvent | PingRun;
 
 export interface PingRun {
   event: "pings";
-  /** Of the first. */
+  /** The time of the first ping. */
   timeUsec: number;
-  /** Of the last. */
+  /** The time of the last ping. */
   endUsec: number;
   sender: Sender & { name: string };
   count: number;
@@ -27,7 +27,7 @@ export class Folder {
     this.#emit = emit;
   }
 
-  /** Takes an event; a ping is held back until the run ends. */
+  /** Takes an event. A ping is held back until the run ends. */
   emit(event: MonitorEvent): void {
     // systemd-notify(1) sends one after each ping.
     if (isAnswered(event) && event.sender.pid === this.#run?.sender.pid) return;
@@ -66,7 +66,7 @@ export function isQuietPing(event: MonitorEvent): event is Message & { ping: Non
   return event.event === "message" && event.ping?.late === false && isPingOnly(event);
 }
 
-/** Whether an event is a barrier of which there is nothing to say. */
+/** Whether an event is a barrier that needs no words. */
 function isAnswered(event: MonitorEvent): event is Extract<MonitorEvent, { event: "barrier" }> {
   return event.event === "barrier" && event.verdict.problems.length === 0;
 }

@@ -8,13 +8,13 @@ import type { Summary } from "./summary.ts";
 export interface FootOptions {
   columns: number;
   colour: boolean;
-  /** Since when the unit is at what it is at. */
+  /** Since when the unit has been in its phase. */
   since: Date;
   /** Whether there are keys to press. */
   keys: boolean;
 }
 
-/** Returns the lines, each of which fits. Of one width, there are as many each time. */
+/** Returns the lines, each of which fits. The same width always gives the same number of lines. */
 export function foot(summary: Summary, { columns, colour, since, keys }: FootOptions): string[] {
   const fit = (text: string, width: number) => Bun.sliceAnsi(text, 0, Math.max(1, width), "…");
   const left = state(summary, since).render(colour);
@@ -28,7 +28,7 @@ export function foot(summary: Summary, { columns, colour, since, keys }: FootOpt
   if (!keys) return [head, fit(status, columns)];
   const words = KEYS.render(colour);
   const statusRoom = columns - Bun.stringWidth(words) - 3;
-  // Both in one line, if the status has a fair part of it.
+  // Both go in one line if that leaves enough room for the status.
   if (statusRoom < MIN_STATUS) return [head, fit(status, columns), fit(words, columns)];
   const shown = fit(status, statusRoom);
   return [head, `${shown}${" ".repeat(statusRoom - Bun.stringWidth(shown) + 3)}${words}`];
@@ -44,7 +44,7 @@ export const KEY_HELP: readonly [key: string, what: string][] = [
 
 // --- internal ---
 
-/** The columns that a status takes at least beside the keys. */
+/** The least number of columns for a status beside the keys. */
 const MIN_STATUS = 50;
 
 const KEYS = key("r", "reload", key("R", "restart", key("t", "stop", key("q", "quit", key("?", "keys")))));
@@ -58,7 +58,7 @@ function key(letter: string, word: string, rest?: Line): Line {
 
 function state({ phase }: Summary, since: Date): Line {
   const name = styled(["bold", FORMATS[phase] ?? "cyan"] as Format, phase);
-  // A time that does not go on: the foot changes when something happens.
+  // A time that stands still, because the foot changes only when something happens.
   return line`${name} since ${since.toTimeString().slice(0, 8)}`;
 }
 

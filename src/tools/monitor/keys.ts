@@ -1,6 +1,6 @@
 /** Keys of a terminal, one by one. */
 
-/** Calls back for each key, where standard input is a terminal. Disposing of it gives the terminal back as it was. */
+/** Calls back for each key if standard input is a terminal. Disposing restores the terminal. */
 export function readKeys(onKey: (key: string) => void): Disposable {
   const { stdin } = process;
   if (!stdin.isTTY) return { [Symbol.dispose]() {} };

@@ -1,4 +1,4 @@
-/** Lets pass what a person can read, and counts the rest. */
+/** Lets through as much as a person can read, and counts the rest. */
 
 import type { MonitorEvent } from "./events.ts";
 

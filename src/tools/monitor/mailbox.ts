@@ -1,6 +1,5 @@
 /**
- * The socket of the unit: what comes is taken one by one, no faster than whoever reads what is told of it can
- * follow.
+ * The socket of the unit. It takes messages one by one, no faster than the reader of the monitor's output can follow.
  */
 
 import { ETIMEDOUT } from "../../../ffi/constants.ts";
@@ -21,7 +20,7 @@ export class Mailbox {
     this.#room = room;
   }
 
-  /** What the command's $NOTIFY_SOCKET is. */
+  /** The value of the command's $NOTIFY_SOCKET. */
   get address(): string {
     return this.#receiver.address;
   }
@@ -37,15 +36,15 @@ export class Mailbox {
       try {
         take(message);
       } catch (error) {
-        // It is one message's, and the next one may be the command's last.
+        // Only this message failed, and the next one may be the command's last.
         complain(`monitor: a message of process ${message.pid} can't be looked at: ${explain(error)}`);
       }
     }
   }
 
   /**
-   * Waits until all that was sent before is taken, but not for ever: somebody may be sending still. While
-   * `isPatient`, it is only whoever reads what is told that is slow.
+   * Waits until all earlier messages are taken, but not for ever, because a process may still be sending. While
+   * `isPatient`, only the reader of the output is slow.
    */
   async settle(isPatient: () => boolean): Promise<void> {
     for (;;) {

@@ -29,7 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
     supervisor.stop(why);
   };
   const printer = new Printer((error) => {
-    // Nobody reads any more, or there is no room: the command is stopped all the same.
+    // Nobody reads any more, or there is no room. The command is stopped all the same.
     failure = error;
     if (!isStopping) stop("what the monitor prints can't be written");
   });
@@ -56,9 +56,9 @@ export async function main(args: readonly string[]): Promise<number> {
     SIGPIPE: () => {},
     SIGINT: () => stop("SIGINT"),
     SIGTERM: () => stop("SIGTERM"),
-    // The terminal has gone; under nohup(1) nobody minds.
+    // The terminal has gone. Under nohup(1) that does not matter.
     ...(!isIgnored(constants.signals.SIGHUP) && { SIGHUP: () => stop("SIGHUP") }),
-    // In a timer, or any of these: the command must not go on without the monitor.
+    // An error in a timer or in any of these. The command must not go on without the monitor.
     uncaughtException: (error) => supervisor.fail(error),
     unhandledRejection: (error) => supervisor.fail(error),
   });
@@ -80,12 +80,12 @@ export async function main(args: readonly string[]): Promise<number> {
     failure ??= error;
     status = 1;
   }
-  // Whoever reads may take the time, but not that of somebody who wants this to stop.
+  // A slow reader may take its time, unless somebody wants the monitor to stop.
   const timeUp = stopping.promise.then(() => pass(READER_MS)).then(() => true);
   const isTimeUp = await Promise.race([printer.end(), timeUp]);
   if (failure !== undefined && !isTimeUp) throw failure;
   if (failure !== undefined) complainOf(tool.name, failure);
-  // At once, whatever is being written.
+  // Exit at once, whatever is being written.
   if (isTimeUp) process.exit(status);
   return status;
 }
@@ -116,10 +116,10 @@ async function tellAgain(path: string, { report, json }: MonitorOptions): Promis
   return 0;
 }
 
-/** How long whoever reads what is printed may take when the monitor is to stop. */
+/** How long the reader of the output may take when the monitor must stop. */
 const READER_MS = 2000;
 
-/** Resolves after a time, for which the process does not go on. */
+/** Resolves after a time, but does not keep the process alive until then. */
 function pass(timeMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, timeMs).unref();
@@ -131,7 +131,7 @@ function isIgnored(signal: number): boolean {
   return readSignals("self", ["SigIgn"])?.includes(signal) ?? false;
 }
 
-/** Has the process tell of events, until it is disposed of. */
+/** Listens to events of the process until it is disposed of. */
 function listen(handlers: Record<string, (what: unknown) => void>): Disposable {
   for (const [name, handler] of Object.entries(handlers)) process.on(name, handler);
   return {

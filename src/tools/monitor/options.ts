@@ -1,4 +1,4 @@
-/** The options of the monitor: those of a unit, by their names. */
+/** The options of the monitor: the settings of a unit, by the same names. */
 
 import { UsageError } from "../../console/usage-error.ts";
 import { commandOf, type Parsed, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
@@ -55,7 +55,7 @@ export interface MonitorOptions {
   json: boolean;
   /** The file of the report. */
   report: string | undefined;
-  /** The file of the events that are told in place of a command's; then there is none. */
+  /** The file whose events are told instead of a command's. Then there is no command. */
   replay: string | undefined;
 }
 
@@ -88,7 +88,7 @@ export function parseOptions(args: readonly string[]): MonitorOptions {
 
 // --- internal ---
 
-/** @throws UsageError where there is one, or an option that is about one. */
+/** @throws UsageError if there is a command, or an option that is about one. */
 function noCommand({ values, operands, command }: Parsed<(typeof tool)["options"]>): string[] {
   const other = Object.keys(values).find((name) => !["replay", "report", "json"].includes(name));
   if (other !== undefined) throw new UsageError(`--${other} is for a command, and --replay starts none`);

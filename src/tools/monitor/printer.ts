@@ -1,6 +1,5 @@
 /**
- * Standard output, which may be a pipe that nobody reads: then it is another thread that waits, and not the
- * monitor.
+ * Standard output. It may be a pipe that nobody reads. Then another thread waits, not the monitor.
  */
 
 import { write } from "node:fs";
@@ -32,7 +31,7 @@ export class Printer {
     return this.#writing !== undefined;
   }
 
-  /** Resolves when all that was printed is written; undefined where there is not too much that waits for it. */
+  /** Resolves when all that was printed is written; undefined if not too much is waiting. */
   room(): Promise<void> | undefined {
     return this.#size > MAX_SIZE ? this.#writing : undefined;
   }
@@ -53,7 +52,7 @@ export class Printer {
 
   async #write(): Promise<void> {
     try {
-      // What is printed in one go is one write: a terminal never shows half of it.
+      // Each print is one write, so a terminal never shows half of it.
       await undefined;
       while (this.#size > 0) {
         const bytes = Buffer.from(this.#text.join(""));

@@ -7,7 +7,7 @@ import { parseEvent } from "./parse-event.ts";
 /**
  * Tells of each event of a file. The monitor that wrote it may have been killed in the middle of a line.
  *
- * @throws UsageError for a file that can't be read, or is none.
+ * @throws UsageError if the file can't be read, or is not a recording.
  */
 export async function replay(path: string, tell: (event: MonitorEvent) => void | Promise<void>): Promise<void> {
   let count = 0;

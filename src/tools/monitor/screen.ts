@@ -1,4 +1,4 @@
-/** A terminal whose last rows stay, while what is printed scrolls above them. Each update is one write. */
+/** A terminal whose last rows stay while the output scrolls above them. Each update is one write. */
 
 import { writeControl } from "../../console/output.ts";
 import { drawFoot, RELEASE, reserveFoot } from "../../console/terminal.ts";
@@ -25,7 +25,7 @@ export class Screen implements Disposable {
     this.#printer = printer;
     this.#foot = foot;
     process.stdout.on("resize", this.#onResize);
-    // Somebody may have stopped it, and the shell has used the terminal meanwhile.
+    // Somebody may have stopped the monitor, and the shell may have used the terminal in the meantime.
     process.on("SIGCONT", this.#onResize);
     process.once("exit", this.#onExit);
     this.#draw();
@@ -37,7 +37,7 @@ export class Screen implements Disposable {
     this.refresh();
   }
 
-  /** Draws the foot if it has changed: at once, but not more often than a person sees. */
+  /** Draws the foot if it has changed, but not more often than a person can see. */
   refresh(): void {
     if (this.#isOver || this.#timer) return;
     const waitMs = this.#drawnMs + REFRESH_MS - performance.now();
@@ -93,7 +93,7 @@ export class Screen implements Disposable {
 
 // --- internal ---
 
-/** How long at least from one drawing of the foot to the next. */
+/** The least time from one drawing of the foot to the next. */
 const REFRESH_MS = 50;
 
 /** The rows that are left for what scrolls; with fewer there is no foot. */

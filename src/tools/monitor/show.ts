@@ -28,7 +28,7 @@ export function showLines(timeUsec: number, [first = line``, ...others]: Line[],
   return rows.map((row, i) => `${i === 0 ? time : " ".repeat(INDENT)}${row}\n`).join("");
 }
 
-/** Returns what there was, and why it is over. */
+/** Returns what there was in all, and why it has ended. */
 export function showEnd(event: Extract<Shown, { event: "end" }>): Line {
   const messages = `${event.messages} ${event.messages === 1 ? "message" : "messages"}`;
   const { refused: count = 0 } = event;
@@ -36,7 +36,7 @@ export function showEnd(event: Extract<Shown, { event: "end" }>): Line {
   return line`${messages}, ${event.ignored} ignored in part or whole${refused}; ${event.why}`;
 }
 
-/** Returns a process by its name, and what it is to the unit. */
+/** Returns the name of a process, and its role in the unit. */
 export function describeSender({ pid, name, role }: Sender & { name: string }): { who: string; role: string } {
   const roles = {
     main: "main process",
@@ -53,7 +53,7 @@ export const INDENT = 11;
 
 // --- internal ---
 
-/** A message of more lines is garbage most often. */
+/** A message with more lines is usually garbage. */
 const MAX_LINES = 12;
 
 /** How much of a line is shown. */

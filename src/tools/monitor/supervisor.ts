@@ -1,6 +1,6 @@
 /**
- * What systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that
- * happens is an event.
+ * Does what systemd does with a unit: starts its command, takes its messages, waits, stops it. Everything that happens
+ * becomes an event.
  */
 
 import { basename } from "node:path";
@@ -65,7 +65,7 @@ export class Supervisor implements Disposable {
     this.#options = options;
     this.#emit = emit;
     this.#mailbox = new Mailbox(room);
-    // run() tells.
+    // run() reports the error.
     this.#done.promise.catch(() => {});
     this.#store = new FdStore(options.fdStoreMax);
     this.#family = new Family((sent) => {
@@ -80,8 +80,8 @@ export class Supervisor implements Disposable {
   }
 
   /**
-   * Starts the command. Resolves to how it ended, when nothing of it runs any more; then neither does it when
-   * this rejects.
+   * Starts the command. When nothing of it runs any more, resolves to how it ended. If this rejects, nothing of it runs
+   * either.
    */
   async run(): Promise<Outcome> {
     try {
@@ -127,7 +127,7 @@ export class Supervisor implements Disposable {
 
   // --- internal: the life of the command ---
 
-  /** Becomes what it is after that has happened, says so, and does what is to be done. */
+  /** Changes to the state that follows from the event, says so, and does what that requires. */
   #happens(happening: Happening, timeUsec = this.#now()): void {
     const { life, actions, why } = transition(this.#life, happening, this.#options);
     this.#life = life;
@@ -196,8 +196,8 @@ export class Supervisor implements Disposable {
     await this.#mailbox.settle(isWaitedFor);
     let end: End = { code: exitCode, signal: signalCode as string | null };
     this.#emit({ event: "exit", timeUsec: this.#now(), pid, ...end });
-    // MAINPID= may have made another process the main one; by root, one of somebody else's, which is not the
-    // monitor's to end.
+    // MAINPID= may have made another process the main one. If root sent it, that may be another user's process, which
+    // the monitor must not end.
     const mainPid = this.#mainPid();
     if (mainPid !== undefined && mainPid !== pid) {
       end = await this.#family.endOf(mainPid, isWaitedFor);
@@ -205,7 +205,7 @@ export class Supervisor implements Disposable {
     }
     this.#stopClocks();
     await this.#family.end(Math.min(this.#options.timeoutStopMs, LEFT_OVER_MS));
-    // Once more: it may have been told to stop, or have said that it does, meanwhile.
+    // Check again: in the meantime it may have been told to stop, or have said that it does.
     this.#stopClocks();
     this.#happens({ what: "ended", ...end });
   }
@@ -304,7 +304,7 @@ export class Supervisor implements Disposable {
   }
 }
 
-/** How long what the main process has left may take to end. */
+/** How long the processes that the main process has left may take to end. */
 const LEFT_OVER_MS = 2000;
 
 /** A file of somebody else's, who may see to it that nobody can tell what it is. */

@@ -1,4 +1,4 @@
-/** What the unit was at, one after the other, and for how long. It knows no process and no clock. */
+/** The phases of the unit in order, and how long each lasted. It knows no process and no clock. */
 
 import type { MonitorEvent, Span, UnitPhase } from "./events.ts";
 

@@ -1,7 +1,7 @@
 /**
- * Where a bridge answers probes: a socket without a file, so that it works in a container that nothing can be
- * written to. Its name is its mount namespace, which is the container, and a random number. Nobody believes a
- * name: each end asks the kernel whose socket the other one is, SO_PEERCRED of unix(7).
+ * Where a bridge answers probes: a socket without a file, so that it works in a read-only container. Its name is its
+ * mount namespace, which identifies the container, and a random number. Nobody trusts a name: each end asks the
+ * kernel who owns the other socket, SO_PEERCRED of unix(7).
  */
 
 import { linkOf } from "../../linux/proc.ts";

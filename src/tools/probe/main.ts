@@ -68,7 +68,7 @@ function ask(pid: number | undefined, deadline: number): string[] {
   }
 }
 
-/** Connects to those that can be believed: of this user, of root, PID 1 of the container, or the one that was named. */
+/** Connects to bridges that can be trusted: this user's, root's, PID 1 of the container, or the one that was named. */
 function connectAll(pid: number | undefined, deadline: number): Bridge[] {
   const table = decodeText(sys.readFile("/proc/net/unix"));
   const bridges: Bridge[] = [];

@@ -1,8 +1,8 @@
-/** How programs are told not to put themselves into the background. */
+/** The options that keep programs from putting themselves into the background. */
 
 import { basename } from "node:path";
 
-/** Returns the option, or another cure, as the end of a sentence. */
+/** Returns the option, or another remedy, as the end of a sentence. */
 export function foregroundHint(command: readonly string[]): string {
   const name = basename(command[0] ?? "");
   // As in apache2 and php-fpm8.2.

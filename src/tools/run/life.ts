@@ -19,9 +19,9 @@ import { type Output, openOutput } from "./output.ts";
 import { type Awaited, inSeconds, passWithin, untilPasses, waitForAll } from "./wait.ts";
 
 /**
- * Starts the program, and tells the service manager of it until it ends.
+ * Starts the program, and informs the service manager about it until it ends.
  *
- * @returns the exit status; where a signal killed the program, this process is killed by the same.
+ * @returns the exit status. If a signal killed the program, the same signal kills this process.
  * @throws SyntaxError when the environment can't be read.
  */
 export function live(plan: Plan): Promise<number> {
@@ -35,9 +35,9 @@ class Life {
   readonly #output: Output | undefined;
   readonly #readyLines: Awaited[];
   readonly #program: Bun.Subprocess;
-  /** Whether the program was executed: it handles no signal before. */
+  /** Whether the program was executed. Before that, it handles no signal. */
   readonly #executed: Promise<boolean>;
-  /** Aborted when the program has ended, or is to end; the other one by the next reload too. */
+  /** Aborted when the program has ended or must end. The next reload aborts the other one too. */
   readonly #end = new AbortController();
   #reload = new AbortController();
   #phase: "starting" | "ready" | "reloading" | "stopping" = "starting";
@@ -69,7 +69,7 @@ class Life {
     const noOrphans = process.pid === 1 ? reapOrphans(own) : () => {};
     const starting = this.#start();
     await this.#program.exited;
-    // Its last line may be the one that was waited for.
+    // The program's last line may be the one that was waited for.
     await this.#executed;
     await this.#output?.drain();
     this.#end.abort();
@@ -90,7 +90,7 @@ class Life {
     const after = readyAfterMs === undefined ? [] : [timePasses(readyAfterMs)];
     const awaited = [...ready.map(untilPasses), ...this.#readyLines, ...after];
     try {
-      // A program may be started and have ended meanwhile: it was ready then.
+      // The program may have started and ended in the meantime. Then it was ready.
       if (awaited.length > 0) await this.#waitFor(awaited, this.#end.signal);
     } catch (error) {
       if (this.#end.signal.aborted) return;
@@ -117,7 +117,7 @@ class Life {
     if (this.#hasEnded()) return;
     if (this.#phase === "stopping") return this.#passOn("SIGHUP");
     if (obstacle !== undefined) warn(`run: not reloaded: ${obstacle}`);
-    // Before it is ready there is nothing to tell; it gets the signal all the same.
+    // Before it is ready there is nothing to tell the manager, but it still gets the signal.
     if (this.#phase === "starting") return obstacle === undefined ? this.#passOn("SIGHUP") : undefined;
     this.#phase = "reloading";
     const startMs = performance.now();
@@ -131,7 +131,7 @@ class Life {
     try {
       if (obstacle !== undefined) throw new Error(obstacle);
       await this.#passOn("SIGHUP");
-      // The probes still pass until it has begun.
+      // Until the reload has begun, the probes still pass.
       await sleep(RELOAD_DELAY_MS, reload.signal);
       await this.#waitFor([...this.#plan.ready.map(untilPasses), ...lines], reload.signal);
       status = `reloaded in ${inSeconds(performance.now() - startMs)}`;
@@ -140,7 +140,7 @@ class Life {
       const inTime = error === TIME_IS_UP ? ` in ${inSeconds(this.#plan.timeoutMs)}` : "";
       status = `not reloaded${inTime}: ${error === TIME_IS_UP ? this.#missing : errorLine(error)}`;
     }
-    // It may have been ended by the signal, and somebody else have passed the probes.
+    // The signal may have ended the program, and another program may have passed the probes.
     if (reload.signal.aborted || this.#hasEnded()) return;
     this.#phase = "ready";
     this.#say({ ready: true, status });
@@ -151,8 +151,8 @@ class Life {
   }
 
   /**
-   * Without a handler, SIGHUP would end it; and systemd counts that as a clean exit, which Restart=on-failure
-   * does not cure.
+   * Without a handler, SIGHUP would end the program. systemd counts that as a clean exit, so Restart=on-failure would
+   * not restart it.
    */
   #whyNoReload(): string | undefined {
     const name = basename(this.#name);
@@ -162,7 +162,7 @@ class Life {
   }
 
   async #onStop(signal: NodeJS.Signals): Promise<void> {
-    // SIGABRT is the watchdog's, and the status has the reason.
+    // The watchdog sends SIGABRT, and the status gives the reason.
     if (this.#phase !== "stopping") this.#stop(signal === "SIGABRT" ? undefined : `stopping ${this.#name}`);
     if (!(await hasSignalledAll())) await this.#passOn(signal);
   }
@@ -175,7 +175,7 @@ class Life {
     if (status !== undefined) this.#say({ stopping: true, status });
   }
 
-  /** The exit status of the program, or its signal; and a word on one that was never ready. */
+  /** The exit status of the program, or its signal. It prints a line if the program was never ready. */
   async #exitStatus(): Promise<number> {
     if (this.#failure !== undefined) {
       warn(`run: ${this.#failure}`);
@@ -198,7 +198,7 @@ class Life {
     return signalCode === null ? (exitCode ?? 1) : endBy(signalCode);
   }
 
-  /** What comes after STOPPING=1 is no news of the start or of a reload any more. */
+  /** After STOPPING=1, nothing is news about the start or a reload any more. */
   #say(state: State): void {
     if (this.#phase !== "stopping" || (state.ready === undefined && state.reloading === undefined)) this.#speak(state);
   }
@@ -207,7 +207,7 @@ class Life {
 
   #onSignal(signal: NodeJS.Signals): void {
     if (signal === "SIGHUP") void this.#onReload();
-    // What a terminal sends, the program has; and what it stops, its shell waits for.
+    // The program already has a signal that a terminal sent. If that stops it, its shell waits for it.
     else if (isOfTerminal(signal)) {
       if (signal === "SIGINT" && this.#phase !== "stopping") this.#stop(`stopping ${this.#name}`);
       if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
@@ -254,7 +254,7 @@ class Life {
       this.#say({ status: `unhealthy: ${why}` });
     };
     const check = async () => {
-      // A little less than the time between two pings.
+      // Slightly less than the time between two pings.
       await passWithin(healthy, timeoutMs * 0.45, this.#end.signal, complainOf);
       if (ill !== "") this.#say({ status: "healthy again" });
       ill = "";

@@ -20,6 +20,6 @@ export const tool = {
 /** Does not return before CMD has ended. */
 export async function main(args: readonly string[]): Promise<number> {
   const status = await live(readPlan(tool, args));
-  // At once, whatever is under way: output that nobody reads must not keep it.
+  // Exit at once, whatever is under way. Output that nobody reads must not prevent that.
   process.exit(status);
 }

@@ -13,7 +13,7 @@ import { watchdogTimeoutMs } from "../../watchdog.ts";
 import { own } from "../start-program.ts";
 import { warn } from "../warn.ts";
 
-/** Tells the manager, if there is one. That it can't be told is no reason to end. */
+/** Tells the manager, if there is one. A failure to do so is no reason to end. */
 export type Say = (state: State) => void;
 
 /** @throws SyntaxError when $NOTIFY_SOCKET is no address. */
@@ -28,9 +28,9 @@ export function speaker(): Say {
 }
 
 /**
- * The program's environment: without what the manager tells this process alone, or with what can be shared.
+ * The program's environment, without what the manager tells only this process, or with what can be shared.
  *
- * @throws SyntaxError when that can't be read.
+ * @throws SyntaxError when that can't be parsed.
  */
 export function environmentFor(share: boolean): Record<string, string | undefined> {
   const timeoutMs = watchdogTimeoutMs();
@@ -42,9 +42,8 @@ export function environmentFor(share: boolean): Record<string, string | undefine
 }
 
 /**
- * Whether the manager, which has just sent a signal, has sent it to the program too: KillMode=control-group,
- * the default, does that when a unit is stopped. Many programs take a second SIGTERM for an order to end at
- * once.
+ * Whether the manager has sent the program too the signal that it has just sent here. KillMode=control-group, the
+ * default, does that when a unit is stopped. Many programs take a second SIGTERM as an order to end at once.
  */
 export async function hasSignalledAll(): Promise<boolean> {
   if (process.env.NOTIFY_SOCKET === undefined) return false;
@@ -61,13 +60,13 @@ export async function hasSignalledAll(): Promise<boolean> {
     own.add(child.pid);
     await child.exited;
     own.delete(child.pid);
-    // Another may hold its output open.
+    // Another process may hold its output open.
     const answer = await Promise.race([child.stdout.text(), Bun.sleep(READ_TIMEOUT_MS).then(() => "")]);
-    // It was not the time-out: the manager signals those too that are started while it does.
+    // It was not the time-out: the manager also signals processes that are started in the meantime.
     if (child.signalCode !== null && child.signalCode !== "SIGKILL") return true;
     return /^KillMode=control-group$/m.test(answer) && /^SubState=(stop|final)-(sigterm|watchdog)$/m.test(answer);
   } catch {
-    // It may not ask.
+    // This process may not ask.
     return false;
   }
 }

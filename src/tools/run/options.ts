@@ -1,4 +1,4 @@
-/** What the arguments of `sd-notify run` say. All of it is checked before anything is started. */
+/** The arguments of `sd-notify run`. All of them are checked before anything is started. */
 
 import { UsageError } from "../../console/usage-error.ts";
 import { commandOf, parse, parseTime, type Tool, type ToolOption } from "../options.ts";
@@ -44,13 +44,13 @@ export const OPTIONS = {
 
 export interface Plan {
   command: string[];
-  /** What has to pass before the unit is ready, and again before it is reloaded. */
+  /** The probes that must pass before the unit is ready, and again before it counts as reloaded. */
   ready: Probe[];
-  /** A line that matches each of these has to come, too. */
+  /** For each of these, a line that matches must come too. */
   readyLog: RegExp[];
   readyAfterMs: number | undefined;
   reloadLog: RegExp[];
-  /** What has to pass before a ping of the watchdog. */
+  /** The probes that must pass before a ping of the watchdog. */
   healthy: Probe[];
   timeoutMs: number;
   share: boolean;
@@ -66,7 +66,7 @@ export function readPlan(tool: Tool<typeof OPTIONS>, args: readonly string[]): P
   const patterns = (name: "ready-log" | "reload-log") =>
     (values[name] ?? []).map((value) => naming(name, value, (source) => new RegExp(source)));
 
-  // A file and a pattern say nothing of the health of a program that runs.
+  // A file or a pattern says nothing about the health of a running program.
   const live = [
     ...probes("ready-http", httpProbe),
     ...probes("ready-tcp", tcpProbe),
@@ -97,7 +97,7 @@ export function readPlan(tool: Tool<typeof OPTIONS>, args: readonly string[]): P
 
 const DEFAULT_TIMEOUT_MS = 300_000;
 
-/** The time of --ready-after passes before the rest is waited for. */
+/** The time of --ready-after must pass before the other conditions are tried. */
 function readTimeout(text: string | undefined, readyAfterMs = 0): number {
   if (text === undefined) return readyAfterMs + DEFAULT_TIMEOUT_MS;
   const timeoutMs = text === "infinity" ? Number.POSITIVE_INFINITY : parseTime("timeout", text);
@@ -106,7 +106,7 @@ function readTimeout(text: string | undefined, readyAfterMs = 0): number {
   return timeoutMs;
 }
 
-/** Adds the option to what is wrong with its value. */
+/** Adds the option's name to the error about its value. */
 function naming<T>(option: string, value: string, make: (value: string) => T): T {
   try {
     if (value === "") throw new UsageError("it is empty");

@@ -1,4 +1,4 @@
-/** The output of a program: passed on byte for byte, and read on the way for lines that match. */
+/** The output of a program. It is passed on byte for byte, and searched for matching lines on the way. */
 
 import { PIPE_BUF, POLLIN, POLLOUT } from "../../../ffi/constants.ts";
 import * as sys from "../../../ffi/syscalls.ts";
@@ -7,24 +7,23 @@ import { onAbort } from "../abort.ts";
 import type { Awaited } from "./wait.ts";
 
 export interface Output {
-  /** What the program is to have as its standard output and standard error. */
+  /** What the program gets as its standard output and standard error. */
   stdout: number;
   stderr: number;
-  /** Begins to read, when the program has been started. */
+  /** Starts to read, after the program has been started. */
   begin(): void;
   /**
-   * Resolves when all that was written so far was passed on, or after a second: a process that the program
-   * left behind may write more, and whoever reads may have stopped.
+   * Resolves when all output so far was passed on, or after a second. A process that the program left behind may write
+   * more, and the reader may have stopped.
    */
   drain(): Promise<void>;
-  /** A line that matches, from now on. */
+  /** Resolves to the next line that matches, from now on. */
   line(pattern: RegExp): Awaited;
 }
 
 /**
- * Makes the pipes for a program's output. Where standard output and standard error of this process are the
- * same, as in a unit that logs to the journal, they are one pipe, so that what the program writes stays in
- * its order.
+ * Makes the pipes for a program's output. If standard output and standard error of this process are the same, as in a
+ * unit that logs to the journal, it makes only one pipe, so that the program's output stays in order.
  */
 export function openOutput(): Output {
   const listeners = new Set<(line: string) => void>();
@@ -74,21 +73,21 @@ interface Copy {
   drain(): Promise<void>;
 }
 
-/** A line that is longer is looked at in pieces. */
+/** A longer line is searched in pieces. */
 const MAX_LINE_LENGTH = 65_536;
 
 /** How long to wait for what the event loop has read, but not handed over. */
 const HAND_OVER_MS = 20;
 
-/** How long to go on after the program's end: what it wrote at last is no more than a pipe holds. */
+/** How long to go on after the program's end. Its last output is no more than a pipe holds. */
 const DRAIN_MS = 1000;
 
 /** How long to wait at most before looking again whether somebody reads. */
 const MAX_WRITE_DELAY_MS = 20;
 
 /**
- * A pipe whose other end is copied to a file descriptor of this process. (Bun's own would be a socket, and
- * /dev/stdout no file.)
+ * A pipe whose other end is copied to a file descriptor of this process. (Bun would make a socket instead, and the
+ * program could not open /dev/stdout.)
  */
 function openCopy(to: number, hear: (line: string) => void): Copy {
   const [readEnd, writeEnd] = sys.pipe();
@@ -103,7 +102,7 @@ function openCopy(to: number, hear: (line: string) => void): Copy {
       lines.add(chunk);
       if (broken) continue;
       writing = true;
-      // Whoever read it has gone. That must not end the program, which may have more to do than to write.
+      // The reader has gone. That must not end the program, which may do more than write.
       broken = !(await writeAll(to, chunk));
       writing = false;
     }
@@ -133,7 +132,7 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<boolean> {
   const waits = isPipe(fd);
   for (let rest = bytes; rest.length > 0; ) {
     try {
-      // Without waiting for a reader: that would keep one of Bun's few threads, which the probes need too.
+      // Don't wait for a reader: that would block one of Bun's few threads, which the probes need too.
       if (waits) {
         await untilWritable(fd);
         rest = rest.subarray(node.fs.writeSync(fd, rest.subarray(0, PIPE_BUF)));
@@ -150,8 +149,8 @@ async function writeAll(fd: number, bytes: Uint8Array): Promise<boolean> {
 }
 
 /**
- * Whether it may have no room until somebody reads. (A terminal too, but poll(2) does not say how much room
- * that has.)
+ * Whether it may have no room until somebody reads. (That is true of a terminal too, but poll(2) doesn't say how much
+ * room a terminal has.)
  */
 function isPipe(fd: number): boolean {
   try {
@@ -168,7 +167,7 @@ function writeOnThread(fd: number, bytes: Uint8Array): Promise<number> {
   return promise;
 }
 
-/** Then there is room for PIPE_BUF bytes: poll(2), pipe(7). */
+/** Waits until there is room for PIPE_BUF bytes: poll(2), pipe(7). */
 async function untilWritable(fd: number): Promise<void> {
   for (let tries = 0; sys.poll(fd, POLLOUT, 0) === 0; tries++)
     await Bun.sleep(Math.min(tries >> 3, MAX_WRITE_DELAY_MS));

@@ -1,4 +1,4 @@
-/** Probes: one attempt to find out whether a program is there, which resolves when it is and else throws why not. */
+/** Probes: one attempt to find out whether a program is there. It resolves if so, and otherwise throws the reason. */
 
 import {
   AF_UNIX,
@@ -44,7 +44,7 @@ export function httpProbe(text: string): Probe {
         redirect: "manual",
         keepalive: false,
         headers: { "User-Agent": "sd-notify", Connection: "close" },
-        // The certificate is for the name by which others call it.
+        // The certificate is for the name that others use.
         tls: { rejectUnauthorized: false },
         ...(unix !== undefined && { unix }),
       });
@@ -91,7 +91,7 @@ export function unixProbe(text: string): Probe {
           return sys.connect(fd, { family: "unix", path: near.path }, text);
         } catch (error) {
           if (isErrno(error, EAGAIN)) throw new Error("it takes no more connections");
-          // What it says of another type; an abstract name of another type is as good as none.
+          // The kernel says this of another type. An abstract name of another type counts as missing.
           if (!isErrno(error, EPROTOTYPE)) why ??= error;
         } finally {
           sys.close(fd);
@@ -113,8 +113,8 @@ export function fileProbe(path: string): Probe {
 }
 
 /**
- * A command line for /bin/sh: it exits with 0. It and its process group are killed when it takes too long, or
- * leaves others behind.
+ * A command line for /bin/sh: it passes if it exits with 0. It and its process group are killed if it takes too long
+ * or leaves others behind.
  */
 export function execProbe(line: string): Probe {
   const env = childEnv();
@@ -137,14 +137,14 @@ export function whyNot(error: unknown): string {
 
 // --- internal ---
 
-/** A status is read in a line of `systemctl status`. */
+/** People read a status in one line of `systemctl status`. */
 const MAX_WHY_LENGTH = 200;
 
 /** How much of an answer is read, and how long. */
 const MAX_BODY_LENGTH = 65_536;
 const MAX_BODY_MS = 500;
 
-/** What Bun says of these is meant for people who use fetch(). */
+/** Bun's own texts for these errors are meant for people who use fetch(). */
 const WORDS: Record<string, string> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection closed",
@@ -162,7 +162,7 @@ function dropProxies(): void {
   for (const name of ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"]) delete process.env[name];
 }
 
-/** Takes the answer: many servers complain in their log of a client that hangs up. But it may be long, or endless. */
+/** Reads the answer, because many servers log a client that hangs up. But the answer may be long or endless. */
 async function readSome({ body }: Response, signal: AbortSignal): Promise<void> {
   if (body === null) return;
   const reader = body.getReader();
@@ -182,7 +182,7 @@ async function readSome({ body }: Response, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** A name for a socket's path that sun_path has room for: /proc has a short one for whatever is open. */
+/** A name for a socket's path that fits into sun_path: /proc has a short one for every open file. */
 function nearby(path: Uint8Array): Disposable & { path: Buffer } {
   if (path.length < SUN_PATH_SIZE || path[0] === 0) return { path: Buffer.from(path), [Symbol.dispose]: () => {} };
   const file = sys.openPath(Buffer.from(path).toString());

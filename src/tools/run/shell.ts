@@ -12,8 +12,8 @@ import { own, type ProgramOptions, startGroup } from "../start-program.ts";
 export type ShellEnd = ({ code: number } | { signal: number }) & { line: string };
 
 /**
- * Runs a command line in /bin/sh, and ends it with its process group when it has ended, or the signal is
- * aborted. Who has left the group is left alone, and not waited for.
+ * Runs a command line in /bin/sh. When it has ended, or the signal is aborted, its process group is killed. Processes
+ * that have left the group are left alone, and nobody waits for them.
  *
  * @throws the signal's reason, when it is aborted.
  */
@@ -32,7 +32,7 @@ export async function runShell(line: string, env: ProgramOptions["env"], signal:
   const late = Promise.withResolvers<never>();
   using _ = onAbort(signal, () => {
     killGroup(pid);
-    // It may have become another user's, or wait for a disk.
+    // It may have switched to another user, or wait for a disk.
     setTimeout(() => late.reject(signal.reason), KILL_MS);
   });
   const end = await Promise.race([untilEnded(pid, readEnd), late.promise]);
@@ -42,7 +42,7 @@ export async function runShell(line: string, env: ProgramOptions["env"], signal:
 
 // --- internal ---
 
-/** How often to look what it has written, and whether it has ended, for signals may be lost. */
+/** How often to check its output and whether it has ended, because signals may be lost. */
 const LOOK_MS = 25;
 
 /** How long a process may take to be killed. */
@@ -50,10 +50,10 @@ const KILL_MS = 1000;
 
 const MAX_LINE_LENGTH = 4096;
 const CHUNK_SIZE = 65_536;
-/** How much is read at a time, of one that writes without an end. */
+/** How much is read at a time. A command may write without end. */
 const MAX_CHUNKS = 16;
 
-/** It is waited for here, where the group can be killed before: after that, the number may be another group's. */
+/** Waits for it here, so that the group can be killed first. Afterwards another group may have the number. */
 async function untilEnded(pid: number, readEnd: number): Promise<ShellEnd> {
   let tail = Buffer.alloc(0);
   const read = () => {
@@ -76,7 +76,7 @@ async function untilEnded(pid: number, readEnd: number): Promise<ShellEnd> {
   return { ...end, line: Bun.stripANSI(tail.toString()).trimEnd().split("\n").at(-1)?.trim() ?? "" };
 }
 
-/** Who waits for a child's end. One listener is for all: there may be many probes. */
+/** The code that waits for a child's end. All share one listener, because there may be many probes. */
 const waiting = new Set<() => void>();
 let isListening = false;
 
@@ -99,6 +99,6 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // None is left that this user may kill.
+    // No process is left that this user may kill.
   }
 }

@@ -6,11 +6,11 @@ import { type Probe, whyNot } from "./probes.ts";
 /** Something to wait for. */
 export interface Awaited {
   name: string;
-  /** Resolves when it is there; rejects when the signal is aborted. `tell` gets why it is not there yet. */
+  /** Resolves when it is there; rejects when the signal is aborted. `tell` gets the reason why it is not there yet. */
   wait(signal: AbortSignal, tell: (why: string) => void): Promise<void>;
 }
 
-/** Waits for all. `tell` gets a line on the first one that is missing, when that has changed. */
+/** Waits for all. `tell` gets a line about the first one that is missing, whenever that line changes. */
 export async function waitForAll(
   all: readonly Awaited[],
   signal: AbortSignal,
@@ -102,12 +102,12 @@ async function attempt(probe: Probe, timeoutMs: number, signal: AbortSignal): Pr
   using time = abortAfter(timeoutMs, () => new Error(`no answer in ${inSeconds(timeoutMs)}`), signal);
   try {
     await probe.attempt(time.signal);
-    // What comes after the end is no answer any more.
+    // A result that comes after the end doesn't count any more.
     signal.throwIfAborted();
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
-    // What fetch() throws then says less.
+    // The error that fetch() throws then says less.
     return whyNot(time.signal.aborted ? time.signal.reason : error);
   }
 }

@@ -1,4 +1,4 @@
-/** What a message changes in the unit: of its assignments, those that the verdict lets count. Pure. */
+/** What a message changes in the unit. Only the assignments that the verdict accepts count. Pure. */
 
 import { parseUnsigned } from "../../protocol/numbers.ts";
 import type { Message } from "../../receiver/message.ts";
@@ -10,16 +10,16 @@ export interface Changes {
   mainPid?: number | undefined;
   notifyAccess?: UnitFacts["notifyAccess"];
   watchdogUsec?: number;
-  /** The name by which fds are to be kept. */
+  /** The name under which fds are to be stored. */
   storeFds?: string;
-  /** The name by which those kept are to be closed. */
+  /** The name of the stored fds that are to be closed. */
   removeFds?: string;
   extendMs?: number;
   ping?: true;
   watchdogIsOver?: true;
 }
 
-/** Returns what it changes, but for the phase, which the verdict has. */
+/** Returns what it changes, except the phase, which is in the verdict. */
 export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, { problems }: Verdict): Changes {
   if (problems[0]?.what === "") return {};
   const counts = (key: string) => key in fields && !problems.some(({ what }) => what.startsWith(`${key}=`));
@@ -30,7 +30,7 @@ export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, 
     ...(counts("NOTIFYACCESS") && { notifyAccess: state.notifyAccess }),
     ...(counts("WATCHDOG_USEC") && { watchdogUsec: numberOf(fields.WATCHDOG_USEC) }),
     ...(isRemoval && { removeFds: fields.FDNAME ?? "" }),
-    // Those that there is room for are kept, where there is none for all.
+    // If there is no room for all, those that fit are kept.
     ...(!isRemoval && fields.FDSTORE === "1" && { storeFds: counts("FDNAME") ? (fields.FDNAME ?? "") : "stored" }),
     ...(counts("EXTEND_TIMEOUT_USEC") && { extendMs: numberOf(fields.EXTEND_TIMEOUT_USEC) / 1000 }),
     ...(counts("WATCHDOG") && state.watchdog === true && { ping: true }),
@@ -40,7 +40,7 @@ export function changesOf({ state, fields }: Pick<Message, "state" | "fields">, 
 
 // --- internal ---
 
-/** Of a text that the verdict has found to be a number. */
+/** Converts a text that the verdict has found to be a number. */
 function numberOf(text = ""): number {
   return Number(parseUnsigned(text) ?? 0n);
 }

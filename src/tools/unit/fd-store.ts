@@ -16,14 +16,14 @@ export class FdStore {
     this.#max = max;
   }
 
-  /** Takes the fds of a message, as many as there is room for. */
+  /** Takes as many fds of a message as there is room for. */
   add(message: Message, name: string): StoredFd[] {
     const taken = message.fds.splice(0, Math.max(0, this.#max - this.fds.length)).map((fd) => ({ fd, name }));
     this.fds.push(...taken);
     return taken;
   }
 
-  /** Closes those of a name. Returns how many. */
+  /** Closes the fds with a name. Returns how many. */
   remove(name: string): number {
     const gone = this.fds.filter((stored) => stored.name === name);
     for (const stored of gone) this.fds.splice(this.fds.indexOf(stored), 1);

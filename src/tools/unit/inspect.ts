@@ -8,8 +8,8 @@ import type { Names } from "./names.ts";
 import { handles, roleOf } from "./processes.ts";
 
 /**
- * Returns who sent it, and what becomes of it. Where the socket is `shared`, whoever can send to it may: a
- * process of another PID namespace is none that anybody here knows.
+ * Returns who sent it, and what becomes of it. If the socket is `shared`, everybody who can send to it may do so,
+ * because nobody here knows a process of another PID namespace.
  */
 export function inspect(
   message: Message,

@@ -1,7 +1,6 @@
 /**
- * The life of a unit whose service manager a tool plays: what it is at, and what becomes of it by what happens. Pure:
- * it knows no process and no clock. The rules are those of systemd 262: systemd.service(5), and its
- * src/core/service.c.
+ * The life of a unit when a tool plays its service manager: its state, and how events change that. Pure: it knows no
+ * process and no clock. The rules are those of systemd 262: systemd.service(5) and src/core/service.c.
  */
 
 import { EXIT_EXEC } from "../../protocol/systemd.ts";
@@ -19,9 +18,9 @@ export interface End {
   signal: string | null;
 }
 
-/** What the unit is at, and what is known of it only then. */
+/** The state of the unit, and what is known only in that state. */
 export type Life =
-  /** Nothing of it runs. `restarts`: it is started again. */
+  /** Nothing of it runs. `restarts`: it will be started again. */
   | { phase: "inactive" | "failed"; restarts: boolean }
   /** After `saidStopping` no READY=1 counts any more. */
   | { phase: "activating"; mainPid: number; saidStopping: boolean }
@@ -32,13 +31,13 @@ export type Life =
   /** `failure`: why the stop makes it fail. */
   | { phase: "deactivating"; mainPid: number; by: "manager"; isKilled: boolean; next: Next; failure?: string };
 
-/** What is to happen when a unit that its manager stops has ended. */
+/** What happens after the manager has stopped the unit. */
 export type Next = "start" | Outcome;
 
-/** What happens to it. */
+/** An event in the life of the unit. */
 export type Happening =
   | { what: "started"; pid: number }
-  /** A message: what of it counts. `stopping`: STOPPING=1, whatever phase it leads to. */
+  /** The part of a message that counts. `stopping`: STOPPING=1, whatever phase it leads to. */
   | {
       what: "said";
       phase?: Phase | undefined;
@@ -49,11 +48,11 @@ export type Happening =
   | { what: "reload"; usec: number }
   | { what: "restart" }
   | { what: "stop"; why: string }
-  /** It is to end because of what it did, or did not in time: `failure`. */
+  /** It must end because of something it did, or did not do in time: `failure`. */
   | { what: "finish"; outcome: Outcome; failure?: string }
-  /** It has to end at once, with a core dump: the watchdog's time is over. */
+  /** It must end at once, with a core dump, because the watchdog's time is over. */
   | { what: "abort"; why: string }
-  /** "phase": what it is at has taken too long. "until": what is waited for has. */
+  /** "phase": the phase has taken too long. "until": the event that is waited for has taken too long. */
   | { what: "time up"; timer: TimerName }
   /** Nothing of it runs any more. */
   | ({ what: "ended" } & End)
@@ -62,13 +61,13 @@ export type Happening =
 
 export type TimerName = "phase" | "until";
 
-/** What is to be done about it. */
+/** What must be done about it. */
 export type Action =
   | { act: "start" }
   | { act: "signal"; signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"; to: "main" | "all"; why: string }
-  /** In place of the one that runs. */
+  /** Replaces the timer that runs. */
   | { act: "set timer"; ms: number }
-  /** The one that runs, and the watchdog's, end no sooner than that. */
+  /** The timer that runs, and the watchdog's, end no sooner than that. */
   | { act: "extend timers"; ms: number }
   | { act: "clear timer" }
   | { act: "watch"; on: boolean }
@@ -87,9 +86,9 @@ export interface Settings {
 
 export interface Step {
   life: Life;
-  /** What to do, in this order, once the life is that. */
+  /** What to do, in this order, once the life has that state. */
   actions: Action[];
-  /** Why the phase is another one, if it does not say so itself. */
+  /** Why the phase has changed, if the phase does not say so itself. */
   why?: string | undefined;
 }
 
@@ -100,7 +99,7 @@ export const TIME_OVER = 4;
 /** Before the first start. */
 export const UNBORN: Life = { phase: "inactive", restarts: false };
 
-/** Whether anything of it is to run. */
+/** Whether anything of it should run. */
 export function isUp(life: Life): life is Exclude<Life, { phase: "inactive" | "failed" }> {
   return life.phase !== "inactive" && life.phase !== "failed";
 }
@@ -110,7 +109,7 @@ export function isBeingStopped(life: Life): boolean {
   return life.phase === "deactivating" && life.by === "manager";
 }
 
-/** What of it decides about messages. */
+/** The part of the life that decides about messages. */
 export function factsOf(life: Life): Pick<UnitFacts, "phase" | "reloadUsec" | "saidStopping"> {
   if (!isUp(life)) return {};
   return {
@@ -120,7 +119,7 @@ export function factsOf(life: Life): Pick<UnitFacts, "phase" | "reloadUsec" | "s
   };
 }
 
-/** Returns what it is at after that has happened, and what is to be done. */
+/** Returns the state after an event, and what must be done. */
 export function transition(life: Life, happening: Happening, settings: Settings): Step {
   switch (happening.what) {
     case "started":
@@ -157,7 +156,7 @@ type Said = Extract<Happening, { what: "said" }>;
 /** systemd-system.conf(5), DefaultRestartSec=. */
 const RESTART_MS = 100;
 
-/** How long SIGKILL may take: a process that waits for a disk, or that this user may not kill, does not end by it. */
+/** How long SIGKILL may take. A process that waits for a disk, or that this user may not kill, doesn't end by it. */
 const KILL_MS = 10_000;
 
 const STOPPED: Outcome = { status: 0, why: "stopped" };
@@ -187,7 +186,7 @@ function said(life: Up, { phase, stopping = false, mainPid, extendMs }: Said, se
   };
 }
 
-/** What it is at by what it says: service_notify_message_process_state(). */
+/** The state that follows from its message: service_notify_message_process_state(). */
 function saidPhase(life: Up, phase: Phase | undefined, stopping: boolean, settings: Settings): Step {
   const { mainPid } = life;
   if (life.phase === "activating" && stopping) return stay({ ...life, saidStopping: true });

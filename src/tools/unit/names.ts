@@ -1,11 +1,11 @@
-/** The names of processes, those too that have ended since they were seen. */
+/** The names of processes, including those that have ended since they were seen. */
 
 import { processInfo } from "./processes.ts";
 
 export class Names {
   readonly #names = new Map<number, string>();
 
-  /** Tells the name of one that may end before it is seen. */
+  /** Records the name of a process that may end before it is seen. */
   set(pid: number, name: string): void {
     this.#names.delete(pid);
     this.#names.set(pid, name);
@@ -13,7 +13,7 @@ export class Names {
     if (this.#names.size > MAX_NAMES && oldest !== undefined) this.#names.delete(oldest);
   }
 
-  /** Returns what a process is called, or was; "" where it was never seen. */
+  /** Returns the name that a process has or had; "" if it was never seen. */
   of(pid: number): string {
     const name = pid > 0 ? processInfo(pid)?.name : undefined;
     if (name !== undefined) this.set(pid, name);
@@ -23,5 +23,5 @@ export class Names {
 
 // --- internal ---
 
-/** More than a unit has at a time. */
+/** More processes than a unit has at one time. */
 const MAX_NAMES = 1000;

@@ -8,36 +8,35 @@ export interface ProcessInfo {
   pid: number;
   name: string;
   parent: number;
-  /** Whether all of it has ended, and only its exit status is left. */
+  /** Whether all its threads have ended, and only its exit status is left. */
   isZombie: boolean;
 }
 
-/** Returns what a process is; undefined when there is none. */
+/** Returns what a process is; undefined if it doesn't exist. */
 export function processInfo(pid: number): ProcessInfo | undefined {
   const stat = readStat(pid);
   if (!stat) return undefined;
   const [state, parent] = stat.fields;
-  // A process whose first thread has exited looks like one, and runs on: proc_pid_stat(5), num_threads.
+  // A process whose first thread has exited looks like a zombie, but runs on: proc_pid_stat(5), num_threads.
   const isZombie = state === "Z" && Number(stat.fields[17]) <= 1;
   return { pid, name: stat.name, parent: Number(parent), isZombie };
 }
 
 /**
- * Returns what a process is to a unit whose processes are the descendants of `root`, which has adopted those
- * without a parent. (A cgroup is what the service manager goes by; a descendant is in that of its ancestor,
- * unless somebody moves it.)
+ * Returns the role of a process in a unit. The unit's processes are the descendants of `root`, which adopts orphans.
+ * (The service manager goes by the cgroup. A descendant is in its ancestor's cgroup, unless somebody moves it.)
  */
 export function roleOf(pid: number, mainPid: number | undefined, root: number): Sender["role"] {
-  // It was known before it ended.
+  // The process was known before it ended.
   if (pid === mainPid) return "main";
   const info = pid > 0 ? processInfo(pid) : undefined;
   if (!info) return "gone";
-  // Whom PID 1 of a container can see is in it, by whomever it was started: `docker exec` comes from outside.
+  // Every process that PID 1 of a container can see is in it, even one started from outside by `docker exec`.
   if (root === 1) return "member";
   return isDescendant(info, root) ? "member" : "stranger";
 }
 
-/** Returns the descendants of a process; those that have ended, and wait for their parent to ask, are zombies. */
+/** Returns the descendants of a process. Those that have ended but have not been waited for are zombies. */
 export function descendants(root: number): ProcessInfo[] {
   const all = new Map<number, ProcessInfo>();
   for (const entry of readdirSync("/proc")) {
@@ -53,8 +52,8 @@ export function descendants(root: number): ProcessInfo[] {
 }
 
 /**
- * Whether a process has a use for a signal: it catches it, blocks it (and may read it by signalfd(2) or
- * sigwait(3)), or ignores it; proc_pid_status(5). Undefined where that can't be read.
+ * Whether a process has a use for a signal: it catches it, ignores it, or blocks it and may read it by signalfd(2) or
+ * sigwait(3); proc_pid_status(5). Undefined if that can't be read.
  */
 export function handles(pid: number, signal: number): boolean | undefined {
   const status = readText(pid, "status");

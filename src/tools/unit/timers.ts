@@ -1,11 +1,11 @@
-/** Timers by name, one of each. */
+/** Timers by name, one for each name. */
 
 import { startTimer } from "../../bun/timers.ts";
 
 export class Timers<Name extends string> {
   readonly #timers = new Map<Name, { endMs: number; action: () => void; timer: Disposable }>();
 
-  /** Begins one, in place of another of the name. */
+  /** Starts a timer. It replaces another of the same name. */
   set(name: Name, ms: number, action: () => void): void {
     this.clear(name);
     const timer = startTimer(ms, () => {
@@ -15,7 +15,7 @@ export class Timers<Name extends string> {
     this.#timers.set(name, { endMs: performance.now() + ms, action, timer });
   }
 
-  /** Has one that runs end no sooner than in this time. */
+  /** Makes a running timer end no sooner than in this time. */
   extend(name: Name, ms: number): void {
     const running = this.#timers.get(name);
     if (running && running.endMs < performance.now() + ms) this.set(name, ms, running.action);

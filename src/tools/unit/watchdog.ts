@@ -3,11 +3,11 @@
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { startTimer } from "../../bun/timers.ts";
 
-/** A ping, and how it lies in its time. */
+/** A ping, and how early or late it came. */
 export interface Ping {
   afterUsec: number;
   timeoutUsec: number;
-  /** It came after more than half the time, and what a timer of an event loop may be late. */
+  /** It came after more than half the time plus the delay that an event loop's timer may have. */
   late: boolean;
 }
 
@@ -23,7 +23,7 @@ export class Watchdog {
     this.#onOver = onOver;
   }
 
-  /** Begins its time, at a time of CLOCK_MONOTONIC. */
+  /** Starts the watchdog's time, at a time of CLOCK_MONOTONIC. */
   start(usec: number): void {
     this.stop();
     if (this.timeoutUsec === 0) return;
@@ -31,13 +31,13 @@ export class Watchdog {
     this.#endAt(usec + this.timeoutUsec);
   }
 
-  /** Has its time end no sooner than in this one: EXTEND_TIMEOUT_USEC= of sd_notify(3). */
+  /** Makes its time end no sooner than in this time: EXTEND_TIMEOUT_USEC= of sd_notify(3). */
   extend(ms: number): void {
     const endUsec = monotonicUsec() + ms * 1000;
     if (this.#lastUsec !== undefined && endUsec > this.#endUsec) this.#endAt(endUsec);
   }
 
-  /** Begins its time anew. Returns undefined where it had not begun. */
+  /** Restarts its time. Returns undefined if it had not started. */
   ping(usec: number): Ping | undefined {
     if (this.#lastUsec === undefined) return undefined;
     const afterUsec = usec - this.#lastUsec;
