@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, titled } from "../support/command.ts";
-import { describeEach, exec, type Section, Unit, unitText } from "./machine.ts";
+import { describeMany, exec, type Section, Unit, unitText } from "./machine.ts";
 import { MANY_LOADS_MS, nextPort, survivesRestarts, triedInFull } from "./restarts.ts";
 
 const FRAMEWORKS = join(ROOT, "test/frameworks");
@@ -28,7 +28,7 @@ const programs = [
   return { name, file, why };
 });
 
-describeEach("register", (machine) => {
+describeMany("register", (machine) => {
   const directory = `${machine.directory}/register`;
   const bun = `${machine.checkout}/node_modules/bun/bin/bun.exe`;
   const baseline = machine.isBaseline && "it does not concern systemd-notify";
