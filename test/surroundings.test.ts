@@ -144,11 +144,11 @@ describe("the package's command, run by Bun,", () => {
     expect({ code: result.code, executed: ran() }).toEqual({ code, executed: false });
   });
 
-  // Bun does so before the first line of the package. The README says it.
+  // Bun does so before the first line of the package. docs/hardening.md says so.
   test.each<[string, Record<string, string>]>([
     ["bunfig.toml", { "bunfig.toml": 'preload = ["./evil.js"]' }],
     ["tsconfig.json", { "tsconfig.json": '{ "compilerOptions": { "paths": { "*": ["./evil.js"] } } }' }],
-  ])("is at the mercy of %s there, as any script is", async (_, files) => {
+  ])("obeys %s there, as every script of Bun does", async (_, files) => {
     using there = temporaryDirectory();
     write(there.path, { "evil.js": FILES["evil.js"] ?? "", ...files });
     await run([...command, "--ready"], { cwd: there.path });

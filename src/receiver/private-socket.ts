@@ -12,7 +12,7 @@ import { node } from "../bun/node.ts";
 export interface BoundSocket {
   fd: number;
   address: string;
-  /** Removes its path and directory, if it has any. */
+  /** Removes its path and directory. An abstract socket has neither. */
   remove(): void;
 }
 

@@ -13,7 +13,7 @@ import type { Load } from "./status.ts";
  * manageServer(Bun.serve({ port: 0, fetch: () => new Response("Hello\n") }), { probes });
  */
 export interface ProbeOptions {
-  /** Where the probes are answered. 0: any free port. */
+  /** The port that answers the probes. 0: a free port, which the kernel chooses. */
   port: number;
   /** Default: all addresses, because the kubelet asks from outside the container. */
   hostname?: string | undefined;

@@ -23,7 +23,7 @@ import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
 /**
  * The options of Bun.serve(): routes, fetch, websocket, tls, error, idleTimeout and the rest. `port`, `hostname` and
- * `unix` say where to listen if no socket was passed. Default: any free port of 127.0.0.1, so that a trial run neither
+ * `unix` say where to listen if no socket was passed. Default: a free port of 127.0.0.1, so that a trial run neither
  * meets a port in use nor opens one to the network.
  *
  * @example

@@ -85,6 +85,11 @@ export function parseTime(option: string, text: string): number {
   return Number(number) * factor;
 }
 
+/** Reads a time-out: 0 is none, as in a unit. Returns milliseconds; `otherwise` if none is given. @throws UsageError */
+export function parseTimeout(option: string, text: string | undefined, otherwise: number): number {
+  return text === undefined ? otherwise : parseTime(option, text) || Number.POSITIVE_INFINITY;
+}
+
 /** Reads a number from `min` on. @throws UsageError */
 export function parseCount(option: string, text: string, min = 0): number {
   const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -1,4 +1,4 @@
-/** Datagrams that no well-behaved service sends: any bytes, any files, any sender. */
+/** Datagrams that no well-behaved service sends: random bytes, files of every kind, forged senders. */
 
 import { existsSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 /** The options of the bridge: the settings of a unit, by the same names, and how the bridge answers. */
 
 import { UsageError } from "../../console/usage-error.ts";
-import { commandOf, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
+import { commandOf, parse, parseCount, parseTime, parseTimeout, parseWord, type Tool } from "../options.ts";
 import type { Place } from "./http-server.ts";
 
 const TYPES = ["notify", "notify-reload"] as const;
@@ -71,10 +71,6 @@ export interface BridgeOptions {
 export function parseOptions(args: readonly string[]): BridgeOptions {
   const parsed = parse(tool, args);
   const { values } = parsed;
-  const time = (name: "timeout-start" | "timeout-stop", otherwise: number) => {
-    const text = values[name];
-    return text === undefined ? otherwise : parseTime(name, text) || Number.POSITIVE_INFINITY;
-  };
   const { socket, "socket-mode": mode, forward = false, fdstore, "drain-delay": drain } = values;
   if (mode !== undefined && socket === undefined) throw new UsageError("--socket-mode= belongs to --socket=");
   if (socket !== undefined && !socket.startsWith("/")) {
@@ -92,8 +88,8 @@ export function parseOptions(args: readonly string[]): BridgeOptions {
     type: parseWord("type", values.type ?? "notify", TYPES),
     notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ACCESS),
     watchdogUsec: values.watchdog === undefined ? 0 : Math.round(parseTime("watchdog", values.watchdog) * 1000),
-    timeoutStartMs: time("timeout-start", 90_000),
-    timeoutStopMs: time("timeout-stop", 90_000),
+    timeoutStartMs: parseTimeout("timeout-start", values["timeout-start"], 90_000),
+    timeoutStopMs: parseTimeout("timeout-stop", values["timeout-stop"], 90_000),
     drainDelayMs: drain === undefined ? 0 : parseTime("drain-delay", drain),
     restart: values.restart ?? false,
     fdStoreMax: fdstore === undefined ? 0 : parseCount("fdstore", fdstore),

@@ -1,7 +1,16 @@
 /** The options of the monitor: the settings of a unit, by the same names. */
 
 import { UsageError } from "../../console/usage-error.ts";
-import { commandOf, type Parsed, parse, parseCount, parseTime, parseWord, type Tool } from "../options.ts";
+import {
+  commandOf,
+  type Parsed,
+  parse,
+  parseCount,
+  parseTime,
+  parseTimeout,
+  parseWord,
+  type Tool,
+} from "../options.ts";
 
 const TYPES = ["notify", "notify-reload"] as const;
 const ACCESS = ["none", "main", "exec", "all"] as const;
@@ -63,22 +72,18 @@ export interface MonitorOptions {
 export function parseOptions(args: readonly string[]): MonitorOptions {
   const parsed = parse(tool, args);
   const { values } = parsed;
-  const time = (name: "timeout-start" | "timeout-stop" | "timeout", otherwise: number) => {
-    const text = values[name];
-    return text === undefined ? otherwise : parseTime(name, text) || Number.POSITIVE_INFINITY;
-  };
   if (values.report === "") throw new UsageError("--report needs the name of a file");
   return {
     command: values.replay === undefined ? commandOf(tool, parsed) : noCommand(parsed),
     type: parseWord("type", values.type ?? "notify", TYPES),
     notifyAccess: parseWord("notify-access", values["notify-access"] ?? "main", ACCESS),
     watchdogUsec: values.watchdog === undefined ? 0 : Math.round(parseTime("watchdog", values.watchdog) * 1000),
-    timeoutStartMs: time("timeout-start", 90_000),
-    timeoutStopMs: time("timeout-stop", 90_000),
+    timeoutStartMs: parseTimeout("timeout-start", values["timeout-start"], 90_000),
+    timeoutStopMs: parseTimeout("timeout-stop", values["timeout-stop"], 90_000),
     fdStoreMax: values.fdstore === undefined ? 0 : parseCount("fdstore", values.fdstore),
     restart: values.restart ?? false,
     until: values.until === undefined ? undefined : parseWord("until", values.until, UNTIL),
-    timeoutMs: time("timeout", Number.POSITIVE_INFINITY),
+    timeoutMs: parseTimeout("timeout", values.timeout, Number.POSITIVE_INFINITY),
     strict: values.strict ?? false,
     json: values.json ?? false,
     report: values.report,

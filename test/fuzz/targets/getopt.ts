@@ -1,5 +1,5 @@
 /**
- * getopt(), beside that of glibc, parseRequest() and addAssignments(): any arguments are a request or one
+ * getopt(), beside that of glibc, parseRequest() and addAssignments(): whatever the arguments are, they are a request or one
  * line of complaint.
  */
 
