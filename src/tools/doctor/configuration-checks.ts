@@ -39,10 +39,14 @@ export function checkComplaints(unit: Unit): Check[] {
     // A setting that resembles none that this systemd knows is meant for another version.
     const isForeign = /^Unknown key/.test(text) && !complaint.meant;
     const result = !isForeign && (isInTrouble(unit) || RELEVANT.has(known)) ? "failed" : "note";
-    const shown = SECRET.test(name) ? `${name}=…` : shorten(place.text, MAX_SHOWN);
-    const { why, cure } = SECRET.test(name)
-      ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
-      : explain(complaint, place.text);
+    const isUnknown = /^Unknown key/.test(text);
+    // A lost continuation line of Environment= is an assignment of its own.
+    const isHidden = isSecret(name) || isSecret(known) || (isForeign && /^[A-Z0-9_]+$/.test(name));
+    const shown = isHidden ? `${name}=…` : shorten(place.text, MAX_SHOWN);
+    const { why, cure } =
+      isHidden && !isUnknown
+        ? { why: "systemd can't read part of it, and ignores that", cure: `${name}="NAME=value" with quotes` }
+        : explain(complaint, isHidden ? shown : place.text);
     return [
       {
         name: "ignored",
@@ -71,9 +75,9 @@ export function checkComments(unit: Unit): Check[] {
         ? "the program gets it as arguments"
         : "it is part of the value";
     const why = `${shorten(comment, MAX_SHOWN)} is no comment, because that needs a line of its own: ${effect}`;
-    const shown = SECRET.test(name) ? "…" : shorten(value, MAX_SHOWN);
+    const shown = isSecret(name) ? "…" : shorten(value, MAX_SHOWN);
     const what = `${name}=${shown} ${shorten(comment, MAX_SHOWN)}, line ${line} of ${path}`;
-    const cure = SECRET.test(name) ? `put ${shorten(comment, MAX_SHOWN)} on a line of its own` : `${name}=${value}`;
+    const cure = isSecret(name) ? `put ${shorten(comment, MAX_SHOWN)} on a line of its own` : `${name}=${value}`;
     return { name: "comment", result, what, why, cure };
   });
 }
@@ -121,6 +125,14 @@ const RELEVANT = new Set([
 
 /** What a report must not contain, because somebody may pass it on. */
 const SECRET = /^(Environment|SetCredential\w*)$/;
+
+const SECRETS = ["environment", "setcredential", "setcredentialencrypted"];
+
+/** A misspelled name counts too. */
+function isSecret(name: string): boolean {
+  const lower = name.toLowerCase();
+  return SECRET.test(name) || SECRETS.some((one) => one === lower || isNear(one, lower));
+}
 
 /** How much of a line is quoted. */
 const MAX_SHOWN = 80;
@@ -190,8 +202,9 @@ function originOf(configuration: Configuration, name: string): string | undefine
     .flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })))
     .findLast(({ path, assignment }) => assignment.name === name && assignment.value !== "" && path !== last.path);
   const { value, line } = last.assignment;
-  const over = before ? `, and ${before.path} says ${name}=${before.assignment.value}` : "";
-  return `the drop-in ${last.path} says ${name}=${value} in line ${line}${over}`;
+  const shown = (text: string) => (isSecret(name) ? "…" : text);
+  const over = before ? `, and ${before.path} says ${name}=${shown(before.assignment.value)}` : "";
+  return `the drop-in ${last.path} says ${name}=${shown(value)} in line ${line}${over}`;
 }
 
 function isCommented(configuration: Configuration, path: string, line: number): boolean {

@@ -247,7 +247,9 @@ function match(pattern: string): string[] {
   if (!/[*?[]/.test(pattern)) return [pattern];
   const from = pattern.slice(0, pattern.slice(0, pattern.search(/[*?[]/)).lastIndexOf("/") + 1);
   try {
-    const found = [...new Bun.Glob(pattern.slice(from.length)).scanSync({ cwd: from, absolute: true, dot: false })];
+    const found = [
+      ...new Bun.Glob(pattern.slice(from.length)).scanSync({ cwd: from, absolute: true, dot: false, onlyFiles: false }),
+    ];
     return found.length > 0 ? found.sort() : [pattern];
   } catch {
     return [pattern];

@@ -283,7 +283,7 @@ function lookAtProgram(command: Command | undefined): ProgramFile | undefined {
     const executable = (stat.mode & 0o111) !== 0;
     const head = readHead(path);
     if (head === undefined) return { ...about, found: "file", executable };
-    const [, interpreter] = /^#!\s*(\S+)/.exec(head) ?? [];
+    const [, interpreter] = /^#![ \t]*([^ \t\n\0]+)/.exec(head) ?? [];
     const format = head.startsWith("\x7fELF") ? "binary" : head.startsWith("#!") ? "script" : "text";
     if (interpreter === undefined) return { ...about, found: "file", executable, format };
     return { ...about, found: "file", executable, format, interpreter, interpreterFound: exists(interpreter) };

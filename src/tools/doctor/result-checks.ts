@@ -90,7 +90,10 @@ function explainResult(unit: Unit): [why: string, cure?: string] {
       const line = saidOfLast(life).findLast(
         ({ text }) => /: Failed to (?!read pids)/.test(text) && !/, ignoring|Failed to (spawn|run) '/.test(text),
       );
-      const file = life.settings.EnvironmentFile?.at(-1)?.replace(/^-/, "");
+      const files = unit.configuration.environmentFiles;
+      const file =
+        files.find(({ found, optional }) => found === "nothing" && !optional)?.path ??
+        life.settings.EnvironmentFile?.at(-1)?.replace(/^-/, "");
       const cure =
         /environment file/.test(line?.text ?? "") && file
           ? `EnvironmentFile=-${file}, or a file that is there`

@@ -1,6 +1,6 @@
 /** Gathers whether the processes of a unit can speak the protocol at all, and where they listen. */
 
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { endianness } from "node:os";
 import { basename } from "node:path";
 import { findProgram } from "../../linux/find-program.ts";
@@ -57,8 +57,9 @@ function scriptOf(pid: number, arg: string): string {
   if (arg === "" || arg.startsWith("-")) return "";
   const path = arg.startsWith("/") ? `/proc/${pid}/root${arg}` : `/proc/${pid}/cwd/${arg}`;
   try {
-    const { size } = statSync(path);
-    return size <= MAX_SCRIPT && statSync(path).isFile() ? readFileSync(path, "utf8") : "";
+    const stat = statSync(path);
+    // A file of /proc or /sys has size 0, and reading it may wait forever: /proc/kmsg, trace_pipe.
+    return stat.isFile() && stat.size > 0 && stat.size <= MAX_SCRIPT ? readFileSync(path, "utf8") : "";
   } catch {
     return "";
   }
@@ -67,11 +68,13 @@ function scriptOf(pid: number, arg: string): string {
 function mentions(path: string): boolean | undefined {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
     return undefined;
   }
   try {
+    // A process may map /dev/zero, which has no end.
+    if (!fstatSync(fd).isFile()) return false;
     const buffer = Buffer.alloc(1 << 20);
     // A word that the end of a piece cuts in two is read again with the next piece.
     for (let kept = 0; ; ) {

@@ -64,7 +64,9 @@ export function inlineComment(name: string, value: string): { value: string; com
 // --- internal ---
 
 /** Values that may say anything. */
-const FREE_TEXT = new Set(["Description", "Documentation", "SyslogIdentifier"]);
+const FREE_TEXT = new Set([
+  ..."Description Documentation SyslogIdentifier SetCredential SetCredentialEncrypted".split(" "),
+]);
 
 /** WHITESPACE of src/fundamental/string-util-fundamental.h, where it can be in a line. */
 function strip(text: string): string {
