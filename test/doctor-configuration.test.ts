@@ -187,6 +187,15 @@ describe("what systemd has not taken", () => {
     expect(JSON.stringify(check)).not.toContain("hunter2");
   });
 
+  test.each([
+    complaint("Unknown key name 'Enviroment' in section 'Service', ignoring.", "Enviroment=PASS=hunter2"),
+    complaint("Unknown key name 'PASSWORD' in section 'Service', ignoring.", "PASSWORD=hunter2"),
+  ])("shows no value of a secret whose name is misspelled", (unit) => {
+    const checks = checkComplaints(unit);
+    expect(checks).not.toEqual([]);
+    expect(JSON.stringify(checks)).not.toContain("hunter2");
+  });
+
   test("is a note of a unit that runs, unless it decides about messages", () => {
     const unit = complaint("Failed to parse Restart=often, ignoring: x", "Restart=often");
     expect(told(checkComplaints({ ...unit, activeState: "active" }))[0]?.[0]).toBe("note");

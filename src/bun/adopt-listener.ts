@@ -28,7 +28,7 @@ export interface Listener {
  * @throws Error if /proc can't be read, or if it doesn't show exactly one such socket.
  */
 export function findListener(address: BoundAddress): Listener {
-  const found = watched().filter(({ fd }) => listens(fd) && sameAddress(getSocketName(fd), address));
+  const found = watched().filter(({ fd }) => listensAt(fd, address));
   const [listener] = found;
   if (listener === undefined || found.length > 1) {
     throw new Error(`${found.length} event loops of Bun ${Bun.version} watch its listener, but one was expected`);
@@ -95,7 +95,7 @@ interface Watched extends Listener {
 function watched(only?: number): Watched[] {
   const epolls = only === undefined ? fdsThatAre(/^anon_inode:\[eventpoll\]$/) : [only];
   return epolls.flatMap((epoll) => {
-    const text = node.fs.readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1");
+    const text = fdinfoOf(epoll);
     const lines = text.matchAll(/^tfd:\s*(\d+) events:\s*([\da-f]+) data:\s*([\da-f]+).* ino:\s*([\da-f]+)/gm);
     return Array.from(lines, ([, fd, events = "", data, inode]) => ({
       fd: Number(fd),
@@ -119,6 +119,25 @@ function isSocket(fd: number): boolean {
 
 function listens(fd: number): boolean {
   return getSocketOption(fd, SO_ACCEPTCONN) === 1;
+}
+
+/** Another thread may have closed the fd by now. */
+function listensAt(fd: number, address: BoundAddress): boolean {
+  try {
+    return listens(fd) && sameAddress(getSocketName(fd), address);
+  } catch {
+    return false;
+  }
+}
+
+/** Returns "" for an epoll that has gone with its thread. */
+function fdinfoOf(epoll: number): string {
+  try {
+    return node.fs.readFileSync(`/proc/self/fdinfo/${epoll}`, "latin1");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
 }
 
 /** Returns "socket:[123]", or "" for a closed fd: readdirSync() lists its own, and an epoll may still list another. */

@@ -11,6 +11,7 @@ import {
   listenerOf,
   serveAlone,
   serveSockets,
+  unshare,
   whenStopped,
 } from "../server/adopted-server.ts";
 import { removeFds, storeFds } from "../server/fd-store.ts";
@@ -19,7 +20,7 @@ import { servedPlaces } from "../server/served-places.ts";
 import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
 import { describe, keyOf, type Place, placeOf } from "./place.ts";
 import type { Settings } from "./settings.ts";
-import { choose, inTheWay, isAt, isStored, type Passed, STORED, storedName } from "./sockets.ts";
+import { choose, inTheWay, isAt, isGone, isStored, type Passed, STORED, storedName } from "./sockets.ts";
 
 export class Opener {
   /** Set when the process is about to end. The sockets that it has stored are for its next start. */
@@ -27,6 +28,8 @@ export class Opener {
   readonly #sockets: Settings["sockets"];
   readonly #tell: (why: string) => void;
   #passed: Passed[] | undefined;
+  /** The places of stopped servers, which the manager may not have closed yet. */
+  readonly #forgotten = new Set<string>();
 
   constructor(sockets: Settings["sockets"], tell: (why: string) => void) {
     this.#sockets = sockets;
@@ -60,6 +63,7 @@ export class Opener {
     const key = `register ${keyOf(place)}`;
     const earlier = isHot() ? servedPlaces().get(key) : undefined;
     if (earlier) return earlier.server.reload(options) as BunServer;
+    this.#drop(this.#free().filter((passed) => isStored(passed) && isGone(passed)));
     const free = this.#free();
     const all = this.#all().filter((passed) => !isStored(passed));
     // fastify asks for each address of localhost in turn. Its first server has got all sockets already.
@@ -108,6 +112,7 @@ export class Opener {
 
   #openOwn(options: BunOptions, place: Place): BunServer {
     this.#drop(inTheWay(place, this.#free()));
+    if (this.#forgotten.delete(keyOf(place))) this.#waitForManager();
     // "Any free port" would be another port after a restart, so nobody would look for the old one.
     const isFixed = "path" in place || place.port !== 0;
     // A worker doesn't see what was stored, and doesn't know which other worker has it.
@@ -154,7 +159,10 @@ export class Opener {
 
   #store(fd: number, place: Place, server: BunServer): void {
     storeFds([fd], { name: storedName(place) });
-    whenStopped(server, () => this.#forget(place));
+    whenStopped(server, () => {
+      if (!this.isStopping) unshare(server);
+      this.#forget(place);
+    });
   }
 
   /** The program has stopped a server, but goes on running. */
@@ -162,6 +170,7 @@ export class Opener {
     if (this.isStopping) return;
     if ("path" in place) removeSocket(place.path);
     this.#removeStored(storedName(place));
+    this.#forgotten.add(keyOf(place));
   }
 
   #drop(stored: readonly Passed[]): void {
@@ -171,8 +180,12 @@ export class Opener {
       this.#removeStored(name);
     }
     this.#passed = this.#all().filter((passed) => !stored.includes(passed));
+    this.#waitForManager();
+  }
+
+  /** A port is taken until the manager has closed it too. */
+  #waitForManager(): void {
     try {
-      // The port is taken until the manager has closed it too.
       barrierSync();
     } catch (error) {
       this.#tellNotStored(error);

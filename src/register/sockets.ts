@@ -1,6 +1,7 @@
 /** Which of the passed sockets a server takes. It never takes another port silently. */
 
 import type { BoundAddress } from "../../ffi/structs.ts";
+import { node } from "../bun/node.ts";
 import { describe, keyOf, type Place } from "./place.ts";
 import type { Settings } from "./settings.ts";
 
@@ -33,6 +34,13 @@ export function storedName(place: Place): string {
 /** Whether register has stored it. */
 export function isStored({ name }: Passed): boolean {
   return name.startsWith(STORED);
+}
+
+/** Whether its path was removed, as by RuntimeDirectory= at a restart: no client would find it. */
+export function isGone({ address }: Passed): boolean {
+  if (address?.family !== "unix") return false;
+  const path = Buffer.from(address.path).toString();
+  return path !== "" && !path.startsWith("\0") && !node.fs.existsSync(path);
 }
 
 /** The sockets that were stored for the same port on another address. They would be in the way. */

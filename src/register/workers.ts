@@ -96,8 +96,10 @@ export class Workers implements Adapter {
     else if (report.says === "drained") this.#forget(report.thread);
     else {
       this.#hasAny = true;
+      const before = this.#reports.get(report.thread)?.places.join();
       this.#reports.set(report.thread, report);
-      if (report.places.length > 0) this.#onServes();
+      // A report of its load alone must not put off the end of the start.
+      if (report.places.length > 0 && report.places.join() !== before) this.#onServes();
     }
   }
 

@@ -74,11 +74,20 @@ export function listenerOf(server: BunServer): number {
   return member.listener.fd;
 }
 
-/** Calls `action` when the server begins to stop. */
+/** No next start will have the server's sockets. So stop() closes them at once, as Bun does. */
+export function unshare(server: BunServer): void {
+  for (const member of together.get(server) ?? []) member.listener = undefined;
+}
+
+/** Calls `action` once, when the server begins to stop. */
 export function whenStopped(server: BunServer, action: () => void): void {
   const { stop } = server;
+  let isOver = false;
   const then = (closeActiveConnections?: boolean) => {
-    action();
+    if (!isOver) {
+      isOver = true;
+      action();
+    }
     return stop(closeActiveConnections);
   };
   for (const one of together.get(server)?.map((member) => member.server) ?? [server]) {
@@ -317,7 +326,9 @@ function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdl
   };
   const drain = async () => {
     state = "waiting";
-    await waitForRequests(members.flatMap(({ listener }) => listener ?? []));
+    const listeners = members.flatMap(({ listener }) => listener ?? []);
+    // Without one, the port is free at once, as with Bun's own stop().
+    if (listeners.length > 0) await waitForRequests(listeners);
     await stopAll(false);
   };
   const closeIdle = () => sum(members.map(({ native }) => native.closeIdleConnections()));
