@@ -20,7 +20,13 @@ export function answerProbes(answers: () => string): Disposable {
     listen(fd, `@${name}`);
     waiting = onReadable(fd, (max) => {
       for (let count = 0; count < max; count++) {
-        const client = accept(fd);
+        let client: number | undefined;
+        try {
+          client = accept(fd);
+        } catch {
+          // No more can be open here. It is tried again: see NET_MS of readable.ts.
+          return false;
+        }
         if (client === undefined) return false;
         respond(client, answers);
       }

@@ -1,7 +1,9 @@
 /** `sd-notify monitor`: systemd on the laptop. */
 
+import { statSync } from "node:fs";
 import { constants } from "node:os";
 import { complain } from "../../console/output.ts";
+import { UsageError } from "../../console/usage-error.ts";
 import { readSignals } from "../../linux/proc.ts";
 import { complainOf } from "../options.ts";
 import { readKeys } from "./keys.ts";
@@ -18,8 +20,8 @@ export { tool };
 export async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   const { report } = options;
-  if (report !== undefined) checkReport(report);
   if (options.replay !== undefined) return tellAgain(options.replay, options);
+  if (report !== undefined) checkReport(report);
   let failure: unknown;
   const stopping = Promise.withResolvers<void>();
   let isStopping = false;
@@ -92,9 +94,15 @@ export async function main(args: readonly string[]): Promise<number> {
 
 // --- internal ---
 
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one?.isFile() === true && one.dev === other?.dev && one.ino === other.ino;
+}
+
 /** Tells of the events of a file, or writes their report. Returns the exit status. */
 async function tellAgain(path: string, { report, json }: MonitorOptions): Promise<number> {
   if (report !== undefined) {
+    if (isSameFile(path, report)) throw new UsageError("--report would overwrite the recording of --replay");
     const recording = new Recording();
     await replay(path, (event) => recording.add(event));
     writeReport(report, recording);

@@ -17,10 +17,15 @@ export function newName(): string {
 export function namesIn(table: string, all: boolean): string[] {
   const start = all ? PREFIX : `${PREFIX}${container()}.`;
   const lines = table.split("\n").map((line) => line.slice(line.lastIndexOf(" ") + 1));
-  return [...new Set(lines.filter((path) => path.startsWith(`@${start}`)).map((path) => path.slice(1)))];
+  return [
+    ...new Set(lines.filter((path) => path.startsWith(`@${start}`) && NAME.test(path)).map((path) => path.slice(1))),
+  ];
 }
 
 // --- internal ---
+
+/** What newName() makes. Anybody may bind another name, with bytes that are not UTF-8. */
+const NAME = /^@sd-notify-bridge\.\d+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** "mnt:[4026531841]" */
 function container(): string {

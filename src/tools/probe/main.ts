@@ -72,9 +72,19 @@ function ask(pid: number | undefined, deadline: number): string[] {
 function connectAll(pid: number | undefined, deadline: number): Bridge[] {
   const table = decodeText(sys.readFile("/proc/net/unix"));
   const bridges: Bridge[] = [];
-  for (const name of namesIn(table, pid !== undefined)) {
-    const fd = connect(name, deadline);
-    if (fd === undefined) continue;
+  const names = namesIn(table, pid !== undefined);
+  // Those that answer at once come first: somebody else's may be busy for ever.
+  const busy: string[] = [];
+  const tries = (function* () {
+    for (const name of names) yield { name, until: 0 };
+    if (bridges.length === 0) for (const name of busy) yield { name, until: deadline };
+  })();
+  for (const { name, until } of tries) {
+    const fd = connect(name, until);
+    if (fd === undefined) {
+      if (until === 0) busy.push(name);
+      continue;
+    }
     const peer = peerOf(fd);
     const isTrusted = peer.pid > 0 && (peer.uid === 0 || peer.uid === process.geteuid?.() || peer.pid === 1);
     if (pid === undefined ? isTrusted : peer.pid === pid) bridges.push({ fd, pid: peer.pid });

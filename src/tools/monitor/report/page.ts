@@ -80,9 +80,10 @@ function sentence(recording: Recording): string {
   const spans = recording.timeline();
   const of = (phase: string) =>
     spans.filter((span) => span.phase === phase).reduce((sum, { durationUsec = 0 }) => sum + durationUsec, 0);
-  const isReady = spans.some(({ phase }) => phase === "active");
+  const ready = spans.find(({ phase }) => phase === "active");
+  const isReady = ready !== undefined;
   const parts = [
-    isReady ? `became ready after ${formatUsec(spans[0]?.durationUsec ?? 0)}` : "never became ready",
+    ready ? `became ready after ${formatUsec(ready.startUsec - (spans[0]?.startUsec ?? 0))}` : "never became ready",
     ...(isReady ? [`was active for ${formatUsec(of("active"))}`] : []),
     ...(summary.count("reload") > 0 ? [`reloaded ${times(summary.count("reload"))}`] : []),
     ...(of("deactivating") > 0 ? [`stopped in ${formatUsec(of("deactivating"))}`] : []),
