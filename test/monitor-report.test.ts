@@ -329,3 +329,12 @@ describe.skipIf(Boolean(noChromium))(titled("in a browser the report", noChromiu
     view.close();
   }, 60_000);
 });
+
+test("--report does not overwrite the recording that --replay reads", async () => {
+  using directory = temporaryDirectory();
+  const file = `${directory.path}/events.ndjson`;
+  writeFileSync(file, "{}\n");
+  const result = await run([`${ROOT}dist/sd-notify`, "monitor", `--replay=${file}`, `--report=${file}`]);
+  expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining("would overwrite the recording") });
+  expect(readFileSync(file, "utf8")).toBe("{}\n");
+});

@@ -3,6 +3,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
+import { namesIn, newName } from "../src/tools/probe/address.ts";
 import { BINARY, endBridges, startBridge, WAIT } from "./support/bridge.ts";
 import { BUN, COMMANDS, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 
@@ -108,3 +109,10 @@ test.skipIf(Boolean(noUsers))(
   },
   30_000,
 );
+
+test("a name that no bridge has made is nobody's", () => {
+  const name = newName();
+  const [start = ""] = /^sd-notify-bridge\.\d+\./.exec(name) ?? [];
+  const row = (path: string) => `0000000000000000: 00000002 00000000 00010000 0005 01 12345 @${path}\n`;
+  expect(namesIn(row(`${start}${"\ufffd".repeat(70)}`) + row(name) + row(`${name}x`), false)).toEqual([name]);
+});

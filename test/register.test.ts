@@ -502,6 +502,16 @@ describe("the fd store", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("lets a server open again on the port of one that was stopped", async () => {
+    using receiver = openReceiver();
+    const port = freePort();
+    const source = `const first = ${SERVE(`port: ${port}`)} first.stop(); ${SERVE(`port: ${port}`)} notify({ status: "again" });`;
+    const { child } = startProgram(`import { notify } from ${LIBRARY}; ${source}`, { receiver });
+    await receiver.waitFor({ status: "again" });
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+
   test("is hidden from a program that takes $LISTEN_FDS for its own", async () => {
     using receiver = openReceiver();
     using socket = tcpListener();
