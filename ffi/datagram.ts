@@ -1,10 +1,10 @@
 /**
  * The libc functions that one datagram and its barrier need, for the command's short way, which does nothing else.
- * This file does not use libc.ts, arena.ts and structs.ts, because loading them takes longer than sending the message
- * (the module bun:ffi 0.2 ms, tables of objects 0.13 ms). A function here returns what the C function returns, -1 for
- * an error, and explains nothing.
+ * This file does not use libc.ts, arena.ts and structs.ts, because making their tables of objects takes as long as sending
+ * the message (0.13 ms). A function here returns what the C function returns, -1 for an error, and explains nothing.
  */
 
+import { type BunFFI, bunFFI, type CFunction, i32, i64_fast as i64, ptr, u32, u64_fast as u64 } from "./bun-ffi.ts";
 import { constants, layout } from "./datagram-layout.ts" with { type: "macro" };
 
 const {
@@ -24,13 +24,6 @@ const { ADDRESS, HEADER, VECTOR, POLLFD, INTS, TIMESPEC, RIGHTS, CREDENTIALS, CO
   layout();
 const { SUN_PATH, SUN_PATH_SIZE, MSG_IOV, MSG_IOVLEN, MSG_CONTROL, MSG_CONTROLLEN, IOV_LEN } = layout();
 const { CMSG_LEVEL, CMSG_TYPE, CMSG_HEADER, UCRED_SIZE, PID, UID, GID, TV_NSEC, F_TYPE } = layout();
-
-// FFIType of bun:ffi; the last two are i64_fast and u64_fast.
-const i32 = 5;
-const u32 = 6;
-const ptr = 12;
-const i64 = 15;
-const u64 = 16;
 
 /** The functions that nearly every message needs. (Making one callable takes 4 us.) */
 const symbols = {
@@ -54,20 +47,13 @@ const factSymbols = () =>
 
 type Functions<Symbols> = Record<keyof Symbols, (...args: number[]) => number>;
 
-/** The object that bun:ffi is built on. It is not documented. */
-interface NativeFFI {
-  dlopen<Symbols>(name: string, symbols: Symbols): { symbols: Functions<Symbols> };
-  ptr(bytes: Uint8Array): number;
-  CString: new (address: number, offset: number, length: number) => string;
-}
-
 /** libc.ts explains the choice of this name. */
 const LIBC = "libc.so.6";
 
 /** Most messages and addresses are shorter than this. */
 const MAX_SHORT = 256;
 
-let FFI: NativeFFI;
+let FFI: BunFFI;
 let libc: Functions<typeof symbols>;
 let facts: Functions<ReturnType<typeof factSymbols>> | undefined;
 let base = 0;
@@ -81,8 +67,8 @@ const bytes = new Uint8Array(memory);
  * what is wrong.
  */
 export function openLibc(): void {
-  FFI = (Bun as unknown as { FFI: NativeFFI }).FFI;
-  libc = FFI.dlopen(LIBC, symbols).symbols;
+  FFI = bunFFI();
+  libc = open(symbols);
   base = FFI.ptr(bytes);
 }
 
@@ -175,8 +161,12 @@ export function waitForHangUp(fd: number, timeoutMs: number): number {
 
 /** Returns the functions of factSymbols(). */
 function system(): Functions<ReturnType<typeof factSymbols>> {
-  facts ??= FFI.dlopen(LIBC, factSymbols()).symbols;
+  facts ??= open(factSymbols());
   return facts;
+}
+
+function open<Symbols extends Record<string, CFunction>>(symbols: Symbols): Functions<Symbols> {
+  return (FFI.dlopen(LIBC, symbols) as { symbols: Functions<Symbols> }).symbols;
 }
 
 /** Writes as much of the text as fits, in UTF-8, and a NUL. Returns its length, or -1 if Bun has lost bytes of it. */

@@ -1,16 +1,11 @@
-/**
- * libc through bun:ffi. This is the only file that imports bun:ffi, and it loads the library at the first call of
- * libc(), never at import.
- */
+/** libc through Bun's foreign functions. It is loaded at the first call of libc(), never at import. */
 
-import { dlopen, type FFIFunction, type Pointer as FFIPointer, FFIType, read, toArrayBuffer } from "bun:ffi";
+import { bunFFI, type CFunction, cstring, i32, i64_fast, ptr, u32, u64_fast } from "./bun-ffi.ts";
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
 import { FFIUnavailableError } from "./errors.ts";
 
 /** A pointer: an address in memory, as a number. */
 export type Pointer = number;
-
-const { i32, u32, u64_fast, i64_fast, ptr, cstring } = FFIType;
 
 // The C declaration of each function stands beside it, or above. `ptr` takes an address as a number. The tables are
 // made when they are used, not at import.
@@ -41,7 +36,7 @@ const symbols = () =>
     mmap: { args: [ptr, u64_fast, i32, i32, i32, i64_fast], returns: ptr },
     strerror: { args: [i32], returns: cstring }, // char *strerror(int)
     __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
-  }) as const satisfies Record<string, FFIFunction>;
+  }) as const satisfies Record<string, CFunction>;
 
 // The functions that start other programs. They have their own table, because a notification does not need them.
 const processSymbols = () =>
@@ -95,13 +90,13 @@ const processSymbols = () =>
     posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 },
     // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
     posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 },
-  }) as const satisfies Record<string, FFIFunction>;
+  }) as const satisfies Record<string, CFunction>;
 
 /** The types of a table's functions. Arguments and results are numbers, except strings. */
-type Functions<Symbols extends Record<string, FFIFunction>> = {
+type Functions<Symbols extends Record<string, CFunction>> = {
   readonly [Name in keyof Symbols]: (
-    ...args: Arguments<NonNullable<Symbols[Name]["args"]>>
-  ) => Symbols[Name]["returns"] extends FFIType.cstring ? string : number;
+    ...args: Arguments<Symbols[Name]["args"]>
+  ) => Symbols[Name]["returns"] extends typeof cstring ? string : number;
 };
 
 /**
@@ -123,12 +118,12 @@ export function processLibc(): Functions<ReturnType<typeof processSymbols>> {
 /** Returns errno of the calling thread. Call it before anything else does a system call. */
 export function errno(): number {
   errnoAddress ??= libc().__errno_location();
-  return read.i32(errnoAddress as FFIPointer, 0);
+  return bunFFI().read.i32(errnoAddress, 0);
 }
 
 /** Returns the 32 bits at an address. */
 export function readU32(address: Pointer): number {
-  return read.u32(address as FFIPointer, 0);
+  return bunFFI().read.u32(address, 0);
 }
 
 /** Maps zeroed memory that never moves and is never freed. A page costs memory once it is touched, not before. */
@@ -137,15 +132,15 @@ export function allocate(size: number): { address: Pointer; buffer: ArrayBuffer 
   const pointer = libc().mmap(null, size, PROT_READ | PROT_WRITE, flags, -1, 0);
   // MAP_FAILED is (void *)-1, which a double can't hold exactly.
   if (pointer >= Number.MAX_SAFE_INTEGER) throw new RangeError(`Cannot map ${size} bytes of memory`);
-  return { address: pointer, buffer: toArrayBuffer(pointer as FFIPointer, 0, size) };
+  return { address: pointer, buffer: bunFFI().toArrayBuffer(pointer, 0, size) };
 }
 
 // --- internal ---
 
 type Arguments<Types extends readonly unknown[]> = {
-  -readonly [I in keyof Types]: Types[I] extends FFIType.cstring
+  -readonly [I in keyof Types]: Types[I] extends typeof cstring
     ? string
-    : Types[I] extends FFIType.ptr
+    : Types[I] extends typeof ptr
       ? Pointer | null
       : number;
 };
@@ -163,12 +158,14 @@ let loaded: Functions<ReturnType<typeof symbols>> | undefined;
 let processLoaded: Functions<ReturnType<typeof processSymbols>> | undefined;
 let errnoAddress: Pointer | undefined;
 
-function load<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Functions<Symbols> {
+function load<Symbols extends Record<string, CFunction>>(symbols: Symbols): Functions<Symbols> {
   if (process.platform !== "linux") {
     throw new FFIUnavailableError(`Cannot call libc: systemd runs on Linux, this is ${process.platform}`);
   }
   try {
-    return dlopen(LIBC, symbols).symbols as unknown as Functions<Symbols>;
+    const opened = bunFFI().dlopen(LIBC, symbols);
+    if (opened instanceof Error) throw opened;
+    return opened.symbols as Functions<Symbols>;
   } catch (error) {
     throw unavailable(error);
   }

@@ -1,4 +1,7 @@
+import { FFIType } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
+import * as bunFFITypes from "../ffi/bun-ffi.ts";
+import { openReceiver } from "../src/testing.ts";
 import { runModule } from "./support/command.ts";
 
 const attempt = `
@@ -25,6 +28,21 @@ describe("where libc can't be called, the error says why and what to do", () => 
       `Object.defineProperty(process, "platform", { value: "darwin" });\n${dynamic(attempt)}`,
     );
     expect(stdout).toEndWith("\nCannot call libc: systemd runs on Linux, this is darwin\n");
+  });
+});
+
+describe("Bun's foreign functions", () => {
+  test("the types are those of bun:ffi", () => {
+    const { i32, u32, ptr, cstring, i64_fast, u64_fast } = FFIType;
+    expect(bunFFITypes).toMatchObject({ i32, u32, ptr, cstring, i64_fast, u64_fast });
+  });
+
+  // Bun.FFI is not documented.
+  test.each(["Bun.FFI = undefined;", "Bun.FFI = {};", ""])("notify() works after %p", async (change) => {
+    await using receiver = await openReceiver();
+    const source = `require("bun:ffi"); ${change} ${dynamic('import { notify } from "../src/index.ts";')} notify({ ready: true });`;
+    expect(await runModule(source, { env: { NOTIFY_SOCKET: receiver.address } })).toMatchObject({ stderr: "" });
+    expect(await receiver.next()).toMatchObject({ text: "READY=1" });
   });
 });
 

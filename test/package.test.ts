@@ -315,12 +315,12 @@ describe("--pid=parent is the process that called", () => {
   });
 });
 
-test("dist/index.js loads nothing at its start but bun:ffi", async () => {
+test("dist/index.js loads no built-in module at its start", async () => {
   const source = await Bun.file(join(ROOT, "dist/index.js")).text();
   const imported = new Bun.Transpiler({ loader: "js" })
     .scanImports(source)
     .filter(({ kind }) => kind === "import-statement");
-  expect(imported.map(({ path }) => path)).toEqual(["bun:ffi"]);
+  expect(imported.map(({ path }) => path)).toEqual([]);
 });
 
 test.each(["none", "another version's"])("dist/cli/main.js works with bytecode that is %s", async (bytecode) => {
