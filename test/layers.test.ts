@@ -43,7 +43,7 @@ const imports = new Map(
 function roomOf(file: string): string {
   const [top = "", room = ""] = file.split("/");
   if (top === "ffi") return "ffi";
-  if (["src/index.ts", "src/testing.ts", "src/register.ts"].includes(file)) return "entries";
+  if (["src/index.ts", "src/testing.ts", "src/register.ts"].includes(file) || room === "lazy") return "entries";
   return room.endsWith(".ts") ? "src" : room;
 }
 

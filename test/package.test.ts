@@ -76,6 +76,9 @@ describe("the installed package", () => {
       "CHANGELOG.md",
       "dist/index.js",
       "dist/index.js.map",
+      "dist/core.js",
+      "dist/servers.js",
+      "dist/whole.js",
       "dist/register.js",
       "dist/register/main.js",
       "dist/cli/main.js",
@@ -233,44 +236,94 @@ describe("the installed package", () => {
     20_000,
   );
 
-  describe("has a receiver for tests", () => {
-    // 300 without a turn of the event loop are more than the socket's queue holds.
-    const source = `
-      import { notify } from "sd-notify";
+  describe.each([
+    [
+      "has a receiver for tests",
+      // 300 without a turn of the event loop are more than the socket's queue holds.
+      `import { notify } from "sd-notify";
       import { openReceiver } from "sd-notify/testing";
       const receiver = openReceiver();
       for (let i = 0; i < 300; i++) notify({ status: String(i) }, { socket: receiver.address });
       notify({ ready: true }, { socket: receiver.address });
-      receiver.waitFor({ ready: true }).then(({ text }) => console.log(text));`;
-
-    test("that runs as it is", async () => {
-      await Bun.write(join(app, "receive.ts"), source);
-      expect(await run([BUN, "receive.ts"], { cwd: app, env: { PATH } })).toMatchObject({
-        stdout: "READY=1\n",
-        stderr: "",
-      });
+      receiver.waitFor({ ready: true }).then(({ text }) => console.log(text));`,
+      "READY=1\n",
+    ],
+    [
+      "has servers in a file of their own",
+      `import { listenFds, serve, SystemError, storeFds } from "sd-notify";
+      console.log(listenFds().length);
+      try {
+        process.env.NOTIFY_SOCKET = "/nowhere/notify";
+        storeFds([0]);
+      } catch (error) {
+        console.log(error instanceof SystemError, error.name, error.code);
+      }
+      delete process.env.NOTIFY_SOCKET;
+      serve({ port: 0, fetch: () => new Response("served") }).then(async (server) => {
+        console.log(await (await fetch(server.url)).text());
+        await server.stop(true);
+      });`,
+      "0\ntrue SystemError ENOENT\nserved\n",
+    ],
+  ])("%s", (_, source, stdout) => {
+    test("that is there as it is", async () => {
+      await Bun.write(join(app, "program.ts"), source);
+      expect(await run([BUN, "program.ts"], { cwd: app, env: { PATH } })).toMatchObject({ stdout, stderr: "" });
     });
 
-    test.each(["--target=bun", "--target=bun --minify", "--compile", "--compile --minify --bytecode --format=esm"])(
-      "that is in a bundle (%s)",
+    test.each([
+      "--target=bun",
+      "--target=bun --minify",
+      "--target=bun --format=cjs",
+      // As bundlers other than Bun's resolve it.
+      "--target=bun --conditions=module",
+      "--compile",
+      "--compile --minify --bytecode --format=esm",
+    ])(
+      "that is there in a bundle (%s)",
       async (words) => {
         const options = words.split(" ");
         using project = temporaryDirectory();
         using elsewhere = temporaryDirectory();
         cpSync(join(app, "node_modules"), join(project.path, "node_modules"), { recursive: true });
-        await Bun.write(join(project.path, "receive.ts"), source);
+        await Bun.write(join(project.path, "program.ts"), source);
         const isCompiled = options[0] === "--compile";
-        const out = join(elsewhere.path, isCompiled ? "receive" : "receive.js");
-        const built = await run([BUN, "build", "receive.ts", ...options, "--outfile", out], { cwd: project.path });
+        const out = join(elsewhere.path, isCompiled ? "program" : "program.js");
+        const built = await run([BUN, "build", "program.ts", ...options, "--outfile", out], { cwd: project.path });
         expect(built).toMatchObject({ code: 0 });
         rmSync(project.path, { recursive: true });
         mkdirSync(project.path);
         const command = isCompiled ? [out] : [BUN, out];
         const result = await run(command, { cwd: elsewhere.path, env: { PATH } });
-        expect(result).toMatchObject({ code: 0, stdout: "READY=1\n", stderr: "" });
+        expect(result).toMatchObject({ code: 0, stdout, stderr: "" });
       },
       30_000,
     );
+  });
+
+  test("looks for its files beside itself, whatever the program or the working directory has", async () => {
+    using hostile = temporaryDirectory();
+    for (const name of ["servers.js", "core.js"]) {
+      await Bun.write(join(hostile.path, name), 'export const listenFds = () => "theirs";');
+    }
+    const source = `import { createRequire } from "node:module";
+      globalThis.require = createRequire(process.cwd() + "/program.mjs");
+      const { listenFds } = await import("sd-notify");
+      console.log(listenFds());`;
+    await Bun.write(join(app, "hostile.mjs"), source);
+    const result = await run([BUN, join(app, "hostile.mjs")], { cwd: hostile.path, env: { PATH } });
+    expect(result).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
+  });
+
+  test("has the same exports for Bun and for bundlers, under their own names", async () => {
+    const listing = (file: string) => `
+      const exports = await import(${JSON.stringify(join(installed, file))});
+      console.log(JSON.stringify(Object.entries(exports).map(([name, its]) => [name, its.name])));`;
+    const [lazy, whole] = await Promise.all(
+      ["dist/index.js", "dist/whole.js"].map(async (file) => (await run([BUN, "-e", listing(file)])).stdout),
+    );
+    expect(JSON.parse(lazy as string)).toEqual(JSON.parse(whole as string));
+    for (const [name, its] of JSON.parse(lazy as string)) expect(its).toBe(name);
   });
 });
 
@@ -315,12 +368,14 @@ describe("--pid=parent is the process that called", () => {
   });
 });
 
-test("dist/index.js loads no built-in module at its start", async () => {
-  const source = await Bun.file(join(ROOT, "dist/index.js")).text();
-  const imported = new Bun.Transpiler({ loader: "js" })
-    .scanImports(source)
-    .filter(({ kind }) => kind === "import-statement");
-  expect(imported.map(({ path }) => path)).toEqual([]);
+test("dist/index.js loads one other file at its start, and no built-in module", async () => {
+  const imported = async (file: string) => {
+    const source = await Bun.file(join(ROOT, "dist", file)).text();
+    const found = new Bun.Transpiler({ loader: "js" }).scanImports(source);
+    return found.filter(({ kind }) => kind === "import-statement").map(({ path }) => path);
+  };
+  expect(await imported("index.js")).toEqual(["./core.js"]);
+  expect(await imported("core.js")).toEqual([]);
 });
 
 test.each(["none", "another version's"])("dist/cli/main.js works with bytecode that is %s", async (bytecode) => {

@@ -7,6 +7,7 @@
 
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { LOAD_SERVERS } from "./load-servers.ts";
 import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -20,13 +21,24 @@ async function bundle(): Promise<void> {
   for (const name of readdirSync(DIST)) if (!OTHERS.includes(name)) rmSync(join(DIST, name), { recursive: true });
 
   const common = { outdir: DIST, root: "src", target: "bun", packages: "external", sourcemap: "linked" } as const;
-  const library = await Bun.build({
+  const library = {
     ...common,
-    entrypoints: ["src/index.ts", "src/testing.ts", "src/register/main.ts", "src/tools/main.ts"],
     // Shorter code is parsed faster. The names stay, for the stacks of errors.
     minify: { whitespace: true, syntax: true },
     banner: libraryBanner,
+  } as const;
+  // One at a time: a module that one of them loads late would be loaded late in all of them.
+  for (const entry of ["src/testing.ts", "src/register/main.ts", "src/tools/main.ts"]) {
+    await Bun.build({ ...library, entrypoints: [entry] });
+  }
+  await Bun.build({ ...library, entrypoints: ["src/index.ts"], naming: "whole.[ext]" });
+  await Bun.build({
+    ...library,
+    entrypoints: ["src/lazy/index.ts", "src/lazy/servers.ts"],
+    splitting: true,
+    naming: { entry: "[name].[ext]", chunk: "core.[ext]" },
   });
+  await finishLazyFiles();
   // CommonJS, because the bytecode of that starts sooner.
   await Bun.build({
     ...common,
@@ -44,12 +56,29 @@ async function bundle(): Promise<void> {
   await Bun.write(join(DIST, "register.js"), register.transformSync(await Bun.file("src/register.ts").text()));
 
   const names = new Set<string>();
-  for (const { path } of library.outputs) {
-    if (!/\/dist\/(index|testing)\.js$/.test(path)) continue;
-    const { exports } = new Bun.Transpiler({ loader: "js" }).scan(await Bun.file(path).text());
+  for (const name of ["whole.js", "testing.js"]) {
+    const { exports } = new Bun.Transpiler({ loader: "js" }).scan(await Bun.file(join(DIST, name)).text());
     for (const name of exports) names.add(name);
   }
   await Bun.write(join(DIST, "node.js"), nodeStub([...names].sort()));
+}
+
+/**
+ * Adds loadServers() to index.js, and gives what is exported its own name again: Bun calls it "notify2" in the files
+ * that share it, and stacks of errors would say so. No line and no column changes, for the source maps.
+ */
+async function finishLazyFiles(): Promise<void> {
+  const [index = "", ...others] = ["index.js", "core.js", "servers.js"].map((name) => join(DIST, name));
+  const code = await Bun.file(index).text();
+  if (!code.includes(libraryBanner)) throw new Error(`${index} has no banner`);
+  const renamed = [...code.matchAll(/\b(\w+)2 as \1\b/g)].map(([, name = ""]) => name);
+  const rename = (text: string) =>
+    renamed.reduce((text, name) => text.replaceAll(new RegExp(`\\b${name}2\\b`, "g"), `${name} `), text);
+  await Bun.write(
+    index,
+    rename(code).replace(libraryBanner, () => libraryBanner + LOAD_SERVERS),
+  );
+  for (const file of others) await Bun.write(file, rename(await Bun.file(file).text()));
 }
 
 // --- main ---
