@@ -17,22 +17,22 @@ export interface Arena {
 }
 
 /** The offset of each struct in the arena. test/arena.test.ts checks that none reaches into the next. */
-export const at = {
-  socketAddress: 0,
-  msghdr: 128,
-  iovec: 192,
-  pollfds: 208,
-  timespec: 240,
+export enum at {
+  socketAddress = 0,
+  msghdr = 128,
+  iovec = 192,
+  pollfds = 208,
+  timespec = 240,
   /** A few ints: the ends of a pipe, the value and the length of a socket option. */
-  ints: 256,
-  statfs: 272,
+  ints = 256,
+  statfs = 272,
   /** For recvmsg(2): written once, and then only reset. */
-  receivedMsghdr: 400,
-  receivedIovec: 464,
+  receivedMsghdr = 400,
+  receivedIovec = 464,
   /** Control data of one call: written just before it, or read just after it. */
-  control: 512,
-  outgoing: 4096,
-} as const;
+  control = 512,
+  outgoing = 4096,
+}
 
 /** How many fds one poll(2) takes. */
 export const MAX_POLLFDS = 4;

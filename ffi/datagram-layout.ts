@@ -1,7 +1,7 @@
 /** Macros for ffi/datagram.ts. They run during the build, so the command makes no tables of offsets when it starts. */
 
 import * as numbers from "./constants.ts";
-import { CMSG_SPACE, cmsghdr, iovec, msghdr, SUN_PATH_SIZE, sockaddr_un, statfs, timespec, ucred } from "./structs.ts";
+import { CMSG_SPACE, cmsghdr, iovec, msghdr, SUN_PATH_SIZE, sockaddr_un, statfs, timespec, ucred } from "./layouts.ts";
 
 /** Returns the numbers of C. (An import would put all of them into the command, used or not.) */
 export function constants() {

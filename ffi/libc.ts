@@ -38,81 +38,35 @@ const symbols = () =>
     __errno_location: { args: [], returns: ptr }, // int *__errno_location(void)
   }) as const satisfies Record<string, CFunction>;
 
-// The functions that start other programs. They have their own table, because a notification does not need them.
-const processSymbols = () =>
-  ({
-    getpwnam: { args: [cstring], returns: ptr }, // struct passwd *getpwnam(const char *)
-    getpwuid: { args: [u32], returns: ptr }, // struct passwd *getpwuid(uid_t)
-    setreuid: { args: [u32, u32], returns: i32 }, // int setreuid(uid_t real, uid_t effective)
-    setregid: { args: [u32, u32], returns: i32 }, // int setregid(gid_t real, gid_t effective)
-    getrlimit: { args: [i32, ptr], returns: i32 }, // int getrlimit(int, struct rlimit *)
-    setrlimit: { args: [i32, ptr], returns: i32 }, // int setrlimit(int, const struct rlimit *)
-    signal: { args: [i32, ptr], returns: ptr }, // sighandler_t signal(int, sighandler_t)
-    sigprocmask: { args: [i32, ptr, ptr], returns: i32 }, // int sigprocmask(int how, const sigset_t *, sigset_t *)
-    signalfd: { args: [i32, ptr, i32], returns: i32 }, // int signalfd(int, const sigset_t *, int flags)
-    setenv: { args: [cstring, cstring, i32], returns: i32 }, // int setenv(const char *, const char *, int overwrite)
-    unsetenv: { args: [cstring], returns: i32 }, // int unsetenv(const char *)
-    putenv: { args: [ptr], returns: i32 }, // int putenv(char *)
-    prctl: { args: [i32, u64_fast], returns: i32 }, // int prctl(int option, ...)
-    kill: { args: [i32, i32], returns: i32 }, // int kill(pid_t, int)
-    waitpid: { args: [i32, ptr, i32], returns: i32 }, // pid_t waitpid(pid_t, int *status, int options)
-    waitid: { args: [i32, u32, ptr, i32], returns: i32 }, // int waitid(idtype_t, id_t, siginfo_t *, int options)
-    listen: { args: [i32, i32], returns: i32 }, // int listen(int, int backlog)
-    // int accept4(int, struct sockaddr *, socklen_t *, int flags)
-    accept4: { args: [i32, ptr, ptr, i32], returns: i32 },
-    getsockname: { args: [i32, ptr, ptr], returns: i32 }, // int getsockname(int, struct sockaddr *, socklen_t *)
-    // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *)
-    epoll_ctl: { args: [i32, i32, i32, ptr], returns: i32 },
-    dup3: { args: [i32, i32, i32], returns: i32 }, // int dup3(int from, int to, int flags)
-    // int fallocate(int, int mode, off_t offset, off_t length)
-    fallocate: { args: [i32, i32, i64_fast, i64_fast], returns: i32 },
-    flock: { args: [i32, i32], returns: i32 }, // int flock(int, int operation)
-    memfd_create: { args: [cstring, u32], returns: i32 }, // int memfd_create(const char *, unsigned flags)
-    execvp: { args: [ptr, ptr], returns: i32 }, // int execvp(const char *, char *const[])
-    // int execvpe(const char *, char *const argv[], char *const envp[])
-    execvpe: { args: [ptr, ptr, ptr], returns: i32 },
-    // int posix_spawnp(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t
-    //   *, char *const argv[], char *const envp[])
-    posix_spawnp: { args: [ptr, ptr, ptr, ptr, ptr, ptr], returns: i32 },
-    posix_spawnattr_init: { args: [ptr], returns: i32 }, // int posix_spawnattr_init(posix_spawnattr_t *)
-    // int posix_spawnattr_setflags(posix_spawnattr_t *, short)
-    posix_spawnattr_setflags: { args: [ptr, i32], returns: i32 },
-    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
-    posix_spawnattr_setsigdefault: { args: [ptr, ptr], returns: i32 },
-    // int posix_spawnattr_setsigmask(posix_spawnattr_t *, const sigset_t *)
-    posix_spawnattr_setsigmask: { args: [ptr, ptr], returns: i32 },
-    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *)
-    posix_spawn_file_actions_init: { args: [ptr], returns: i32 },
-    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *)
-    posix_spawn_file_actions_destroy: { args: [ptr], returns: i32 },
-    // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *, int fd, const char *, int flags,
-    //   mode_t)
-    posix_spawn_file_actions_addopen: { args: [ptr, i32, ptr, i32, u32], returns: i32 },
-    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int, int)
-    posix_spawn_file_actions_adddup2: { args: [ptr, i32, i32], returns: i32 },
-  }) as const satisfies Record<string, CFunction>;
-
 /** The types of a table's functions. Arguments and results are numbers, except strings. */
-type Functions<Symbols extends Record<string, CFunction>> = {
+export type Functions<Symbols extends Record<string, CFunction>> = {
   readonly [Name in keyof Symbols]: (
     ...args: Arguments<Symbols[Name]["args"]>
   ) => Symbols[Name]["returns"] extends typeof cstring ? string : number;
 };
 
-/**
- * Returns libc's functions; loads the library at the first call.
- *
- * @throws FFIUnavailableError if the system is not Linux, bun:ffi has no JIT, or libc can't be loaded.
- */
+/** Returns libc's functions; loads the library at the first call. @throws FFIUnavailableError as load() does. */
 export function libc(): Functions<ReturnType<typeof symbols>> {
   loaded ??= load(symbols());
   return loaded;
 }
 
-/** Like libc(), for the functions that concern processes. */
-export function processLibc(): Functions<ReturnType<typeof processSymbols>> {
-  processLoaded ??= load(processSymbols());
-  return processLoaded;
+/**
+ * Loads a table's functions from libc.
+ *
+ * @throws FFIUnavailableError if the system is not Linux, bun:ffi has no JIT, or libc can't be loaded.
+ */
+export function load<Symbols extends Record<string, CFunction>>(symbols: Symbols): Functions<Symbols> {
+  if (process.platform !== "linux") {
+    throw new FFIUnavailableError(`Cannot call libc: systemd runs on Linux, this is ${process.platform}`);
+  }
+  try {
+    const opened = bunFFI().dlopen(LIBC, symbols);
+    if (opened instanceof Error) throw opened;
+    return opened.symbols as Functions<Symbols>;
+  } catch (error) {
+    throw unavailable(error);
+  }
 }
 
 /** Returns errno of the calling thread. Call it before anything else does a system call. */
@@ -155,21 +109,7 @@ type Arguments<Types extends readonly unknown[]> = {
 const LIBC = "libc.so.6";
 
 let loaded: Functions<ReturnType<typeof symbols>> | undefined;
-let processLoaded: Functions<ReturnType<typeof processSymbols>> | undefined;
 let errnoAddress: Pointer | undefined;
-
-function load<Symbols extends Record<string, CFunction>>(symbols: Symbols): Functions<Symbols> {
-  if (process.platform !== "linux") {
-    throw new FFIUnavailableError(`Cannot call libc: systemd runs on Linux, this is ${process.platform}`);
-  }
-  try {
-    const opened = bunFFI().dlopen(LIBC, symbols);
-    if (opened instanceof Error) throw opened;
-    return opened.symbols as Functions<Symbols>;
-  } catch (error) {
-    throw unavailable(error);
-  }
-}
 
 function unavailable(cause: unknown): FFIUnavailableError {
   const why = cause instanceof Error ? cause.message : String(cause);

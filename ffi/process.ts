@@ -41,20 +41,10 @@ import {
   WNOWAIT,
 } from "./constants.ts";
 import { check, systemError } from "./errno.ts";
-import { allocate, errno, libc, type Pointer, processLibc, readU32 } from "./libc.ts";
-import {
-  type BoundAddress,
-  type Credentials,
-  type EpollEvent,
-  passwd,
-  readBoundAddress,
-  rlimit,
-  SI_PID,
-  SIGINFO_SIZE,
-  signalfd_siginfo,
-  ucred,
-  writeEpollEvent,
-} from "./structs.ts";
+import { passwd, rlimit, SI_PID, SIGINFO_SIZE, signalfd_siginfo, ucred } from "./layouts.ts";
+import { allocate, errno, libc, type Pointer, readU32 } from "./libc.ts";
+import { processLibc } from "./process-libc.ts";
+import { type BoundAddress, type Credentials, type EpollEvent, readBoundAddress, writeEpollEvent } from "./structs.ts";
 
 // --- users ---
 

@@ -1,13 +1,25 @@
 /**
- * C structs as offsets, and the functions that write and read them in a DataView. Nothing here calls the system, so
- * all of it can be tested with bytes. test/structs.test.ts compares every number with the headers, and every written
- * struct with the one that C makes of the same values.
+ * Writes and reads C structs in a DataView. Nothing here calls the system, so all of it can be tested with bytes.
+ * test/structs.test.ts compares every written struct with the one that C makes of the same values.
  *
- * All fields are little-endian, as on every machine Bun runs on. The layouts are those of 64-bit Linux. musl declares
- * msg_iovlen, msg_controllen and cmsg_len as 32 bits and padding: 64 bits written there mean the same.
+ * All fields are little-endian, as on every machine Bun runs on. musl declares msg_iovlen, msg_controllen and cmsg_len
+ * as 32 bits and padding: 64 bits written there mean the same.
  */
 
 import { AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET } from "./constants.ts";
+import {
+  CMSG_LEN,
+  CMSG_SPACE,
+  cmsghdr,
+  iovec,
+  msghdr,
+  SUN_PATH_SIZE,
+  sockaddr_in,
+  sockaddr_in6,
+  sockaddr_un,
+  sockaddr_vm,
+  ucred,
+} from "./layouts.ts";
 
 /** A socket address. `path` is sun_path without its terminating NUL; an abstract one begins with NUL. */
 export type SocketAddress = { family: "unix"; path: Uint8Array } | { family: "vsock"; cid: number; port: number };
@@ -35,63 +47,6 @@ export interface Control {
   fds: readonly number[];
   credentials?: Credentials | undefined;
 }
-
-// <sys/un.h>
-export const sockaddr_un = { size: 110, sun_family: 0, sun_path: 2 } as const;
-// <netinet/in.h>
-export const sockaddr_in = { size: 16, sin_family: 0, sin_port: 2, sin_addr: 4 } as const;
-export const sockaddr_in6 = { size: 28, sin6_family: 0, sin6_port: 2, sin6_addr: 8 } as const;
-// <linux/vm_sockets.h>
-export const sockaddr_vm = { size: 16, svm_family: 0, svm_port: 4, svm_cid: 8 } as const;
-// <sys/uio.h>
-export const iovec = { size: 16, iov_base: 0, iov_len: 8 } as const;
-// <sys/socket.h>
-export const msghdr = {
-  size: 56,
-  msg_name: 0,
-  msg_namelen: 8,
-  msg_iov: 16,
-  msg_iovlen: 24,
-  msg_control: 32,
-  msg_controllen: 40,
-  msg_flags: 48,
-} as const;
-export const cmsghdr = { size: 16, cmsg_len: 0, cmsg_level: 8, cmsg_type: 12 } as const;
-export const ucred = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
-// <poll.h>
-export const pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
-// <pwd.h>
-export const passwd = { size: 48, pw_uid: 16, pw_gid: 20 } as const;
-// <sys/resource.h>
-export const rlimit = { size: 16, rlim_cur: 0, rlim_max: 8 } as const;
-// <sys/signalfd.h>
-export const signalfd_siginfo = { size: 128, ssi_signo: 0 } as const;
-// <time.h>
-export const timespec = { size: 16, tv_sec: 0, tv_nsec: 8 } as const;
-// <sys/vfs.h>
-export const statfs = { size: 120, f_type: 0 } as const;
-
-/** sizeof(siginfo_t), and the offset of si_pid in it: <signal.h>. */
-export const SIGINFO_SIZE = 128;
-export const SI_PID = 16;
-
-/** sizeof sun_path, <sys/un.h>. A path and its NUL, or a NUL and an abstract name, must fit in it. */
-export const SUN_PATH_SIZE = 108;
-
-/** The most fds that one message takes: SCM_MAX_FD of the kernel's include/net/scm.h. No public header has it. */
-export const SCM_MAX_FD = 253;
-
-/** CMSG_LEN() of <sys/socket.h>. */
-export const CMSG_LEN = (length: number): number => cmsghdr.size + length;
-
-/** CMSG_SPACE() of <sys/socket.h>: CMSG_LEN() up to the next multiple of 8. */
-export const CMSG_SPACE = (length: number): number => cmsghdr.size + Math.ceil(length / 8) * 8;
-
-/** The room that the largest control data needs. */
-export const CONTROL_SIZE = CMSG_SPACE(SCM_MAX_FD * 4) + CMSG_SPACE(ucred.size);
-
-/** The room for credentials alone, which the kernel writes before the fds. */
-export const CREDENTIALS_SIZE = CMSG_SPACE(ucred.size);
 
 /** Writes a sockaddr_un or sockaddr_vm and returns its length, socklen_t. */
 export function writeSocketAddress(view: DataView, at: number, address: SocketAddress): number {

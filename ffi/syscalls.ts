@@ -25,18 +25,13 @@ import {
   SYS_pidfd_open,
 } from "./constants.ts";
 import { systemError } from "./errno.ts";
+import { CONTROL_SIZE, CREDENTIALS_SIZE, msghdr, pollfd, statfs, timespec } from "./layouts.ts";
 import { errno, libc } from "./libc.ts";
 import {
-  CONTROL_SIZE,
   type Control,
-  CREDENTIALS_SIZE,
-  msghdr,
-  pollfd,
   readControl,
   resetMsghdr,
   type SocketAddress,
-  statfs,
-  timespec,
   writeControl,
   writeIovec,
   writeMsghdr,

@@ -109,6 +109,7 @@ test("the command's first file imports what the short way takes, and no more", (
 
 describe("pure code", () => {
   const pure = [
+    "ffi/layouts.ts",
     "ffi/structs.ts",
     "ffi/constants.ts",
     ...files.filter((file) => /^src\/(protocol|verdict)\//.test(file)),

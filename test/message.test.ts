@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { decode } from "../src/protocol/decode.ts";
 import { encode } from "../src/protocol/encode.ts";
-import { type Facts, FIELDS } from "../src/protocol/fields.ts";
+import { type Facts, FIELD_NAMES } from "../src/protocol/fields.ts";
 import type { State } from "../src/protocol/state.ts";
 import { MAX_MESSAGE_LENGTH } from "../src/protocol/wire.ts";
 
@@ -194,7 +194,7 @@ describe("decode()", () => {
       restartReset: true,
       extra: { X_A: "1" },
     };
-    expect(Object.keys(state)).toEqual([...FIELDS.map(({ name }) => name), "extra"]);
+    expect(Object.keys(state)).toEqual([...FIELD_NAMES, "extra"]);
     const { extra, ...decoded } = decode(wire(state));
     const { extra: _, ...typed } = state;
     expect(decoded).toEqual(typed);

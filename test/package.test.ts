@@ -76,7 +76,6 @@ describe("the installed package", () => {
       "CHANGELOG.md",
       "dist/index.js",
       "dist/index.js.map",
-      "dist/core.js",
       "dist/servers.js",
       "dist/whole.js",
       "dist/register.js",
@@ -303,9 +302,7 @@ describe("the installed package", () => {
 
   test("looks for its files beside itself, whatever the program or the working directory has", async () => {
     using hostile = temporaryDirectory();
-    for (const name of ["servers.js", "core.js"]) {
-      await Bun.write(join(hostile.path, name), 'export const listenFds = () => "theirs";');
-    }
+    await Bun.write(join(hostile.path, "servers.js"), 'export default () => ({ listenFds: () => "theirs" });');
     const source = `import { createRequire } from "node:module";
       globalThis.require = createRequire(process.cwd() + "/program.mjs");
       const { listenFds } = await import("sd-notify");
@@ -313,6 +310,20 @@ describe("the installed package", () => {
     await Bun.write(join(app, "hostile.mjs"), source);
     const result = await run([BUN, join(app, "hostile.mjs")], { cwd: hostile.path, env: { PATH } });
     expect(result).toMatchObject({ code: 0, stdout: "[]\n", stderr: "" });
+  });
+
+  test.each([
+    ["what is there at once", "notify({})", "src/protocol/encode.ts", "nothing to say"],
+    ["what is loaded late", 'storeFds("3")', "src/server/fd-store.ts", '"fds", "an array with a file descriptor"'],
+    ["what is between them", "await serve(3)", "src/lazy/index.ts", "return await loadServers().serve(options)"],
+  ])("shows the source in the stack of an error: %s", async (_, call, file, text) => {
+    const program = `import { notify, serve, storeFds } from "sd-notify";
+      try { ${call} } catch (error) { console.log(error.stack); }`;
+    await Bun.write(join(app, "stack.mjs"), program);
+    const { stdout } = await run([BUN, "stack.mjs"], { cwd: app, env: { PATH } });
+    const lines = (await Bun.file(join(ROOT, file)).text()).split("\n");
+    const [, line] = new RegExp(`/${file}:(\\d+):\\d+`).exec(stdout) ?? [];
+    expect({ stdout, line: lines[Number(line) - 1] }).toEqual({ stdout, line: expect.stringContaining(text) });
   });
 
   test("has the same exports for Bun and for bundlers, under their own names", async () => {
@@ -368,14 +379,14 @@ describe("--pid=parent is the process that called", () => {
   });
 });
 
-test("dist/index.js loads one other file at its start, and no built-in module", async () => {
-  const imported = async (file: string) => {
+test("dist/index.js loads nothing at its start, and dist/servers.js nothing at all", async () => {
+  for (const file of ["index.js", "servers.js"]) {
     const source = await Bun.file(join(ROOT, "dist", file)).text();
-    const found = new Bun.Transpiler({ loader: "js" }).scanImports(source);
-    return found.filter(({ kind }) => kind === "import-statement").map(({ path }) => path);
-  };
-  expect(await imported("index.js")).toEqual(["./core.js"]);
-  expect(await imported("core.js")).toEqual([]);
+    const imported = new Bun.Transpiler({ loader: "js" }).scanImports(source);
+    expect(imported.map(({ path, kind }) => `${kind} ${path}`)).toEqual(
+      file === "index.js" ? ["require-call ./servers.js"] : [],
+    );
+  }
 });
 
 test.each(["none", "another version's"])("dist/cli/main.js works with bytecode that is %s", async (bytecode) => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { layout } from "../ffi/datagram-layout.ts";
-import { iovec, msghdr, pollfd, sockaddr_un, statfs, timespec } from "../ffi/structs.ts";
+import { iovec, msghdr, pollfd, sockaddr_un, statfs, timespec } from "../ffi/layouts.ts";
 import { parsePlain } from "../src/cli/plain.ts";
 import { BUN, isRoot, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { buildLongBinary, buildLongScript } from "./support/long-way.ts";

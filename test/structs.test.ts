@@ -1,15 +1,23 @@
 import { describe, expect, test } from "bun:test";
+import * as numbers from "../ffi/layouts.ts";
 import { OPAQUE_SIZE } from "../ffi/process.ts";
-import * as structs from "../ffi/structs.ts";
+import * as functions from "../ffi/structs.ts";
 import { compileC, HEADERS, noCompiler } from "./support/c.ts";
 import { titled } from "./support/command.ts";
 
 type Layout = { size: number } & Record<string, number>;
 
+const structs = { ...numbers, ...functions };
 const { iovec, msghdr } = structs;
 /** Every struct that the file describes. */
 const layouts = Object.fromEntries(
-  Object.entries(structs as Record<string, unknown>).filter(([, value]) => typeof value === "object"),
+  Object.entries(numbers as Record<string, unknown>)
+    .filter(([, value]) => typeof value === "object")
+    // An enum has the names of its numbers too.
+    .map(([name, its]) => [
+      name,
+      Object.fromEntries(Object.entries(its as object).filter(([key]) => !/^\d/.test(key))),
+    ]),
 ) as Record<string, Layout>;
 layouts.epoll_event = structs.epollEvent(process.arch);
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -33,6 +41,8 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
     print.push(`printf("sun_path %zu\\n", sizeof(((struct sockaddr_un *)0)->sun_path));`);
     print.push(`printf("CMSG_LEN %zu %zu\\n", CMSG_LEN(12), CMSG_LEN(253 * 4));`);
     print.push(`printf("CMSG_SPACE %zu %zu\\n", CMSG_SPACE(12), CMSG_SPACE(253 * 4));`);
+    print.push(`printf("room %zu\\n", CMSG_SPACE(${structs.SCM_MAX_FD} * 4) + CMSG_SPACE(sizeof(struct ucred)));`);
+    print.push(`printf("room %zu\\n", CMSG_SPACE(sizeof(struct ucred)));`);
     const output = await compileC(`${HEADERS}int main(void) { ${print.join("\n")} }`);
     const expected: string[] = [];
     for (const [name, { size, ...fields }] of Object.entries(layouts)) {
@@ -43,6 +53,7 @@ describe.skipIf(Boolean(noCompiler))(titled("as C has it", noCompiler), () => {
     expected.push(`sun_path ${structs.SUN_PATH_SIZE}`);
     expected.push(`CMSG_LEN ${structs.CMSG_LEN(12)} ${structs.CMSG_LEN(253 * 4)}`);
     expected.push(`CMSG_SPACE ${structs.CMSG_SPACE(12)} ${structs.CMSG_SPACE(253 * 4)}`);
+    expected.push(`room ${structs.CONTROL_SIZE}`, `room ${structs.CREDENTIALS_SIZE}`);
     expect(output).toEqual(expected);
   });
 

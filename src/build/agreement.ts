@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OPTIONS } from "../cli/options.ts";
 import * as library from "../index.ts";
-import { FIELDS } from "../protocol/fields.ts";
+import { KEYS } from "../protocol/keys.ts";
 import * as testing from "../testing.ts";
 import { TOOLS } from "./completions/commands.ts";
 
@@ -24,9 +24,9 @@ export function disagreements(): string[] {
       .concat(Object.keys(testing))
       .filter((name) => !all.includes(name))
       .map((name) => `no page of docs/ names ${name}`),
-    ...FIELDS.filter(({ name, key }) => !new RegExp(`^\\| \`${name}\` .*\`${key}=`, "m").test(reference)).map(
-      ({ name, key }) => `docs/library.md lacks a row for ${name}, ${key}=`,
-    ),
+    ...Object.entries(KEYS)
+      .filter(([name, key]) => !new RegExp(`^\\| \`${name}\` .*\`${key}=`, "m").test(reference))
+      .map(([name, key]) => `docs/library.md lacks a row for ${name}, ${key}=`),
     ...documented.filter((name) => !names(readme, name)).map((name) => `README.md lacks ${name}`),
     ...documented
       .filter((name) => !names(texts["docs/command.md"] ?? "", name))

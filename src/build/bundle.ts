@@ -7,7 +7,7 @@
 
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { LOAD_SERVERS } from "./load-servers.ts";
+import { joinCore } from "./join.ts";
 import { commandFooter, libraryBanner, nodeStub } from "./requirements.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -38,7 +38,8 @@ async function bundle(): Promise<void> {
     splitting: true,
     naming: { entry: "[name].[ext]", chunk: "core.[ext]" },
   });
-  await finishLazyFiles();
+  await restoreNames();
+  joinCore(DIST, libraryBanner);
   // CommonJS, because the bytecode of that starts sooner.
   await Bun.build({
     ...common,
@@ -64,21 +65,20 @@ async function bundle(): Promise<void> {
 }
 
 /**
- * Adds loadServers() to index.js, and gives what is exported its own name again: Bun calls it "notify2" in the files
- * that share it, and stacks of errors would say so. No line and no column changes, for the source maps.
+ * Gives what is exported its own name again: Bun calls it "notify2" in the files that share it, and stacks of errors
+ * would say so. No line and no column changes, for the source maps.
  */
-async function finishLazyFiles(): Promise<void> {
-  const [index = "", ...others] = ["index.js", "core.js", "servers.js"].map((name) => join(DIST, name));
-  const code = await Bun.file(index).text();
-  if (!code.includes(libraryBanner)) throw new Error(`${index} has no banner`);
-  const renamed = [...code.matchAll(/\b(\w+)2 as \1\b/g)].map(([, name = ""]) => name);
-  const rename = (text: string) =>
-    renamed.reduce((text, name) => text.replaceAll(new RegExp(`\\b${name}2\\b`, "g"), `${name} `), text);
-  await Bun.write(
-    index,
-    rename(code).replace(libraryBanner, () => libraryBanner + LOAD_SERVERS),
-  );
-  for (const file of others) await Bun.write(file, rename(await Bun.file(file).text()));
+async function restoreNames(): Promise<void> {
+  const files = ["index.js", "core.js", "servers.js"].map((name) => join(DIST, name));
+  const texts = await Promise.all(files.map((file) => Bun.file(file).text()));
+  const renamed = [...(texts[0] ?? "").matchAll(/\b(\w+)2 as \1\b/g)].map(([, name = ""]) => name);
+  for (const [i, text] of texts.entries()) {
+    const restored = renamed.reduce(
+      (code, name) => code.replaceAll(new RegExp(`\\b${name}2\\b`, "g"), `${name} `),
+      text,
+    );
+    await Bun.write(files[i] as string, restored);
+  }
 }
 
 // --- main ---

@@ -1,7 +1,6 @@
 /**
- * How sd-notify/register replaces Bun.serve(), and what it hears from the program. Bun.serve() takes no passed socket,
- * and tells nobody when a server listens (oven-sh/bun#22559). Every copy of this package in the process finds both
- * here. This goes when a preload has a hook for that.
+ * What sd-notify/register hears from the program, because Bun tells nobody when a server listens (oven-sh/bun#22559).
+ * Every copy of this package in the process finds it here. This goes when a preload has a hook for that.
  */
 
 import { singleton } from "./singleton.ts";
@@ -20,18 +19,3 @@ export interface Register {
 
 /** Empty if the program runs without sd-notify/register. */
 export const registered = singleton<Register>("sd-notify.register");
-
-/** Bun.serve() as Bun has it. */
-export function nativeServe(options: Bun.Serve.Options<unknown, string>): Bun.Server<unknown> {
-  return (original.current ?? Bun.serve).call(Bun, options);
-}
-
-/** Replaces Bun.serve() by another function for the program, and for node:http and `export default` too. */
-export function replaceServe(serve: (options: Bun.Serve.Options<unknown, string>) => Bun.Server<unknown>): void {
-  original.current ??= Bun.serve;
-  Bun.serve = serve as typeof Bun.serve;
-}
-
-// --- internal ---
-
-const original = singleton<(options: Bun.Serve.Options<unknown, string>) => Bun.Server<unknown>>("sd-notify.Bun.serve");

@@ -3,12 +3,18 @@
  * started goes on. So a variable of a module is not enough. No issue filed: that is documented. This stays.
  */
 
-/** A place that every evaluation of a module finds by its name. */
+/** A place that every evaluation of a module finds by its name. It is made when something is put there. */
 export function singleton<Value>(name: string): { current: Value | undefined } {
-  const places = globalThis as unknown as Record<symbol, { current: Value | undefined }>;
-  const place = places[Symbol.for(name)] ?? { current: undefined };
-  places[Symbol.for(name)] = place;
-  return place;
+  const places = globalThis as unknown as Record<symbol, Value | undefined>;
+  const key = Symbol.for(name);
+  return {
+    get current() {
+      return places[key];
+    },
+    set current(value) {
+      places[key] = value;
+    },
+  };
 }
 
 /** Whether this process evaluates its modules again when they change. */

@@ -1,7 +1,6 @@
-/** The part of the library that index.ts loads when it is used: servers, passed file descriptors, the fd store. */
+/**
+ * What index.ts loads when a function for servers is called. It exports all of the library, so that whatever index.ts
+ * has at once is shared, and index.ts holds no code of its own besides.
+ */
 
-export { removeFds, storeFds } from "../server/fd-store.ts";
-export { listenFds } from "../server/listen-fds.ts";
-export { manageServer } from "../server/manage-server.ts";
-export { loadState, saveState } from "../server/saved-state.ts";
-export { serve } from "../server/serve.ts";
+export * from "../index.ts";

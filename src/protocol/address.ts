@@ -1,7 +1,7 @@
 /** $NOTIFY_SOCKET: text to address. */
 
 import { PATH_MAX, VMADDR_CID_ANY, VMADDR_PORT_ANY } from "../../ffi/constants.ts";
-import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
+import { SUN_PATH_SIZE } from "../../ffi/layouts.ts";
 import { parseUnsigned } from "./numbers.ts";
 
 /**

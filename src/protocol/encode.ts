@@ -1,7 +1,7 @@
 /** From the object to the text of a message. */
 
 import { checkLine, mustBe, show } from "./check.ts";
-import { type Facts, FIELDS, type Field, fieldOf, fieldOfKey } from "./fields.ts";
+import { type Facts, FIELD_NAMES, type Field, fieldOf, fieldOfKey } from "./fields.ts";
 import { COMPANION_KEYS } from "./keys.ts";
 import { shorten } from "./shorten.ts";
 import type { State } from "./state.ts";
@@ -71,7 +71,7 @@ function write(fields: readonly Field[], state: State, facts: Facts): string {
 }
 
 function unknownField(name: string): TypeError {
-  const names = [...FIELDS.map(({ name }) => name), "extra"];
+  const names = [...FIELD_NAMES, "extra"];
   const meant = fieldOfKey(name)?.name ?? names.find((known) => known.toLowerCase() === name.toLowerCase());
   const hint = meant === undefined ? `the fields are ${names.join(", ")}` : `did you mean ${meant}?`;
   return new TypeError(`Cannot notify: the state has no field ${show(name)}: ${hint}`);

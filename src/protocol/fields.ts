@@ -34,12 +34,12 @@ const KINDS: Record<FieldName, (key: string) => Kind> = {
   ready: flag,
   stopping: flag,
   status: line,
-  mainPid: integer(1, 0x7fffffff),
-  notifyAccess: word("none", "main", "exec", "all"),
-  errno: integer(0, 4095),
+  mainPid: (key) => integer(key, 1, 0x7fffffff),
+  notifyAccess: (key) => word(key, ["none", "main", "exec", "all"]),
+  errno: (key) => integer(key, 0, 4095),
   busError: line,
   varlinkError: line,
-  exitStatus: integer(0, 255),
+  exitStatus: (key) => integer(key, 0, 255),
   watchdog,
   watchdogTimeoutMs: time,
   extendTimeoutMs: time,
@@ -54,26 +54,33 @@ const COMPANIONS: Partial<Record<FieldName, Field["companion"]>> = {
   },
 };
 
-/** Every field, in the order in which they are sent. */
-export const FIELDS: readonly Field[] = Object.entries(KEYS).map(([text, key], rank) => {
-  const name = text as FieldName;
-  return { name, key, rank, ...KINDS[name](key), companion: COMPANIONS[name] };
-});
+/** The name of every field, in the order in which they are sent. */
+export const FIELD_NAMES = Object.keys(KEYS) as FieldName[];
 
-const fieldsByName = new Map<string, Field>(FIELDS.map((field) => [field.name, field]));
-const fieldsByKey = new Map<string, Field>(FIELDS.map((field) => [field.key, field]));
+/** The fields that were needed. Making all of them takes longer than sending a message. */
+const made = new Map<string, Field>();
 
 /** Returns the field of a name; undefined if there is none. */
 export function fieldOf(name: string): Field | undefined {
-  return fieldsByName.get(name);
+  const known = made.get(name);
+  if (known || !Object.hasOwn(KEYS, name)) return known;
+  const field = make(name as FieldName);
+  made.set(name, field);
+  return field;
 }
 
 /** Returns the field that a key belongs to; undefined if there is none. */
 export function fieldOfKey(key: string): Field | undefined {
-  return fieldsByKey.get(key);
+  const name = FIELD_NAMES.find((name) => KEYS[name] === key);
+  return name && fieldOf(name);
 }
 
 // --- internal ---
+
+function make(name: FieldName): Field {
+  const key = KEYS[name];
+  return { name, key, rank: FIELD_NAMES.indexOf(name), ...KINDS[name](key), companion: COMPANIONS[name] };
+}
 
 function flag(key: string): Kind {
   const on = formatAssignment(key, "1");
@@ -98,18 +105,18 @@ function line(key: string): Kind {
   };
 }
 
-function word(...words: string[]): (key: string) => Kind {
-  return (key) => ({
+function word(key: string, words: string[]): Kind {
+  return {
     assign(value, name) {
       if (!words.includes(value as string)) throw mustBe("notify", name, `one of ${words.join(", ")}`, value);
       return formatAssignment(key, value as string);
     },
     parse: (text) => (words.includes(text) ? text : undefined),
-  });
+  };
 }
 
-function integer(min: number, max: number): (key: string) => Kind {
-  return (key) => ({
+function integer(key: string, min: number, max: number): Kind {
+  return {
     assign(value, name) {
       checkInteger("notify", name, value, min, max);
       return formatAssignment(key, `${value}`);
@@ -118,7 +125,7 @@ function integer(min: number, max: number): (key: string) => Kind {
       const value = parseNumber(text);
       return value !== undefined && value >= min && value <= max ? value : undefined;
     },
-  });
+  };
 }
 
 /** Milliseconds here, microseconds on the wire. */

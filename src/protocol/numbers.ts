@@ -12,4 +12,4 @@ export function parseUnsigned(text: string): bigint | undefined {
 // --- internal ---
 
 /** <stdint.h> */
-const UINT64_MAX = 2n ** 64n - 1n;
+const UINT64_MAX = 0xffff_ffff_ffff_ffffn;

@@ -82,4 +82,5 @@ export function decodeText(bytes: Uint8Array): string {
 
 // --- internal ---
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+// Programs that only send don't have it in their bundle.
+const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });

@@ -4,8 +4,8 @@
  */
 
 import { AF_UNIX, SO_PASSCRED, SOCK_DGRAM } from "../../ffi/constants.ts";
+import { SUN_PATH_SIZE } from "../../ffi/layouts.ts";
 import { tryLock } from "../../ffi/process.ts";
-import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 

@@ -1,7 +1,7 @@
 /** A receiver of notifications, for tests without systemd. @module */
 
+import { SCM_MAX_FD } from "../../ffi/layouts.ts";
 import { getNofileLimit } from "../../ffi/process.ts";
-import { SCM_MAX_FD } from "../../ffi/structs.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { parseAddress } from "../protocol/address.ts";

@@ -5,7 +5,7 @@
  */
 
 import { POLLIN } from "../../ffi/constants.ts";
-import { SCM_MAX_FD } from "../../ffi/structs.ts";
+import { SCM_MAX_FD } from "../../ffi/layouts.ts";
 import { monotonicUsec, pollAll, tryRecvmsg } from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 import { type Batch, Packer, unpack } from "./batch.ts";

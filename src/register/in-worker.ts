@@ -1,6 +1,7 @@
 /** Register in a worker. Its servers get passed sockets. The main thread learns of them and drains them. */
 
-import { registered, replaceServe } from "../bun/registered.ts";
+import { replaceServe } from "../bun/native-serve.ts";
+import { registered } from "../bun/registered.ts";
 import type { BunServer } from "../server/adopted-server.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Opener } from "./open.ts";

@@ -1,6 +1,7 @@
 /** What sd-notify/register sets up if there is a service manager or a passed socket. */
 
-import { registered, replaceServe } from "../bun/registered.ts";
+import { replaceServe } from "../bun/native-serve.ts";
+import { registered } from "../bun/registered.ts";
 import { attempt, report, reportToStderr } from "../report.ts";
 import { type Adapter, totalLoad } from "../server/adapters.ts";
 import type { BunOptions, BunServer } from "../server/adopted-server.ts";

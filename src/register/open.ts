@@ -3,7 +3,7 @@
 import { getSocketName, listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
 import { barrierSync } from "../barrier.ts";
-import { nativeServe } from "../bun/registered.ts";
+import { nativeServe } from "../bun/native-serve.ts";
 import { isHot } from "../bun/singleton.ts";
 import {
   type BunOptions,

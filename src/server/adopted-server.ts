@@ -13,7 +13,7 @@ import {
   type Listener,
   pauseListener,
 } from "../bun/adopt-listener.ts";
-import { nativeServe } from "../bun/registered.ts";
+import { nativeServe } from "../bun/native-serve.ts";
 
 /** Any options of Bun.serve(), and any server that it returns. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;

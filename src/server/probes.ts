@@ -1,6 +1,6 @@
 /** The probes of Kubernetes, which ask for the phase of the server. */
 
-import { nativeServe } from "../bun/registered.ts";
+import { nativeServe } from "../bun/native-serve.ts";
 import { errorLine } from "../report.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Load } from "./status.ts";

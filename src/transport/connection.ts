@@ -21,7 +21,7 @@ import {
   VMADDR_CID_ANY,
 } from "../../ffi/constants.ts";
 import { isErrno, systemError } from "../../ffi/errno.ts";
-import { SUN_PATH_SIZE } from "../../ffi/structs.ts";
+import { SUN_PATH_SIZE } from "../../ffi/layouts.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import type { Address } from "../protocol/address.ts";
 

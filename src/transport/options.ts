@@ -1,6 +1,6 @@
 /** The options that callers of the library have for sending a message. */
 
-import { SCM_MAX_FD } from "../../ffi/structs.ts";
+import { SCM_MAX_FD } from "../../ffi/layouts.ts";
 import { checkInteger, checkOptionNames, mustBe } from "../protocol/check.ts";
 
 /**

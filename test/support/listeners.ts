@@ -2,7 +2,7 @@
 
 import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { check } from "../../ffi/errno.ts";
-import { processLibc } from "../../ffi/libc.ts";
+import { processLibc } from "../../ffi/process-libc.ts";
 import * as sys from "../../ffi/syscalls.ts";
 
 export interface TestListener extends Disposable {

@@ -10,7 +10,7 @@ import {
   SOCK_STREAM,
 } from "../../../ffi/constants.ts";
 import { isErrno } from "../../../ffi/errno.ts";
-import { SUN_PATH_SIZE } from "../../../ffi/structs.ts";
+import { SUN_PATH_SIZE } from "../../../ffi/layouts.ts";
 import * as sys from "../../../ffi/syscalls.ts";
 import { node } from "../../bun/node.ts";
 import { startTimer } from "../../bun/timers.ts";

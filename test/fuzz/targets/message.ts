@@ -2,7 +2,7 @@
 
 import { decode } from "../../../src/protocol/decode.ts";
 import { encode } from "../../../src/protocol/encode.ts";
-import { type Facts, FIELDS, fieldOf } from "../../../src/protocol/fields.ts";
+import { type Facts, FIELD_NAMES, fieldOf } from "../../../src/protocol/fields.ts";
 import type { State } from "../../../src/protocol/state.ts";
 import { MAX_MESSAGE_LENGTH } from "../../../src/protocol/wire.ts";
 import { INHERITED, type Random } from "../random.ts";
@@ -106,8 +106,7 @@ function tags(text: string): string[] | undefined {
 
 function anyState(random: Random): object {
   const state: Record<string, unknown> = random.once(20) ? Object.create(null) : {};
-  for (const name of random.list(6, () => random.pick(FIELDS.map(({ name }) => name as string))))
-    state[name] = fieldValue(random, name);
+  for (const name of random.list(6, () => random.pick(FIELD_NAMES))) state[name] = fieldValue(random, name);
   if (random.once(3)) state.extra = random.once(20) ? anything(random) : anyExtra(random);
   if (random.once(30))
     define(state, random.pick([...INHERITED, "READY", "Status", "", random.text()]), anything(random));
