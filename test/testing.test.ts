@@ -209,7 +209,9 @@ describe("openReceiver()", () => {
     const before = leftovers();
     const result = await runModule(attempt(left), { env, prefix: ["prlimit", "--nofile=40:40"] });
     expect(result).toMatchObject({ stdout: `${error} ${left}\n`, stderr: "" });
-    expect(leftovers()).toEqual(before);
+    // Another program's receiver may be among them, and goes away.
+    const those = leftovers().filter((name) => !before.includes(name));
+    while (leftovers().some((name) => those.includes(name))) await Bun.sleep(10);
   });
 
   test("listens on a path, and removes it at the end", async () => {
