@@ -4,11 +4,20 @@
  */
 
 /** A type of an argument or a result, as FFIType of bun:ffi has them. */
-export type CType = typeof i32 | typeof u32 | typeof ptr | typeof cstring | typeof i64_fast | typeof u64_fast;
+export type CType =
+  | typeof i32
+  | typeof u32
+  | typeof ptr
+  | typeof cstring
+  | typeof i64_fast
+  | typeof u64_fast
+  | typeof none;
 
 export const i32 = 5;
 export const u32 = 6;
 export const ptr = 12;
+/** FFIType.void */
+export const none = 13;
 export const cstring = 14;
 export const i64_fast = 15;
 export const u64_fast = 16;

@@ -5,7 +5,17 @@
  * nothing.
  */
 
-import { type BunFFI, bunFFI, type CFunction, i32, i64_fast as i64, ptr, u32, u64_fast as u64 } from "./bun-ffi.ts";
+import {
+  type BunFFI,
+  bunFFI,
+  type CFunction,
+  i32,
+  i64_fast as i64,
+  none,
+  ptr,
+  u32,
+  u64_fast as u64,
+} from "./bun-ffi.ts";
 import { constants, layout } from "./datagram-layout.ts" with { type: "macro" };
 
 const {
@@ -36,6 +46,7 @@ const symbols = {
   open: { args: [ptr, i32], returns: i32 }, // int open(const char *, int flags, ...)
   read: { args: [i32, ptr, u64], returns: i64 }, // ssize_t read(int, void *, size_t)
   close: { args: [i32], returns: i32 }, // int close(int)
+  _exit: { args: [i32], returns: none }, // void _exit(int status)
 } as const;
 
 /** The functions that only --reloading and --pid need. (A second table takes 60 us.) */
@@ -76,6 +87,11 @@ export function openLibc(): void {
 /** close(2). */
 export function close(fd: number): void {
   libc.close(fd);
+}
+
+/** _exit(2) with status 0, without the work that Bun does at the end of any program (0.15 ms). */
+export function exit(): void {
+  libc._exit(0);
 }
 
 /** Returns the text of a file in /proc, or "" if it can't be read or is too long. */

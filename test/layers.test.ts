@@ -100,7 +100,6 @@ test("the command's first file imports what the short way takes, and no more", (
     "ffi/bun-ffi.ts",
     "ffi/datagram-layout.ts",
     "ffi/datagram.ts",
-    "src/bun/exit.ts",
     "src/cli/plain.ts",
     "src/cli/progress.ts",
     "src/cli/short-way.ts",

@@ -33,8 +33,8 @@ describe("where libc can't be called, the error says why and what to do", () => 
 
 describe("Bun's foreign functions", () => {
   test("the types are those of bun:ffi", () => {
-    const { i32, u32, ptr, cstring, i64_fast, u64_fast } = FFIType;
-    expect(bunFFITypes).toMatchObject({ i32, u32, ptr, cstring, i64_fast, u64_fast });
+    const { i32, u32, ptr, void: none, cstring, i64_fast, u64_fast } = FFIType;
+    expect(bunFFITypes).toMatchObject({ i32, u32, ptr, none, cstring, i64_fast, u64_fast });
   });
 
   // Bun.FFI is not documented.
