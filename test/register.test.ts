@@ -435,7 +435,7 @@ describe("the fd store", () => {
     const where = { url: `http://localhost:${port}/`, ...(kind === "unix" && { unix }) };
     const { child } = startProgram(source, { receiver });
     const kept = await stored(receiver);
-    expect(kept.names).toStartWith("register-");
+    expect(kept.names).toStartWith(" register ");
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     const waiting = text(where.url, where);
@@ -497,7 +497,7 @@ describe("the fd store", () => {
     const port = freePort();
     const source = `const first = ${SERVE(`port: ${port}`)} setTimeout(() => first.stop(), 200); setInterval(() => {}, 1e6);`;
     const { child } = startProgram(source, { receiver });
-    await receiver.waitFor(({ text }) => text === `FDSTOREREMOVE=1\nFDNAME=register--${port}`);
+    await receiver.waitFor(({ text }) => text === `FDSTOREREMOVE=1\nFDNAME= register *-${port}`);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
   });

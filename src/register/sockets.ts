@@ -1,16 +1,9 @@
 /** Which of the passed sockets a server takes. It never takes another port silently. */
 
 import type { BoundAddress } from "../../ffi/structs.ts";
-import { node } from "../bun/node.ts";
-import { describe, keyOf, type Place } from "./place.ts";
+import { describe, keyOf, type Place } from "../server/place.ts";
+import { isAt, isStored, isUsable, type Passed } from "../server/stored-sockets.ts";
 import type { Settings } from "./settings.ts";
-
-/** A passed listening socket that is not served yet. */
-export interface Passed {
-  fd: number;
-  name: string;
-  address: BoundAddress | undefined;
-}
 
 /** What a server takes, and what to report about that. */
 export interface Choice {
@@ -18,35 +11,8 @@ export interface Choice {
   notice?: string;
 }
 
-/** The names of sockets that register itself has put into the fd store begin with this. */
-export const STORED = "register-";
-
-/**
- * The name under which a server's own socket is stored. It is made of the place that was asked for, so a socket is
- * never used for another port than the one it was opened for.
- */
-export function storedName(place: Place): string {
-  const text = "path" in place ? keyOf(place) : `${place.hostname ?? ""}-${place.port}`;
-  const name = STORED + text.replaceAll(":", ".");
-  return name.length <= 255 && /^[\x20-\x7e]*$/.test(name) ? name : `${STORED}${Bun.hash(text).toString(36)}`;
-}
-
-/** Whether register has stored it. */
-export function isStored({ name }: Passed): boolean {
-  return name.startsWith(STORED);
-}
-
-/** Whether its path was removed, as by RuntimeDirectory= at a restart: no client would find it. */
-export function isGone({ address }: Passed): boolean {
-  if (address?.family !== "unix") return false;
-  const path = Buffer.from(address.path).toString();
-  return path !== "" && !path.startsWith("\0") && !node.fs.existsSync(path);
-}
-
-/** The sockets that were stored for the same port on another address. They would be in the way. */
-export function inTheWay(place: Place, free: readonly Passed[]): Passed[] {
-  return free.filter((passed) => isStored(passed) && isAt(passed, place));
-}
+/** Whose the sockets are that register stores, in their names. */
+export const OWNER = "register";
 
 /**
  * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is.
@@ -60,8 +26,8 @@ export function choose(
   sockets: Settings["sockets"],
 ): Choice {
   if (sockets === "none") return { fds: [] };
-  const own = free.filter(({ name }) => name === storedName(place));
-  if (own.length > 0) return { fds: fdsOf(own) };
+  const own = free.find((passed) => isUsable(passed, OWNER, place));
+  if (own) return { fds: [own.fd] };
   const others = free.filter((passed) => !isStored(passed));
   const name = sockets.get(keyOf(place));
   const named = others.filter((passed) => passed.name === name);
@@ -72,13 +38,6 @@ export function choose(
       : undefined;
   const choice = chooseUnnamed(place, others, wasPassed, new Set(sockets.values()));
   return notice === undefined ? choice : { ...choice, notice };
-}
-
-/** Whether it has the port, or the path. */
-export function isAt({ address }: Passed, place: Place): boolean {
-  if (address === undefined) return false;
-  if ("path" in place) return address.family === "unix" && Buffer.from(address.path).toString() === place.path;
-  return "port" in address && place.port !== 0 && address.port === place.port;
 }
 
 // --- internal ---

@@ -50,17 +50,6 @@ export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
   return combine([memberOf(nativeServe(prepare(options)))], prepare);
 }
 
-/** Serves where the options say. Returns the server, and its listening socket. */
-export function serveHere(options: BunOptions, prepare: Prepare): { server: BunServer; fd: number } {
-  const server = serveAlone(options, prepare);
-  try {
-    return { server, fd: listenerOf(server) };
-  } catch (error) {
-    void server.stop(true);
-    throw error;
-  }
-}
-
 /**
  * Finds the socket that a server listens on. From now on, when the server stops, connections that wait in its queue
  * stay there for the next start.

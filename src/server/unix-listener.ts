@@ -1,8 +1,17 @@
 /** A listening unix socket that outlives the process that opened it. */
 
-import { AF_UNIX, EADDRINUSE, ECONNREFUSED, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants.ts";
+import {
+  AF_UNIX,
+  EADDRINUSE,
+  ECONNREFUSED,
+  ENOENT,
+  ENOTDIR,
+  EPROTOTYPE,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+} from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import { listen } from "../../ffi/process.ts";
+import { listen, peerOf } from "../../ffi/process.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
 
@@ -37,9 +46,32 @@ export function replacingStale<T>(path: string, bind: () => T): T {
   }
 }
 
-/** Removes the path of a socket, if it has one. */
+/** Removes the path of a socket, if it has one, and if this process may. */
 export function removeSocket(path: string): void {
-  if (!path.startsWith("\0")) node.fs.rmSync(path, { force: true });
+  if (path.startsWith("\0")) return;
+  try {
+    node.fs.rmSync(path, { force: true });
+  } catch {
+    // The next start will say what is wrong with it.
+  }
+}
+
+/**
+ * Whether clients that connect to the path get to this listening socket. Its path may have been removed, and another
+ * socket may have it now. This connects: the server will accept a connection that is closed already.
+ */
+export function leadsTo(path: string, listener: number): boolean {
+  const fd = sys.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, path);
+  try {
+    sys.connect(fd, { family: "unix", path: Buffer.from(path) }, path);
+    // unix(7): a client sees the process that called listen(2), and so does the listening socket itself.
+    return Bun.deepEquals(peerOf(fd), peerOf(listener));
+  } catch (error) {
+    // If it can't connect because the queue is full, or because it may not, others may get there.
+    return !isErrno(error, ENOENT, ENOTDIR, ECONNREFUSED, EPROTOTYPE);
+  } finally {
+    sys.close(fd);
+  }
 }
 
 // --- internal ---

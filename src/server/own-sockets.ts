@@ -1,0 +1,120 @@
+/** What serve() does about the fd store: it puts its own sockets there, and gives up those that it needs no more. */
+
+import { getSocketName } from "../../ffi/process.ts";
+import { close, duplicate } from "../../ffi/syscalls.ts";
+import { barrier } from "../barrier.ts";
+import { registered } from "../bun/registered.ts";
+import { singleton } from "../bun/singleton.ts";
+import { attempt, type OnError, report } from "../report.ts";
+import { type BunServer, listenerOf, whenStopped } from "./adopted-server.ts";
+import { storeFds } from "./fd-store.ts";
+import { allListeners } from "./passed-listeners.ts";
+import type { Place } from "./place.ts";
+import { servedPlaces } from "./served-places.ts";
+import { fdStoreMax } from "./store-room.ts";
+import { discard, isAt, isOf, isServedAnywhere, isStored, type Passed } from "./stored-sockets.ts";
+
+/**
+ * The sockets that this process has stored. When such a server stops, the manager still has its socket, and the port is
+ * taken. So this process keeps the socket too, for the next server of that place.
+ */
+export function keptSockets(): Passed[] {
+  kept.current ??= [];
+  return kept.current;
+}
+
+/** Stores the listening socket of a server. Returns what is kept of it here. */
+export function storeSocket(fd: number, name: string, notice: OnError): Passed | undefined {
+  const isStored = storeFds([fd], { name });
+  if (process.env.FDSTORE === undefined) tellOfStore(notice);
+  else if (isStored) {
+    const socket = { fd: duplicate(fd), name, address: getSocketName(fd) };
+    keptSockets().push(socket);
+    return socket;
+  }
+  return undefined;
+}
+
+/** Notes that a server has a socket of this name, which the store is to keep. */
+export function noteServer(server: BunServer, { fd, name }: Pick<Passed, "fd" | "name">): void {
+  inStore.set(server, name);
+  taken.add(fd);
+  whenStopped(server, () => {
+    inStore.delete(server);
+    // The program may be about to end. Then what its next start needs looks like what it has not asked for.
+    clearTimeout(sweep);
+  });
+}
+
+/** Gives up the stored sockets at a place, which nobody serves, before a server opens its own there. */
+export async function makeRoom(
+  owner: string,
+  place: Place,
+  listeners: readonly Passed[],
+  onError: OnError,
+): Promise<void> {
+  const stored = listeners.filter(isStored);
+  const isFull = stored.length >= (fdStoreMax() ?? Number.POSITIVE_INFINITY);
+  const unwanted = stored.filter((passed) => isAt(passed, place) || (isFull && isOf(owner, passed))).filter(isFree);
+  giveUp(unwanted, onError);
+  // An abstract name is taken until the manager has closed the socket too.
+  const isAbstract = "path" in place && place.path.startsWith("\0");
+  if (isAbstract && unwanted.length > 0) await barrier().catch((error) => report(onError, error));
+}
+
+/**
+ * Later gives up the stored sockets that no server has asked for, such as those of a port that the program had before.
+ * Their clients would wait for ever.
+ */
+export function sweepLater(onError: OnError): void {
+  // It knows when all servers of the start are there, and does so itself.
+  if (registered.current) return;
+  clearTimeout(sweep);
+  const action = () =>
+    giveUp(
+      allListeners(onError).filter((passed) => isStored(passed) && !taken.has(passed.fd) && isFree(passed)),
+      onError,
+    );
+  sweep = setTimeout(() => attempt(onError, action), SWEEP_MS).unref();
+}
+
+// --- internal ---
+
+/** How long after the last call of serve() another one may come, in this thread or another. */
+const SWEEP_MS = 5000;
+
+const kept = singleton<Passed[]>("sd-notify.kept-sockets");
+
+/** The servers whose sockets are in the store, and their names there. */
+const inStore = new Map<BunServer, string>();
+
+/** The fds that a server has, or has had. */
+const taken = new Set<number>();
+
+let sweep: Timer | undefined;
+
+let hasToldOfStore = false;
+
+function tellOfStore(notice: OnError): void {
+  if (hasToldOfStore) return;
+  hasToldOfStore = true;
+  // Since version 254, systemd says how many it stores.
+  const cure = "set FileDescriptorStoreMax=1 in the [Service] section of the unit";
+  notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
+}
+
+/** Whether a stored socket has no server. */
+function isFree(passed: Passed): boolean {
+  return !servedPlaces().has(passed.fd) && !isServedAnywhere(passed);
+}
+
+function giveUp(unwanted: readonly Passed[], onError: OnError): void {
+  if (unwanted.length === 0) return;
+  discard(unwanted, onError);
+  for (const socket of unwanted.filter((passed) => keptSockets().includes(passed))) {
+    keptSockets().splice(keptSockets().indexOf(socket), 1);
+    attempt(onError, () => close(socket.fd));
+  }
+  // There may have been no room for these, or they had the same name. PID 1 keeps one of several equal fds.
+  for (const [server, name] of inStore) attempt(onError, () => storeFds([listenerOf(server)], { name }));
+}
