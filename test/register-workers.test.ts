@@ -1,0 +1,108 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openReceiver } from "../src/receiver/receiver.ts";
+import { temporaryDirectory } from "./support/command.ts";
+import { tcpListener } from "./support/listeners.ts";
+import {
+  BUN_SERVE,
+  endPrograms,
+  life,
+  type ProgramOptions,
+  REGISTER,
+  removePrograms,
+  startProgram,
+  text,
+  urlOf,
+  WHOLE_LIFE,
+} from "./support/register.ts";
+
+afterEach(endPrograms);
+afterAll(removePrograms);
+
+describe("a worker that serves", () => {
+  const worker = (options: string, answer = `new Response("worker")`) =>
+    `Bun.serve({ ${options}, hostname: "127.0.0.1", fetch: async () => ${answer} });`;
+
+  /** Starts a program that has workers of this source. */
+  function startWith(source: string, count: number, options: ProgramOptions, more = "") {
+    using directory = temporaryDirectory();
+    const path = `${directory.path}.ts`;
+    writeFileSync(path, source);
+    cleanup.push(path);
+    return startProgram(`for (let i = 0; i < ${count}; i++) new Worker(${JSON.stringify(path)}); ${more}`, options);
+  }
+  const cleanup: string[] = [];
+  afterAll(() => {
+    for (const path of cleanup) rmSync(path, { force: true });
+  });
+
+  test("makes the program ready, and answers what is in flight at the stop", async () => {
+    using receiver = openReceiver();
+    const late = `(console.log("taken"), await Bun.sleep(500), new Response("late"))`;
+    const { child, line } = startWith(worker("port: 0", late), 1, { receiver });
+    const answer = text(urlOf(await receiver.waitFor({ ready: true })));
+    expect(await line()).toBe("taken");
+    child.kill("SIGTERM");
+    expect(await answer).toBe("late");
+    expect(await child.exited).toBe(0);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
+  });
+
+  test("takes the passed socket, of which several accept", async () => {
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const source = worker(
+      "port: 3000, reusePort: true",
+      `new Response(String(process.getBuiltinModule("node:worker_threads").threadId))`,
+    );
+    const { child } = startWith(source, 3, { receiver, fds: [socket.fd] });
+    expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
+    const init = { keepalive: false, headers: { connection: "close" } };
+    const answers = await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init)));
+    expect(new Set(answers).size).toBeGreaterThan(1);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("of node:worker_threads imports register itself", async () => {
+    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "worker.ts");
+    await Bun.write(path, `import ${JSON.stringify(REGISTER)}; ${worker("port: 0")}`);
+    const source = `import { Worker } from "node:worker_threads"; new Worker(${JSON.stringify(path)});`;
+    const { child } = startProgram(source, { receiver });
+    expect(await text(urlOf(await receiver.waitFor({ ready: true })))).toBe("worker");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(await life(receiver)).toEqual(WHOLE_LIFE);
+  });
+
+  test("and is done ends as ever, and with it the program", async () => {
+    using receiver = openReceiver();
+    const source = `const worker = new Worker("data:text/javascript,postMessage(1)");
+      worker.addEventListener("close", () => console.log("closed"));`;
+    const { child, line } = startProgram(source, { receiver });
+    expect(await line()).toBe("closed");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("and is terminated keeps no stop waiting", async () => {
+    using receiver = openReceiver();
+    const { child, line } = startWith(
+      worker("port: 0"),
+      0,
+      { receiver },
+      `${BUN_SERVE} const worker = new Worker(PATH);
+       setTimeout(() => { worker.terminate(); console.log("terminated"); }, 800);`.replace(
+        "PATH",
+        JSON.stringify(`data:text/javascript,${encodeURIComponent(worker("port: 0"))}`),
+      ),
+    );
+    await receiver.waitFor({ ready: true });
+    expect(await line()).toBe("terminated");
+    await Bun.sleep(100);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+  });
+});
