@@ -105,4 +105,21 @@ describe("a worker that serves", () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
   });
+
+  test("and can't be stopped keeps no stop waiting, and its failure is told", async () => {
+    using receiver = openReceiver();
+    const broken = worker("port: 0").replace("Bun.serve(", "const server = Bun.serve(");
+    const late = worker("port: 0", `(console.log("taken"), await Bun.sleep(500), new Response("late"))`);
+    const source = `${broken} server.stop = () => Promise.reject(new Error("the worker is broken")); ${late}`;
+    const { child, line, errors } = startWith(source, 1, { receiver, env: { SD_NOTIFY_DRAIN_SEC: "5" } });
+    const { state } = await receiver.waitFor({ ready: true });
+    const answer = text([...(state.status ?? "").matchAll(/http:[^\s,]+/g)].map(([url]) => url)[1] ?? "");
+    expect(await line()).toBe("taken");
+    const begun = performance.now();
+    child.kill("SIGTERM");
+    expect(await answer).toBe("late");
+    expect(await child.exited).toBe(1);
+    expect(performance.now() - begun).toBeLessThan(4000);
+    expect(await errors).toEqual(["sd-notify: the worker is broken"]);
+  });
 });

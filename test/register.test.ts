@@ -437,6 +437,27 @@ describe("at SIGTERM", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("a server that can't be stopped cuts no request short on the others, and each failure is told", async () => {
+    using receiver = openReceiver();
+    const source = `
+      const options = { port: 0, hostname: "127.0.0.1" };
+      for (const name of ["one", "two"]) {
+        const broken = Bun.serve({ ...options, fetch: () => new Response() });
+        broken.stop = () => Promise.reject(new Error(name + " is broken"));
+      }
+      const fetch = async () => { console.log("taken"); await Bun.sleep(500); return new Response("late"); };
+      Bun.serve({ ...options, fetch });`;
+    const { child, line, errors } = startProgram(source, { receiver });
+    const { state } = await receiver.waitFor({ ready: true });
+    const answer = text([...(state.status ?? "").matchAll(/http:[^\s,]+/g)].map(([url]) => url)[2] ?? "");
+    expect(await line()).toBe("taken");
+    child.kill("SIGTERM");
+    expect(await answer).toBe("late");
+    expect(await child.exited).toBe(1);
+    expect(await errors).toEqual(["sd-notify: one is broken; two is broken"]);
+    expect(receiver.history.at(-1)?.text).toContain("one is broken; two is broken");
+  });
+
   const OWN = `process.on("SIGTERM", () => { server.closeIdleConnections(); server.close(() => process.exit(0)); });`;
   const NODE = `const server = require("http").createServer((_, response) => response.end("x")); server.listen(3000);`;
   test.each([

@@ -14,6 +14,7 @@ import {
   pauseListener,
 } from "../bun/adopt-listener.ts";
 import { nativeServe } from "../bun/registered.ts";
+import { allDone } from "../report.ts";
 
 /** Any options of Bun.serve(), and any server that it returns. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;
@@ -311,14 +312,17 @@ function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdl
   let stopped: Promise<void> | undefined;
   const stopAll = async (closeActiveConnections: boolean) => {
     state = "stopping";
-    await Promise.all(members.map(({ native }) => native.stop(closeActiveConnections)));
+    await allDone(members.map(async ({ native }) => native.stop(closeActiveConnections)));
   };
   const drain = async () => {
     state = "waiting";
     const listeners = members.flatMap(({ listener }) => listener ?? []);
     // Without one, the port is free at once, as with Bun's own stop().
-    if (listeners.length > 0) await waitForRequests(listeners);
-    await stopAll(false);
+    try {
+      if (listeners.length > 0) await waitForRequests(listeners);
+    } finally {
+      await stopAll(false);
+    }
   };
   const closeIdle = () => sum(members.map(({ native }) => native.closeIdleConnections()));
   return {
@@ -347,13 +351,23 @@ async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
   for (const listener of listeners) pauseListener(listener);
   let before = Number.POSITIVE_INFINITY;
   for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
-    const connections = listeners.flatMap(connectionsOf);
+    const connections = connectionsIfKnown(listeners);
     // On a busy machine clients are late, so others may be about to send their request.
-    const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
+    const isFewer = connections === undefined || (connections.length > 0 && connections.length < before);
+    const mayCome = isFewer && waitedMs < MAX_GRACE_MS;
     // The event loop is late too. If a connection is closed before its data are read, they are lost.
-    if (!mayCome && !connections.some(hasUnread)) break;
-    before = connections.length;
+    if (!mayCome && !connections?.some(hasUnread)) break;
+    before = connections?.length ?? before;
     await Bun.sleep(GRACE_MS);
+  }
+}
+
+/** Returns undefined if there is no fd left to read /proc. */
+function connectionsIfKnown(listeners: readonly Listener[]): number[] | undefined {
+  try {
+    return listeners.flatMap(connectionsOf);
+  } catch {
+    return undefined;
   }
 }
 
