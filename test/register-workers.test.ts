@@ -122,4 +122,38 @@ describe("a worker that serves", () => {
     expect(performance.now() - begun).toBeLessThan(4000);
     expect(await errors).toEqual(["sd-notify: the worker is broken"]);
   });
+
+  test("tells how busy it is, which the status and the stop show", async () => {
+    using receiver = openReceiver();
+    using directory = temporaryDirectory();
+    const [up, go] = [join(directory.path, "up"), join(directory.path, "go")];
+    const until = (path: string) => `while (!(await Bun.file("${path}").exists())) await Bun.sleep(20);`;
+    const late = `(console.log("taken"), await (async () => { ${until(go)} })(), new Response("late"))`;
+    const own = BUN_SERVE.replace('new Response("x")', late).replace("() =>", "async () =>");
+    const { child, line } = startWith(
+      `${worker("port: 0", late)} await Bun.write("${up}", "");`,
+      1,
+      { receiver },
+      `${until(up)} ${own}`,
+    );
+    const { state } = await receiver.waitFor({ ready: true });
+    const urls = [...(state.status ?? "").matchAll(/http:[^\s,]+/g)].map(([url]) => url);
+    const answers = Promise.all(urls.map((url) => text(url)));
+    expect([await line(), await line()]).toEqual(["taken", "taken"]);
+    const status = `Listening on ${urls.join(", ")}: 2 requests in flight`;
+    await receiver.waitFor({ status }, { timeoutMs: 9000 });
+    child.kill("SIGTERM");
+    await receiver.waitFor({ stopping: true, status: "Stopping: 2 requests in flight" });
+    writeFileSync(go, "");
+    expect(await answers).toEqual(["late", "late"]);
+    expect(await child.exited).toBe(0);
+  }, 20_000);
+
+  test("puts off no READY=1 by telling how busy it is, while the top level still awaits something", async () => {
+    using receiver = openReceiver();
+    const busy = `const server = ${worker("port: 0", "(await new Promise(() => {}), new Response())")}
+      setInterval(() => void fetch(server.url).catch(() => {}), 300);`;
+    startWith(busy, 1, { receiver }, "await new Promise(() => {});");
+    await receiver.waitFor({ ready: true }, { timeoutMs: 4500 });
+  });
 });

@@ -3,8 +3,10 @@
  * there for the next start.
  */
 
+import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { getSocketName } from "../../ffi/process.ts";
 import type { BoundAddress } from "../../ffi/structs.ts";
+import { close, socket } from "../../ffi/syscalls.ts";
 import {
   adoptListener,
   connectionsOf,
@@ -95,7 +97,7 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<"over">();
   let connected = false;
   const end = () => resolve("over");
-  const socket: Bun.SocketHandler = {
+  const handlers: Bun.SocketHandler = {
     open(connection) {
       connected = true;
       // No request begins with this byte, with TLS or without: Bun closes the connection, and no handler hears of it.
@@ -109,11 +111,13 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   };
   const to =
     address.family === "unix" ? { unix: pathOf(address) } : { hostname: reachable(address), port: address.port };
-  void Bun.connect({ ...to, socket } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
+  void Bun.connect({ ...to, socket: handlers } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
   // This counts turns of the event loop, and not time, because a handler that takes long is no failure.
   for (let turn = 0; turn < MAX_TURNS; turn++) {
     if ((await Promise.race([over, Bun.sleep(TURN_MS)])) === "over" || !connected) return;
   }
+  // Then nobody could accept it. Bun will when it can.
+  if (!hasFreeFd()) return;
   throw new Error(`Cannot serve on ${nameOf(address)}: Bun ${Bun.version} accepts no connection there`);
 }
 
@@ -359,6 +363,15 @@ async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
     if (!mayCome && !connections?.some(hasUnread)) break;
     before = connections?.length ?? before;
     await Bun.sleep(GRACE_MS);
+  }
+}
+
+function hasFreeFd(): boolean {
+  try {
+    close(socket(AF_UNIX, SOCK_STREAM));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -14,6 +14,7 @@ import { isErrno } from "../../ffi/errno.ts";
 import { listen, peerOf } from "../../ffi/process.ts";
 import * as sys from "../../ffi/syscalls.ts";
 import { node } from "../bun/node.ts";
+import { withDirectoryLock } from "./process-lock.ts";
 
 /**
  * Listens on a path, or on an abstract name, which begins with NUL. It first removes a socket that nobody listens on,
@@ -24,16 +25,9 @@ import { node } from "../bun/node.ts";
  * @throws SystemError if it can't; EADDRINUSE if a server is alive, or something else has the path.
  */
 export function openUnixListener(path: string): number {
-  const address = { family: "unix", path: Buffer.from(path) } as const;
-  const fd = sys.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, path);
-  try {
-    replacingStale(path, () => sys.bind(fd, address, path));
-    listen(fd, path);
-    return fd;
-  } catch (error) {
-    sys.close(fd);
-    throw error;
-  }
+  if (path.startsWith("\0")) return open(path);
+  // Between bind(2) and listen(2) of another start, its path looks as if nobody listened on it.
+  return withDirectoryLock(path.slice(0, path.lastIndexOf("/") + 1) || ".", () => open(path));
 }
 
 /** Binds a socket to a path. If the path belongs to a socket that nobody has open, that is removed first. */
@@ -76,11 +70,29 @@ export function leadsTo(path: string, listener: number): boolean {
 
 // --- internal ---
 
+/** How long another program, which takes no lock, may take from bind(2) to listen(2). */
+const LISTEN_MS = 10;
+
+function open(path: string): number {
+  const address = { family: "unix", path: Buffer.from(path) } as const;
+  const fd = sys.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, path);
+  try {
+    replacingStale(path, () => sys.bind(fd, address, path));
+    listen(fd, path);
+    return fd;
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+}
+
 /** Removes a socket that nobody listens on. Returns whether it did. */
 function removeStale(path: string): boolean {
   if (path.startsWith("\0")) return false;
   const before = node.fs.lstatSync(path, { throwIfNoEntry: false });
   if (!before?.isSocket() || !isRefused(path)) return false;
+  Bun.sleepSync(LISTEN_MS);
+  if (!isRefused(path)) return false;
   // Another start may have been faster.
   if (node.fs.lstatSync(path, { throwIfNoEntry: false })?.ino !== before.ino) return false;
   removeSocket(path);

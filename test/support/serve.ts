@@ -22,14 +22,15 @@ export interface Started {
   errors: Promise<string[]>;
 }
 
-/** Starts a server that was passed sockets, as the service manager does it. */
+/** Starts a server that was passed sockets, as the service manager does it. The shell runs `first`, if it is given. */
 export function start(
   source: string,
   fds: readonly number[] = [],
   env: Record<string, string> = {},
   bun = BUN,
+  first = ":",
 ): Started {
-  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", bun, "run", "-"], {
+  const child = Bun.spawn(["sh", "-c", `${first}; LISTEN_PID=$$ exec "$@"`, "sh", bun, "run", "-"], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH ?? "",
