@@ -2,9 +2,9 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Message, openReceiver, type Receiver } from "../src/receiver/receiver.ts";
-import { temporaryDirectory } from "./support/command.ts";
+import { BUN, ROOT, temporaryDirectory } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
-import { endServers, type Started, start } from "./support/serve.ts";
+import { endServers, type Started, start, watch } from "./support/serve.ts";
 
 afterEach(endServers);
 
@@ -262,6 +262,31 @@ test("serve() opens again where a server was stopped, although the manager still
   const program = start(source, [], { ...receiver.env, FDSTORE: "4" });
   const before = [await program.line(), await program.line()];
   expect([await program.line(), await program.line()]).toEqual(before.map((address) => `${address} again`));
+});
+
+test("serve() gives new handlers to its own server with bun --hot, and goes to another port that is asked for", async () => {
+  using directory = temporaryDirectory();
+  using receiver = openReceiver();
+  const file = join(directory.path, "server.ts");
+  const [port, other] = [freePort(), freePort()];
+  const write = (answer: string, port: number) =>
+    writeFileSync(
+      file,
+      `import { serve } from ${JSON.stringify(join(ROOT, "src/index.ts"))};
+       const server = await serve({ port: ${port}, fetch: () => new Response("${answer}") });
+       console.log("${answer}", server.port);`,
+    );
+  write("one", port);
+  const env = { PATH: process.env.PATH ?? "", ...receiver.env, FDSTORE: "1" };
+  const { line } = watch(Bun.spawn([BUN, "--hot", file], { env, stdio: ["ignore", "pipe", "pipe"] }));
+  expect(await line()).toBe(`one ${port}`);
+  write("two", port);
+  expect(await line()).toBe(`two ${port}`);
+  expect(await text(`http://127.0.0.1:${port}/`)).toBe("two");
+  expect(storeMessages(receiver)).toHaveLength(1);
+  write("three", other);
+  expect(await line()).toBe(`three ${other}`);
+  expect(await text(`http://127.0.0.1:${other}/`)).toBe("three");
 });
 
 test("serve() refuses a name that the fd store would refuse, without a service manager too", async () => {

@@ -8,7 +8,6 @@ import { singleton } from "../bun/singleton.ts";
 import { attempt, type OnError, report } from "../report.ts";
 import { type BunServer, listenerOf, whenStopped } from "./adopted-server.ts";
 import { storeFds } from "./fd-store.ts";
-import { allListeners } from "./passed-listeners.ts";
 import type { Place } from "./place.ts";
 import { servedPlaces } from "./served-places.ts";
 import { fdStoreMax } from "./store-room.ts";
@@ -38,7 +37,7 @@ export function storeSocket(fd: number, name: string, notice: OnError): Passed |
 /** Notes that a server has a socket of this name, which the store is to keep. */
 export function noteServer(server: BunServer, { fd, name }: Pick<Passed, "fd" | "name">): void {
   inStore.set(server, name);
-  taken.add(fd);
+  taken().add(fd);
   whenStopped(server, () => {
     inStore.delete(server);
     // The program may be about to end. Then what its next start needs looks like what it has not asked for.
@@ -63,19 +62,17 @@ export async function makeRoom(
 }
 
 /**
- * Later gives up the stored sockets that no server has asked for, such as those of a port that the program had before.
- * Their clients would wait for ever.
+ * Later gives up those of the sockets that were stored and that no server has asked for, such as that of a port which
+ * the program had before. Their clients would wait for ever.
  */
-export function sweepLater(onError: OnError): void {
+export function sweepLater(listeners: readonly Passed[], onError: OnError): void {
   // It knows when all servers of the start are there, and does so itself.
   if (registered.current) return;
   clearTimeout(sweep);
-  const action = () =>
-    giveUp(
-      allListeners(onError).filter((passed) => isStored(passed) && !taken.has(passed.fd) && isFree(passed)),
-      onError,
-    );
-  sweep = setTimeout(() => attempt(onError, action), SWEEP_MS).unref();
+  const stored = listeners.filter(isStored);
+  if (stored.length === 0) return;
+  const unwanted = () => stored.filter((passed) => !taken().has(passed.fd) && isFree(passed));
+  sweep = setTimeout(() => giveUp(unwanted(), onError), SWEEP_MS).unref();
 }
 
 // --- internal ---
@@ -88,8 +85,8 @@ const kept = singleton<Passed[]>("sd-notify.kept-sockets");
 /** The servers whose sockets are in the store, and their names there. */
 const inStore = new Map<BunServer, string>();
 
-/** The fds that a server has, or has had. */
-const taken = new Set<number>();
+/** The fds that a server has, or has had, and those that were given up. */
+const takenFds = singleton<Set<number>>("sd-notify.taken-sockets");
 
 let sweep: Timer | undefined;
 
@@ -103,6 +100,11 @@ function tellOfStore(notice: OnError): void {
   notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
 }
 
+function taken(): Set<number> {
+  takenFds.current ??= new Set();
+  return takenFds.current;
+}
+
 /** Whether a stored socket has no server. */
 function isFree(passed: Passed): boolean {
   return !servedPlaces().has(passed.fd) && !isServedAnywhere(passed);
@@ -111,9 +113,11 @@ function isFree(passed: Passed): boolean {
 function giveUp(unwanted: readonly Passed[], onError: OnError): void {
   if (unwanted.length === 0) return;
   discard(unwanted, onError);
+  for (const { fd } of unwanted) taken().add(fd);
   for (const socket of unwanted.filter((passed) => keptSockets().includes(passed))) {
     keptSockets().splice(keptSockets().indexOf(socket), 1);
     attempt(onError, () => close(socket.fd));
+    taken().delete(socket.fd);
   }
   // There may have been no room for these, or they had the same name. PID 1 keeps one of several equal fds.
   for (const [server, name] of inStore) attempt(onError, () => storeFds([listenerOf(server)], { name }));

@@ -37,7 +37,7 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
   WebSocketData,
   Routes
 > & {
-  /** The name of the passed socket, from FileDescriptorName= of its unit or from the fd store. Default: "http". */
+  /** The name of the passed socket, from FileDescriptorName= of its unit. Default: "http". */
   name?: string | undefined;
   /**
    * What to do with an error that a handler throws and that `error` doesn't answer. Default: one line on standard
@@ -47,12 +47,12 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 };
 
 /**
- * Serves on the listening sockets that the service manager passed by this name, by socket activation or from the fd
- * store. If none was passed, it opens a socket and puts it into the fd store. Either way the manager has the socket
- * too, so a restart of the service refuses no connection: they wait for the next start.
+ * Serves on the listening sockets that a unit passed by this name, or on the one that an earlier start put into the fd
+ * store for the same place. If there is none, it opens a socket and puts it into the fd store. Either way the manager
+ * has the socket too, so a restart of the service refuses no connection: they wait for the next start.
  *
- * If no socket has the name, it takes the only one that was passed. If a handler throws, the answer is 500, and
- * `onError` is called.
+ * If no socket has the name, it takes the only one that a unit passed. What is stored for another place is removed from
+ * the store. If a handler throws, the answer is 500, and `onError` is called.
  *
  * @returns the server of Bun.serve(), once it listens.
  * @throws TypeError for wrong options; SyntaxError if the environment can't be read, or doesn't say which socket is
@@ -96,7 +96,7 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   whenStopped(server, () => {
     for (const place of places) served.delete(place);
   });
-  sweepLater(notice);
+  sweepLater(listeners, notice);
   registered.current?.add(server);
   try {
     const addresses = chosen.flatMap(({ address }) => address ?? []);

@@ -24,9 +24,10 @@ export interface Passed {
 }
 
 /**
- * The name under which a server's own socket is stored, as in " register localhost-3000" or " serve http *-0". It is made of the owner and
- * the place that was asked for, in the program's own words: "localhost" is one or the other address. The space at its
- * beginning tells it from each name that a unit gives: systemd.syntax(7) has spaces around a value ignored.
+ * The name under which a server's own socket is stored, as in " register localhost-3000" or " serve http *-0". It is
+ * made of the owner and the place that was asked for, in the program's own words: "localhost" is one address or
+ * another. The space at its beginning tells it from each name that a unit gives, because systemd.syntax(7) has spaces
+ * around a value ignored.
  */
 export function storedName(owner: string, place: Place): string {
   return `${prefixOf(owner)}${plain(textOf(place).replaceAll(":", "."))}`;
