@@ -113,14 +113,15 @@ describe("the fd store", () => {
     child.kill("SIGTERM");
     await child.exited;
     const source = `console.log(process.env.LISTEN_FDS, process.env.LISTEN_FDNAMES); ${SERVE(`port: ${port}`)}`;
-    for (const [fds, names, seen] of [
-      [kept.fds, kept.names, "undefined undefined"],
-      [[socket.fd, ...kept.fds], `web:${kept.names}`, "1 web"],
+    for (const [fds, names, seen, url] of [
+      [kept.fds, kept.names, "undefined undefined", `http://localhost:${port}/`],
+      [[socket.fd, ...kept.fds], `web:${kept.names}`, "1 web", socket.url],
     ] as const) {
       using another = openReceiver();
       const { child, line } = startProgram(source, { receiver: another, fds, names });
       expect(await line()).toBe(seen);
-      expect(urlOf(await another.waitFor({ ready: true }))).toEndWith(`:${port}/`);
+      const { port: its } = new URL(urlOf(await another.waitFor({ ready: true })));
+      expect(its).toBe(new URL(url).port);
       child.kill("SIGKILL");
       await child.exited;
     }
@@ -209,8 +210,9 @@ describe("the fd store", () => {
     child.kill("SIGTERM");
     await child.exited;
     using another = openReceiver();
-    const source = `const first = ${SERVE(`port: ${port}`)} console.log("up"); await first.stop(); console.log("stopped");
-      process.on("SIGUSR2", () => { ${SERVE(`port: ${port}`)} console.log("again"); }); setInterval(() => {}, 1e6);`;
+    const source = `process.on("SIGUSR2", () => { ${SERVE(`port: ${port}`)} console.log("again"); });
+      setInterval(() => {}, 1e6);
+      const first = ${SERVE(`port: ${port}`)} console.log("up"); await first.stop(); console.log("stopped");`;
     const { child: second, line } = startProgram(source, { receiver: another, ...kept });
     expect([await line(), await line()]).toEqual(["up", "stopped"]);
     expect(await text(`http://localhost:${port}/`).catch(() => "refused")).toBe("refused");
@@ -218,6 +220,34 @@ describe("the fd store", () => {
     second.kill("SIGUSR2");
     expect(await line()).toBe("again");
     expect(await text(`http://localhost:${port}/`)).toBe("x");
+  });
+
+  test("comes after what a .socket unit passed, as at a first start", async () => {
+    using receiver = openReceiver();
+    using socket = tcpListener();
+    const source = SERVE(`port: ${freePort()}`);
+    const { child } = startProgram(source, { receiver });
+    const kept = await stored(receiver);
+    child.kill("SIGTERM");
+    await child.exited;
+    using another = openReceiver();
+    const passed = { fds: [socket.fd, ...kept.fds], names: `web:${kept.names}` };
+    startProgram(source, { receiver: another, ...passed });
+    expect(urlOf(await another.waitFor({ ready: true }))).toBe(socket.url);
+    await another.waitFor(({ text }) => text === `FDSTOREREMOVE=1\nFDNAME=${kept.names}`);
+  });
+
+  test("gives a server its own back with SD_NOTIFY_SOCKETS=none, too", async () => {
+    using receiver = openReceiver();
+    const source = SERVE(`port: ${freePort()}`);
+    const { child } = startProgram(source, { receiver });
+    const kept = await stored(receiver);
+    child.kill("SIGTERM");
+    await child.exited;
+    using another = openReceiver();
+    startProgram(source, { receiver: another, ...kept, env: { SD_NOTIFY_SOCKETS: "none" } });
+    await another.waitFor({ ready: true });
+    expect(another.history.filter(({ text }) => text.startsWith("FDSTORE"))).toEqual([]);
   });
 
   test("is not what a .socket unit passed under a name that looks like register's", async () => {

@@ -191,15 +191,36 @@ describe("serve() with a .socket unit", () => {
     expect(storeMessages(receiver)).toHaveLength(1);
   }, 15_000);
 
+  test("serves the only socket of a unit, as a first start would, although it has another name", async () => {
+    const where = `port: ${freePort()}`;
+    using store = await firstStart(where);
+    using socket = tcpListener();
+    const names = { LISTEN_FDNAMES: ["app.socket", ...store.names].join(":") };
+    const program = start(servers(where), [socket.fd, ...store.fds], names);
+    expect(JSON.parse((await program.line()) ?? "")).toMatchObject({ port: Number(new URL(socket.url).port) });
+  });
+
   test("gives each server its own: the unit's by name, and the stored one by its place", async () => {
     const where = `port: ${freePort()}`;
     using store = await firstStart(where);
     using socket = tcpListener();
     const names = { LISTEN_FDNAMES: ["admin", ...store.names].join(":") };
-    const program = start(servers(where, "name: 'admin'"), [socket.fd, ...store.fds], names);
-    expect(await program.line()).toBe(store.addresses[0]);
+    const program = start(servers("name: 'admin'", where), [socket.fd, ...store.fds], names);
     expect(JSON.parse((await program.line()) ?? "")).toMatchObject({ port: Number(new URL(socket.url).port) });
+    expect(await program.line()).toBe(store.addresses[0]);
   });
+});
+
+test("serve() gives up no stored socket of another server, which is on the same port of another address", async () => {
+  const port = freePort();
+  const [one, two] = [`name: "one", port: ${port}`, `name: "two", hostname: "127.0.0.2", port: ${port}`];
+  using store = await firstStart(two);
+  using receiver = openReceiver();
+  const program = start(servers(one, two), store.fds, { ...receiver.env, ...store.env });
+  expect(JSON.parse((await program.line()) ?? "")).toMatchObject({ address: "127.0.0.1" });
+  expect(await program.line()).toBe(store.addresses[0]);
+  await end(program);
+  expect(storeMessages(receiver)).toHaveLength(1);
 });
 
 describe("a stored unix socket", () => {

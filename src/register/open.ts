@@ -20,7 +20,16 @@ import { removeFds, storeFds } from "../server/fd-store.ts";
 import { allListeners } from "../server/passed-listeners.ts";
 import { describe, keyOf, type Place, placeOf } from "../server/place.ts";
 import { servedPlaces } from "../server/served-places.ts";
-import { discard, isAt, isOf, isServedAnywhere, isStored, type Passed, storedName } from "../server/stored-sockets.ts";
+import {
+  discard,
+  isAt,
+  isInTheWay,
+  isOf,
+  isServedAnywhere,
+  isStored,
+  type Passed,
+  storedName,
+} from "../server/stored-sockets.ts";
 import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
 import type { Settings } from "./settings.ts";
 import { choose, OWNER } from "./sockets.ts";
@@ -120,7 +129,7 @@ export class Opener {
   }
 
   #openOwn(options: BunOptions, place: Place): BunServer {
-    const inTheWay = this.#unserved().filter((passed) => isAt(passed, place));
+    const inTheWay = this.#unserved().filter((passed) => isInTheWay(passed, place));
     this.#drop(inTheWay);
     const wasHere = this.#forgotten.delete(keyOf(place)) || inTheWay.length > 0;
     // The manager has it until it has closed the socket. A port is free already.

@@ -15,7 +15,8 @@ export interface Choice {
 export const OWNER = "register";
 
 /**
- * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is.
+ * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is. What was stored
+ * for the server comes after all of these, so a restart does the same as a first start.
  *
  * @throws SyntaxError when it can't be known which one is meant.
  */
@@ -25,9 +26,8 @@ export function choose(
   wasPassed: boolean,
   sockets: Settings["sockets"],
 ): Choice {
-  if (sockets === "none") return { fds: [] };
-  const own = free.find((passed) => isUsable(passed, OWNER, place));
-  if (own) return { fds: [own.fd] };
+  const findOwn = () => fdsOf(free.filter((passed) => isUsable(passed, OWNER, place)).slice(0, 1));
+  if (sockets === "none") return { fds: findOwn() };
   const others = free.filter((passed) => !isStored(passed));
   const name = sockets.get(keyOf(place));
   const named = others.filter((passed) => passed.name === name);
@@ -36,7 +36,7 @@ export function choose(
     name !== undefined && wasPassed
       ? `$SD_NOTIFY_SOCKETS gives ${describe(place)} the socket ${JSON.stringify(name)}, which was not passed`
       : undefined;
-  const choice = chooseUnnamed(place, others, wasPassed, new Set(sockets.values()));
+  const choice = chooseUnnamed(place, others, wasPassed, new Set(sockets.values()), findOwn);
   return notice === undefined ? choice : { ...choice, notice };
 }
 
@@ -47,6 +47,7 @@ function chooseUnnamed(
   others: readonly Passed[],
   wasPassed: boolean,
   reserved: ReadonlySet<string>,
+  findOwn: () => number[],
 ): Choice {
   const candidates = others.filter(({ name }) => !reserved.has(name));
   const fitting = candidates.filter((passed) => isAt(passed, place));
@@ -58,6 +59,8 @@ function chooseUnnamed(
   }
   const names = [...new Set(candidates.map(({ name }) => name))];
   if (names.length === 1) return { fds: fdsOf(candidates) };
+  const own = findOwn();
+  if (own.length > 0) return { fds: own };
   if (names.length === 0) {
     const notice = `The server on ${describe(place)} opens its own socket: none that was passed is left for it`;
     return wasPassed ? { fds: [], notice } : { fds: [] };

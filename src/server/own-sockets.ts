@@ -11,7 +11,7 @@ import { storeFds } from "./fd-store.ts";
 import type { Place } from "./place.ts";
 import { servedPlaces } from "./served-places.ts";
 import { fdStoreMax } from "./store-room.ts";
-import { discard, isAt, isOf, isServedAnywhere, isStored, type Passed } from "./stored-sockets.ts";
+import { discard, isInTheWay, isOf, isServedAnywhere, isStored, type Passed } from "./stored-sockets.ts";
 
 /**
  * The sockets that this process has stored. When such a server stops, the manager still has its socket, and the port is
@@ -54,7 +54,9 @@ export async function makeRoom(
 ): Promise<void> {
   const stored = listeners.filter(isStored);
   const isFull = stored.length >= (fdStoreMax() ?? Number.POSITIVE_INFINITY);
-  const unwanted = stored.filter((passed) => isAt(passed, place) || (isFull && isOf(owner, passed))).filter(isFree);
+  const unwanted = stored
+    .filter((passed) => isInTheWay(passed, place) || (isFull && isOf(owner, passed)))
+    .filter(isFree);
   giveUp(unwanted, onError);
   // An abstract name is taken until the manager has closed the socket too.
   const isAbstract = "path" in place && place.path.startsWith("\0");

@@ -11,8 +11,8 @@ import { isStored, isUsable, type Passed } from "./stored-sockets.ts";
 
 /**
  * Returns what a server takes of the listening sockets: all that units passed by this name, such as IPv4 and IPv6 of
- * one unit; otherwise the one that was stored for its place; otherwise the only one that a unit passed and that is not
- * served yet.
+ * one unit; otherwise the only one that a unit passed and that is not served yet; otherwise the one that was stored for
+ * its place. So a restart does the same as a first start, which has no stored ones.
  *
  * @returns an empty array if there is none.
  * @throws SyntaxError if it can't be known which one is meant.
@@ -29,10 +29,10 @@ export function chooseListeners(
   if (twice)
     throw new SyntaxError(`Cannot serve: fd ${twice.fd}, "${name}", is served already: give each server a name`);
   if (named.length > 0) return named;
-  const own = listeners.find((listener) => !isServed(listener.fd) && isUsable(listener, ownerOf(name), place));
-  if (own) return [own];
   const others = passed.filter(({ fd }) => !isServed(fd));
-  if (others.length < 2) return others;
+  if (others.length === 1) return others;
+  const own = listeners.find((listener) => !isServed(listener.fd) && isUsable(listener, ownerOf(name), place));
+  if (own || others.length === 0) return own ? [own] : [];
   const names = others.map((other) => JSON.stringify(other.name)).join(", ");
   throw new SyntaxError(
     `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set ` +

@@ -11,12 +11,13 @@ import { node } from "../bun/node.ts";
  */
 export function withProcessLock<T>(action: () => T): T {
   // It belongs to this process alone, and other users can't open it.
-  return lockedBy(openDirectory("/proc/self/fd"), action);
+  return lockedBy(openDirectory("/proc/self/fd"), 1000, action);
 }
 
 /**
  * Runs the action while nobody else holds the lock of a directory: threads and processes that call this, and
- * systemd-tmpfiles. It waits at most a second. A directory that can't be opened has no lock.
+ * systemd-tmpfiles. It waits only a moment, because anybody who can read the directory can keep its lock. A directory
+ * that can't be opened has no lock.
  */
 export function withDirectoryLock<T>(path: string, action: () => T): T {
   let fd: number;
@@ -25,12 +26,10 @@ export function withDirectoryLock<T>(path: string, action: () => T): T {
   } catch {
     return action();
   }
-  return lockedBy(fd, action);
+  return lockedBy(fd, 250, action);
 }
 
 // --- internal ---
-
-const TIMEOUT_MS = 1000;
 
 /** flock(2) takes any file. */
 function openDirectory(path: string): number {
@@ -41,9 +40,9 @@ function openDirectory(path: string): number {
   }
 }
 
-function lockedBy<T>(fd: number, action: () => T): T {
+function lockedBy<T>(fd: number, timeoutMs: number, action: () => T): T {
   try {
-    for (const deadline = performance.now() + TIMEOUT_MS; !tryLock(fd) && performance.now() < deadline; ) {
+    for (const deadline = performance.now() + timeoutMs; !tryLock(fd) && performance.now() < deadline; ) {
       Bun.sleepSync(1);
     }
     return action();

@@ -51,6 +51,14 @@ export function isAt({ address }: Passed, place: Place): boolean {
   return "port" in address && place.port !== 0 && address.port === place.port;
 }
 
+/** Whether a server can't listen at the place as long as this socket does. */
+export function isInTheWay(passed: Passed, place: Place): boolean {
+  if (!isAt(passed, place)) return false;
+  if ("path" in place || passed.address === undefined || !("port" in passed.address)) return true;
+  const [wanted, taken] = [place.hostname ?? "", passed.address.address];
+  return !isOneAddress(wanted) || !isOneAddress(taken) || wanted === taken;
+}
+
 /**
  * Whether it was stored for this place, and clients still reach it there. They don't if its path was removed, as by
  * RuntimeDirectory= at a restart, or has become another socket's.
@@ -95,6 +103,11 @@ export function discard(stored: readonly Passed[], onError: OnError): void {
 
 /** Of FDNAME='s 255 characters, for the owner and for the place. */
 const MAX_PART = 120;
+
+/** Not all addresses of the machine, nor a name, nor one of IPv4 in the words of IPv6. */
+function isOneAddress(hostname: string): boolean {
+  return node.net.isIP(hostname) !== 0 && !["0.0.0.0", "::"].includes(hostname) && !/^::ffff:/i.test(hostname);
+}
 
 function prefixOf(owner: string): string {
   const [kind = "", name] = owner.split(/ (.*)/s);
