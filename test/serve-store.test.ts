@@ -177,6 +177,38 @@ describe("serve() listens where the program asks it to, and gives up what it had
   }, 15_000);
 });
 
+test.each([
+  [100, "is served by it, and nothing is given up"],
+  [5500, "was given up by then, and is opened again"],
+])(
+  "a socket that a worker asks for after %d ms %s",
+  async (afterMs, what) => {
+    const [own, its] = [`port: ${freePort()}`, `name: "worker", port: ${freePort()}`];
+    using store = await firstStart(own, its);
+    using directory = temporaryDirectory();
+    using receiver = openReceiver();
+    const worker = join(directory.path, "worker.ts");
+    writeFileSync(
+      worker,
+      `import { serve } from ${JSON.stringify(join(ROOT, "src/index.ts"))};
+     await Bun.sleep(${afterMs});
+     console.log(JSON.stringify((await serve({ ${its}, fetch: () => new Response("worker") })).address));
+     await Bun.sleep(${5800 - afterMs});
+     console.log("later");`,
+    );
+    const source = `new Worker(${JSON.stringify(worker)}); ${servers(own)}`;
+    const program = start(source, store.fds, { ...receiver.env, ...store.env, FDSTORE: "2" });
+    expect([await program.line(), await program.line()]).toEqual(store.addresses);
+    expect(await program.line()).toBe("later");
+    const { port } = JSON.parse(store.addresses[1] ?? "");
+    expect(await text(`http://127.0.0.1:${port}/`)).toBe("worker");
+    const isGivenUp = what.includes("given up by then");
+    expect(storeMessages(receiver).includes(`FDSTOREREMOVE=1\nFDNAME=${store.names[1]}`)).toBe(isGivenUp);
+    expect(storeMessages(receiver).includes(`FDSTORE=1\nFDNAME=${store.names[1]}`)).toBe(isGivenUp);
+  },
+  15_000,
+);
+
 describe("serve() with a .socket unit", () => {
   test("serves the unit's socket, whatever port the program names, and gives up its own", async () => {
     const where = `port: ${freePort()}`;
