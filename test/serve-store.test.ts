@@ -166,6 +166,22 @@ describe("serve() listens where the program asks it to, and gives up what it had
     await end(program);
   }, 15_000);
 
+  test("not before it has opened the other one", async () => {
+    using store = await firstStart(`port: ${freePort()}`);
+    using receiver = openReceiver();
+    using taken = tcpListener();
+    const where = `port: ${new URL(taken.url).port}`;
+    const program = start(servers(where), store.fds, { ...receiver.env, ...store.env, FDSTORE: "1" });
+    expect(await program.child.exited).toBe(1);
+    expect((await program.errors).join("\n")).toContain("EADDRINUSE");
+    expect(storeMessages(receiver)).toEqual([]);
+    // A client waits there for the next start, whose port may be right.
+    const { port } = JSON.parse(store.addresses[0] ?? "");
+    const waiting = text(`http://127.0.0.1:${port}/`);
+    await start(servers(`port: ${port}`), store.fds, store.env).line();
+    expect(await waiting).toBe("x");
+  });
+
   test("not a socket whose server has stopped, which the next start needs", async () => {
     const places = [`port: ${freePort()}`, `name: "api", port: ${freePort()}`];
     using store = await firstStart(...places);

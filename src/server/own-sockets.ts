@@ -45,22 +45,23 @@ export function noteServer(server: BunServer, { fd, name }: Pick<Passed, "fd" | 
   });
 }
 
-/** Gives up the stored sockets at a place, which nobody serves, before a server opens its own there. */
-export async function makeRoom(
-  owner: string,
-  place: Place,
-  listeners: readonly Passed[],
-  onError: OnError,
-): Promise<void> {
-  const stored = listeners.filter(isStored);
-  const isFull = stored.length >= (fdStoreMax() ?? Number.POSITIVE_INFINITY);
-  const unwanted = stored
-    .filter((passed) => isInTheWay(passed, place) || (isFull && isOf(owner, passed)))
-    .filter(isFree);
+/** Gives up the stored sockets, which nobody serves, that keep a server from listening at a place. */
+export async function makeWay(place: Place, listeners: readonly Passed[], onError: OnError): Promise<void> {
+  const unwanted = listeners.filter((passed) => isStored(passed) && isInTheWay(passed, place) && isFree(passed));
   giveUp(unwanted, onError);
   // An abstract name is taken until the manager has closed the socket too.
   const isAbstract = "path" in place && place.path.startsWith("\0");
   if (isAbstract && unwanted.length > 0) await barrier().catch((error) => report(onError, error));
+}
+
+/** Gives up what was stored for a server at another place, if the store has no room for its new socket. */
+export function makeRoom(owner: string, listeners: readonly Passed[], onError: OnError): void {
+  const stored = listeners.filter((passed) => isStored(passed) && !gone.has(passed.fd));
+  if (stored.length < (fdStoreMax() ?? Number.POSITIVE_INFINITY)) return;
+  giveUp(
+    stored.filter((passed) => isOf(owner, passed) && !taken().has(passed.fd) && isFree(passed)),
+    onError,
+  );
 }
 
 /**
@@ -86,6 +87,9 @@ const kept = singleton<Passed[]>("sd-notify.kept-sockets");
 
 /** The servers whose sockets are in the store, and their names there. */
 const inStore = new Map<BunServer, string>();
+
+/** The fds of what this thread has given up. */
+const gone = new Set<number>();
 
 /** The fds that a server has, or has had, and those that were given up. */
 const takenFds = singleton<Set<number>>("sd-notify.taken-sockets");
@@ -115,11 +119,15 @@ function isFree(passed: Passed): boolean {
 function giveUp(unwanted: readonly Passed[], onError: OnError): void {
   if (unwanted.length === 0) return;
   discard(unwanted, onError);
-  for (const { fd } of unwanted) taken().add(fd);
+  for (const { fd } of unwanted) {
+    gone.add(fd);
+    taken().add(fd);
+  }
   for (const socket of unwanted.filter((passed) => keptSockets().includes(passed))) {
     keptSockets().splice(keptSockets().indexOf(socket), 1);
     attempt(onError, () => close(socket.fd));
     taken().delete(socket.fd);
+    gone.delete(socket.fd);
   }
   // There may have been no room for these, or they had the same name. PID 1 keeps one of several equal fds.
   for (const [server, name] of inStore) attempt(onError, () => storeFds([listenerOf(server)], { name }));

@@ -17,7 +17,7 @@ import {
   serveSockets,
   whenStopped,
 } from "./adopted-server.ts";
-import { keptSockets, makeRoom, noteServer, storeSocket, sweepLater } from "./own-sockets.ts";
+import { keptSockets, makeRoom, makeWay, noteServer, storeSocket, sweepLater } from "./own-sockets.ts";
 import { allListeners, chooseListeners, ownerOf } from "./passed-listeners.ts";
 import { type Place, placeOf } from "./place.ts";
 import { servedPlaces } from "./served-places.ts";
@@ -85,9 +85,10 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
     earlier.evaluation = evaluation;
     return earlier.server.reload(bunOptions) as unknown as Bun.Server<WebSocketData>;
   }
-  if (fds.length === 0) await makeRoom(ownerOf(name), place, listeners, notice);
+  if (fds.length === 0) await makeWay(place, listeners, notice);
   const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, prepare);
   if (fds.length === 0 && process.env.NOTIFY_SOCKET !== undefined) {
+    makeRoom(ownerOf(name), listeners, notice);
     const stored = store(server, storedName(ownerOf(name), place), place, notice);
     if (stored) places.push(stored.fd);
   }
