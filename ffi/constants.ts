@@ -31,6 +31,7 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
 export const SOMAXCONN = 4096;
 
 // <sys/epoll.h>
@@ -141,6 +142,7 @@ export const EBADF = 9;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const ENODEV = 19;
+export const ENOTDIR = 20;
 export const ENOSYS = 38;
 export const EPROTO = 71;
 export const ENOTSOCK = 88;

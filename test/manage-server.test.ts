@@ -60,6 +60,22 @@ describe("manageServer()", () => {
     expect(await child.exited).toBe(0);
   });
 
+  test("tells of each server that can't be stopped, and answers what is in flight on the others", async () => {
+    using receiver = openReceiver();
+    const source = `
+      const broken = ["one", "two"].map((name) => ({ async stop() { throw new Error(name + " is broken"); } }));
+      const server = Bun.serve({ port: 0, async fetch() { console.log("taken"); await Bun.sleep(300); return new Response("x"); } });
+      manageServer([...broken, server]);`;
+    const child = start(source, receiver);
+    const answer = fetch(urlIn(await receiver.waitFor({ ready: true })));
+    const reader = child.stdout.getReader();
+    await reader.read();
+    child.kill("SIGTERM");
+    expect(await (await answer).text()).toBe("x");
+    expect(await child.exited).toBe(1);
+    expect(await child.stderr.text()).toBe("sd-notify: one is broken; two is broken\n");
+  });
+
   test("asks for no more time while stop() hangs, and exits with 1 when it fails", async () => {
     using receiver = openReceiver();
     const hanging = start(serve("{ stop: () => new Promise((resolve) => setTimeout(resolve, 60_000)) }"), receiver);

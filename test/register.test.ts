@@ -1,24 +1,27 @@
-import { afterAll, describe, expect, test } from "bun:test";
-import { closeSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { openReceiver, type Receiver } from "../src/receiver/receiver.ts";
+import { openReceiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
 import { oldBun } from "./support/old-bun.ts";
-import { LIBRARY, type ProgramOptions, REGISTER, startProgram, urlOf, words } from "./support/register.ts";
+import {
+  BUN_SERVE,
+  endPrograms,
+  LIBRARY,
+  life,
+  REGISTER,
+  removePrograms,
+  startProgram,
+  text,
+  urlOf,
+  WHOLE_LIFE,
+  words,
+} from "./support/register.ts";
 
-const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
-const text = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
-
-/** What was sent until the stop. */
-async function life(receiver: Receiver): Promise<string[]> {
-  if (!receiver.history.some(({ state }) => state.stopping)) await receiver.waitFor({ stopping: true });
-  return words(receiver);
-}
-
-/** What is told of a program that register ends. */
-const WHOLE_LIFE = ["READY STATUS", "STOPPING STATUS EXTEND_TIMEOUT_USEC"];
+afterEach(endPrograms);
+afterAll(removePrograms);
 
 describe("an unmodified program is a unit:", () => {
   test.each([
@@ -417,124 +420,6 @@ describe("a server takes", () => {
   });
 });
 
-describe("the fd store", () => {
-  const SERVE = (options: string) => `Bun.serve({ ${options}, fetch: () => new Response("x") });`;
-
-  /** What the manager has in its fd store when the program is ready. */
-  async function stored(receiver: Receiver) {
-    const { fds, text } = await receiver.waitFor(({ text }) => text.startsWith("FDSTORE=1"));
-    await receiver.waitFor({ ready: true });
-    return { fds, names: /^FDNAME=(.*)$/m.exec(text)?.[1] ?? "" };
-  }
-
-  test.each(["port", "unix"])("keeps the socket for the next start, which refuses nobody: %s", async (kind) => {
-    using directory = temporaryDirectory();
-    using receiver = openReceiver();
-    const [unix, port] = [join(directory.path, "http"), freePort()];
-    const source = SERVE(kind === "unix" ? `unix: "${unix}"` : `port: ${port}`);
-    const where = { url: `http://localhost:${port}/`, ...(kind === "unix" && { unix }) };
-    const { child } = startProgram(source, { receiver });
-    const kept = await stored(receiver);
-    expect(kept.names).toStartWith("register-");
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-    const waiting = text(where.url, where);
-    using another = openReceiver();
-    startProgram(source, { receiver: another, ...kept });
-    expect(await waiting).toBe("x");
-    await another.waitFor({ ready: true });
-    expect(another.history.filter(({ text }) => /^FDSTORE/.test(text))).toEqual([]);
-  });
-
-  test("gives no socket to a server that asks for another port, and gives up what nobody asks for", async () => {
-    using receiver = openReceiver();
-    const [before, after] = [freePort(), freePort()];
-    const { child } = startProgram(SERVE(`port: ${before}`), { receiver });
-    const kept = await stored(receiver);
-    child.kill("SIGTERM");
-    await child.exited;
-    using another = openReceiver();
-    startProgram(SERVE(`port: ${after}`), { receiver: another, ...kept });
-    expect(urlOf(await another.waitFor({ ready: true }))).toBe(`http://localhost:${after}/`);
-    await another.waitFor(({ text }) => text === `FDSTOREREMOVE=1\nFDNAME=${kept.names}`);
-  });
-
-  test("lets a server listen on the same port of another address", async () => {
-    using receiver = openReceiver();
-    const port = freePort();
-    const { child } = startProgram(SERVE(`port: ${port}, hostname: "127.0.0.1"`), { receiver });
-    const kept = await stored(receiver);
-    child.kill("SIGTERM");
-    await child.exited;
-    using another = openReceiver();
-    const second = startProgram(SERVE(`port: ${port}, hostname: "0.0.0.0"`), { receiver: another, ...kept });
-    await another.waitFor(({ text }) => text.startsWith("FDSTOREREMOVE=1"));
-    // As the manager does it, before it answers the barrier.
-    for (const fd of kept.fds) closeSync(fd);
-    expect(urlOf(await another.waitFor({ ready: true }))).toBe(`http://0.0.0.0:${port}/`);
-    second.child.kill("SIGTERM");
-    expect(await second.child.exited).toBe(0);
-  });
-
-  test("keeps its socket for a server that opens after the program was ready", async () => {
-    using receiver = openReceiver();
-    const port = freePort();
-    const { child } = startProgram(SERVE(`port: ${port}`), { receiver });
-    const kept = await stored(receiver);
-    child.kill("SIGTERM");
-    await child.exited;
-    using another = openReceiver();
-    const source = `import { notify } from ${LIBRARY}; notify({ ready: true });
-      setTimeout(() => { ${SERVE(`port: ${port}`)} console.log("up"); }, 200);`;
-    const { line } = startProgram(source, { receiver: another, ...kept });
-    expect(await line()).toBe("up");
-    expect(await text(`http://localhost:${port}/`)).toBe("x");
-    expect(another.history.filter(({ text }) => /^FDSTORE/.test(text))).toEqual([]);
-  });
-
-  test("forgets a server that the program stops", async () => {
-    using receiver = openReceiver();
-    const port = freePort();
-    const source = `const first = ${SERVE(`port: ${port}`)} setTimeout(() => first.stop(), 200); setInterval(() => {}, 1e6);`;
-    const { child } = startProgram(source, { receiver });
-    await receiver.waitFor(({ text }) => text === `FDSTOREREMOVE=1\nFDNAME=register--${port}`);
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-  });
-
-  test("lets a server open again on the port of one that was stopped", async () => {
-    using receiver = openReceiver();
-    const port = freePort();
-    const source = `const first = ${SERVE(`port: ${port}`)} first.stop(); ${SERVE(`port: ${port}`)} notify({ status: "again" });`;
-    const { child } = startProgram(`import { notify } from ${LIBRARY}; ${source}`, { receiver });
-    await receiver.waitFor({ status: "again" });
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-  });
-
-  test("is hidden from a program that takes $LISTEN_FDS for its own", async () => {
-    using receiver = openReceiver();
-    using socket = tcpListener();
-    const port = freePort();
-    const { child } = startProgram(SERVE(`port: ${port}`), { receiver });
-    const kept = await stored(receiver);
-    child.kill("SIGTERM");
-    await child.exited;
-    const source = `console.log(process.env.LISTEN_FDS, process.env.LISTEN_FDNAMES); ${SERVE(`port: ${port}`)}`;
-    for (const [fds, names, seen] of [
-      [kept.fds, kept.names, "undefined undefined"],
-      [[socket.fd, ...kept.fds], `web:${kept.names}`, "1 web"],
-    ] as const) {
-      using another = openReceiver();
-      const { child, line } = startProgram(source, { receiver: another, fds, names });
-      expect(await line()).toBe(seen);
-      expect(urlOf(await another.waitFor({ ready: true }))).toEndWith(`:${port}/`);
-      child.kill("SIGKILL");
-      await child.exited;
-    }
-  });
-});
-
 describe("at SIGTERM", () => {
   test("what is in flight is answered on all servers, and nothing new is accepted", async () => {
     using receiver = openReceiver();
@@ -550,6 +435,27 @@ describe("at SIGTERM", () => {
     await receiver.waitFor({ stopping: true, status: "Stopping: 2 requests in flight" });
     expect(await answers).toEqual(["late", "late"]);
     expect(await child.exited).toBe(0);
+  });
+
+  test("a server that can't be stopped cuts no request short on the others, and each failure is told", async () => {
+    using receiver = openReceiver();
+    const source = `
+      const options = { port: 0, hostname: "127.0.0.1" };
+      for (const name of ["one", "two"]) {
+        const broken = Bun.serve({ ...options, fetch: () => new Response() });
+        broken.stop = () => Promise.reject(new Error(name + " is broken"));
+      }
+      const fetch = async () => { console.log("taken"); await Bun.sleep(500); return new Response("late"); };
+      Bun.serve({ ...options, fetch });`;
+    const { child, line, errors } = startProgram(source, { receiver });
+    const { state } = await receiver.waitFor({ ready: true });
+    const answer = text([...(state.status ?? "").matchAll(/http:[^\s,]+/g)].map(([url]) => url)[2] ?? "");
+    expect(await line()).toBe("taken");
+    child.kill("SIGTERM");
+    expect(await answer).toBe("late");
+    expect(await child.exited).toBe(1);
+    expect(await errors).toEqual(["sd-notify: one is broken; two is broken"]);
+    expect(receiver.history.at(-1)?.text).toContain("one is broken; two is broken");
   });
 
   const OWN = `process.on("SIGTERM", () => { server.closeIdleConnections(); server.close(() => process.exit(0)); });`;
@@ -601,93 +507,6 @@ describe("at SIGTERM", () => {
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");
-  });
-});
-
-describe("a worker that serves", () => {
-  const worker = (options: string, answer = `new Response("worker")`) =>
-    `Bun.serve({ ${options}, hostname: "127.0.0.1", fetch: async () => ${answer} });`;
-
-  /** Starts a program that has workers of this source. */
-  function startWith(source: string, count: number, options: ProgramOptions, more = "") {
-    using directory = temporaryDirectory();
-    const path = `${directory.path}.ts`;
-    writeFileSync(path, source);
-    cleanup.push(path);
-    return startProgram(`for (let i = 0; i < ${count}; i++) new Worker(${JSON.stringify(path)}); ${more}`, options);
-  }
-  const cleanup: string[] = [];
-  afterAll(() => {
-    for (const path of cleanup) rmSync(path, { force: true });
-  });
-
-  test("makes the program ready, and answers what is in flight at the stop", async () => {
-    using receiver = openReceiver();
-    const late = `(console.log("taken"), await Bun.sleep(500), new Response("late"))`;
-    const { child, line } = startWith(worker("port: 0", late), 1, { receiver });
-    const answer = text(urlOf(await receiver.waitFor({ ready: true })));
-    expect(await line()).toBe("taken");
-    child.kill("SIGTERM");
-    expect(await answer).toBe("late");
-    expect(await child.exited).toBe(0);
-    expect(await life(receiver)).toEqual(WHOLE_LIFE);
-  });
-
-  test("takes the passed socket, of which several accept", async () => {
-    using receiver = openReceiver();
-    using socket = tcpListener();
-    const source = worker(
-      "port: 3000, reusePort: true",
-      `new Response(String(process.getBuiltinModule("node:worker_threads").threadId))`,
-    );
-    const { child } = startWith(source, 3, { receiver, fds: [socket.fd] });
-    expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
-    const init = { keepalive: false, headers: { connection: "close" } };
-    const answers = await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init)));
-    expect(new Set(answers).size).toBeGreaterThan(1);
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-  });
-
-  test("of node:worker_threads imports register itself", async () => {
-    using receiver = openReceiver();
-    using directory = temporaryDirectory();
-    const path = join(directory.path, "worker.ts");
-    await Bun.write(path, `import ${JSON.stringify(REGISTER)}; ${worker("port: 0")}`);
-    const source = `import { Worker } from "node:worker_threads"; new Worker(${JSON.stringify(path)});`;
-    const { child } = startProgram(source, { receiver });
-    expect(await text(urlOf(await receiver.waitFor({ ready: true })))).toBe("worker");
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
-    expect(await life(receiver)).toEqual(WHOLE_LIFE);
-  });
-
-  test("and is done ends as ever, and with it the program", async () => {
-    using receiver = openReceiver();
-    const source = `const worker = new Worker("data:text/javascript,postMessage(1)");
-      worker.addEventListener("close", () => console.log("closed"));`;
-    const { child, line } = startProgram(source, { receiver });
-    expect(await line()).toBe("closed");
-    expect(await child.exited).toBe(0);
-  });
-
-  test("and is terminated keeps no stop waiting", async () => {
-    using receiver = openReceiver();
-    const { child, line } = startWith(
-      worker("port: 0"),
-      0,
-      { receiver },
-      `${BUN_SERVE} const worker = new Worker(PATH);
-       setTimeout(() => { worker.terminate(); console.log("terminated"); }, 800);`.replace(
-        "PATH",
-        JSON.stringify(`data:text/javascript,${encodeURIComponent(worker("port: 0"))}`),
-      ),
-    );
-    await receiver.waitFor({ ready: true });
-    expect(await line()).toBe("terminated");
-    await Bun.sleep(100);
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
   });
 });
 

@@ -12,45 +12,12 @@ import { BUN, missing, ROOT, run, runModule, temporaryDirectory, titled } from "
 import { type TestListener, tcpListener, unixListener } from "./support/listeners.ts";
 import { restartUnderLoad, type Target } from "./support/load.ts";
 import { oldBun } from "./support/old-bun.ts";
-import { readLines, within } from "./support/receiver.ts";
+import { within } from "./support/receiver.ts";
+import { endServers, type Started, start, watch } from "./support/serve.ts";
 
 const oldest = await oldBun("1.4.0");
-const children: Bun.Subprocess[] = [];
 
-// A server that still waits for a request would not end on SIGTERM.
-afterEach(async () => {
-  for (const child of children) child.kill("SIGKILL");
-  await Promise.all(children.splice(0).map(({ exited }) => exited));
-});
-
-interface Started {
-  child: Bun.Subprocess;
-  /** The next line of its standard output; undefined when there is none. */
-  line(): Promise<string | undefined>;
-  /** The lines of its standard error until it ends. */
-  errors: Promise<string[]>;
-}
-
-/** Starts a server that was passed sockets, as the service manager does it. */
-function start(source: string, fds: readonly number[] = [], env: Record<string, string> = {}, bun = BUN): Started {
-  const child = Bun.spawn(["sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", bun, "run", "-"], {
-    cwd: ROOT,
-    env: {
-      PATH: process.env.PATH ?? "",
-      ...(fds.length > 0 && { LISTEN_FDS: `${fds.length}`, LISTEN_FDNAMES: fds.map(() => "http").join(":") }),
-      ...env,
-    },
-    stdio: [Buffer.from(`import { serve } from "./src/index.ts";\n${source}`), "pipe", "pipe", ...fds] as never,
-  });
-  return watch(child);
-}
-
-function watch(child: Bun.Subprocess): Started {
-  children.push(child);
-  const lines = readLines(child.stdout as ReadableStream<Uint8Array>);
-  const line = async () => (await within(10_000, lines.next(), () => "no line within 10 seconds")).value ?? undefined;
-  return { child, line, errors: Array.fromAsync(readLines(child.stderr as ReadableStream<Uint8Array>)) };
-}
+afterEach(endServers);
 
 const hello = `
   const server = await serve({ fetch: async (request) => {
@@ -336,7 +303,7 @@ describe("serve() without a passed socket", () => {
     using receiver = openReceiver();
     const { child, line, errors } = start(withOptions("{ name: 'api' }"), [], { ...receiver.env, FDSTORE: "1" });
     const url = (await line()) ?? "";
-    using stored = await receiver.waitFor(({ text }) => text === "FDSTORE=1\nFDNAME=api");
+    using stored = await receiver.waitFor(({ text }) => text === "FDSTORE=1\nFDNAME= serve api 127.0.0.1-0");
     expect(stored.fds).toHaveLength(1);
     expect(await text(`${url}x`)).toBe("/x GET ");
     await fetch(`${url}stop`);

@@ -70,6 +70,12 @@ export function connectionsOf({ fd, epoll }: Listener): number[] {
   );
 }
 
+/** Whether an event loop of this process watches the socket of `fd`, by this fd or another. */
+export function isWatched(fd: number): boolean {
+  const inode = inodeOf(fd);
+  return watched().some((other) => other.inode === inode);
+}
+
 /** Whether a connection has data that the event loop has not read yet. */
 export function hasUnread(connection: number): boolean {
   return (poll(connection, POLLIN, 0) & POLLIN) !== 0;

@@ -1,5 +1,6 @@
 /** All servers of a program, treated as one. Servers come and go. */
 
+import { allDone } from "../report.ts";
 import { type Adapter, adapt, totalLoad } from "../server/adapters.ts";
 import { type BunServer, whenStopped } from "../server/adopted-server.ts";
 import type { Load } from "../server/status.ts";
@@ -41,7 +42,7 @@ export class Fleet implements Adapter {
 
   async drain(): Promise<void> {
     this.#draining = [...this.#adapters.values()];
-    await Promise.all(this.#draining.map((adapter) => adapter.drain()));
+    await allDone(this.#draining.map(async (adapter) => adapter.drain()));
   }
 
   closeNow(): void {

@@ -2,6 +2,7 @@
 
 import { replaceServe } from "../bun/native-serve.ts";
 import { registered } from "../bun/registered.ts";
+import { errorLine } from "../report.ts";
 import type { BunServer } from "../server/adopted-server.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Opener } from "./open.ts";
@@ -43,8 +44,8 @@ export function registerInWorker(fleet: Fleet, opener: Opener): void {
   channel.onmessage = async ({ data }) => {
     if ((data as Partial<Order>).order !== "drain") return;
     opener.isStopping = true;
-    await fleet.drain();
-    channel.postMessage({ thread, says: "drained" } satisfies Report);
+    const why = await fleet.drain().then(() => undefined, errorLine);
+    channel.postMessage({ thread, says: "drained", why } satisfies Report);
   };
 }
 

@@ -73,12 +73,14 @@ function register(): void {
     },
   };
   void managed.ready.then(() => {
-    if (hasSteppedBack || opener.isStopping) return;
+    if (opener.isStopping) return;
     // The program's own watchdog knows better what is healthy.
-    if (!program.has("watchdog") && !hasWatchdog()) attempt(onError, () => (watchdog = startWatchdog({ onError })));
+    if (!hasSteppedBack && !program.has("watchdog") && !hasWatchdog())
+      attempt(onError, () => (watchdog = startWatchdog({ onError })));
     // A later server may want them: one in a worker, or in a program that was ready before it listened.
     if (!workers.isEmpty || fleet.isEmpty) return;
     opener.dropLeftovers();
+    if (hasSteppedBack) return;
     for (const { name } of opener.leftovers()) tell(`The passed socket ${JSON.stringify(name)} is served by nobody`);
   });
   setTimeout(() => {

@@ -1,10 +1,12 @@
 /** Bun.serve() for a program that doesn't know passed sockets. It gets them, or its own goes into the fd store. */
 
-import { getSocketName, listen } from "../../ffi/process.ts";
-import { close } from "../../ffi/syscalls.ts";
+import { SHUT_RDWR } from "../../ffi/constants.ts";
+import { listen } from "../../ffi/process.ts";
+import { close, shutdown } from "../../ffi/syscalls.ts";
 import { barrierSync } from "../barrier.ts";
 import { nativeServe } from "../bun/native-serve.ts";
 import { isHot } from "../bun/singleton.ts";
+import { attempt } from "../report.ts";
 import {
   type BunOptions,
   type BunServer,
@@ -16,11 +18,21 @@ import {
 } from "../server/adopted-server.ts";
 import { removeFds, storeFds } from "../server/fd-store.ts";
 import { allListeners } from "../server/passed-listeners.ts";
+import { describe, keyOf, type Place, placeOf } from "../server/place.ts";
 import { servedPlaces } from "../server/served-places.ts";
+import {
+  discard,
+  isAt,
+  isInTheWay,
+  isOf,
+  isServedAnywhere,
+  isStored,
+  type Passed,
+  storedName,
+} from "../server/stored-sockets.ts";
 import { openUnixListener, removeSocket } from "../server/unix-listener.ts";
-import { describe, keyOf, type Place, placeOf } from "./place.ts";
 import type { Settings } from "./settings.ts";
-import { choose, inTheWay, isAt, isGone, isStored, type Passed, STORED, storedName } from "./sockets.ts";
+import { choose, OWNER } from "./sockets.ts";
 
 export class Opener {
   /** Set when the process is about to end. The sockets that it has stored are for its next start. */
@@ -28,6 +40,8 @@ export class Opener {
   readonly #sockets: Settings["sockets"];
   readonly #tell: (why: string) => void;
   #passed: Passed[] | undefined;
+  /** The servers whose sockets are in the fd store, and their names there. */
+  readonly #inStore = new Map<BunServer, string>();
   /** The places of stopped servers, which the manager may not have closed yet. */
   readonly #forgotten = new Set<string>();
 
@@ -43,9 +57,10 @@ export class Opener {
   hideStored(): void {
     const { LISTEN_FDS, LISTEN_FDNAMES } = process.env;
     const names = LISTEN_FDNAMES?.split(":") ?? [];
-    if (LISTEN_FDS === undefined || !names.at(-1)?.startsWith(STORED)) return;
+    const isLastOwn = () => isOf(OWNER, { name: names.at(-1) ?? "" });
+    if (LISTEN_FDS === undefined || !isLastOwn()) return;
     this.#all();
-    while (names.at(-1)?.startsWith(STORED)) names.pop();
+    while (isLastOwn()) names.pop();
     if (names.length > 0)
       Object.assign(process.env, { LISTEN_FDS: `${names.length}`, LISTEN_FDNAMES: names.join(":") });
     else for (const name of ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID"]) delete process.env[name];
@@ -63,7 +78,6 @@ export class Opener {
     const key = `register ${keyOf(place)}`;
     const earlier = isHot() ? servedPlaces().get(key) : undefined;
     if (earlier) return earlier.server.reload(options) as BunServer;
-    this.#drop(this.#free().filter((passed) => isStored(passed) && isGone(passed)));
     const free = this.#free();
     const all = this.#all().filter((passed) => !isStored(passed));
     // fastify asks for each address of localhost in turn. Its first server has got all sockets already.
@@ -75,9 +89,11 @@ export class Opener {
     const server = serveSockets(fds, options, withoutHttp3);
     const served = servedPlaces();
     for (const place of [key, ...fds]) served.set(place, { server, evaluation });
+    const stored = free.filter((passed) => isStored(passed) && fds.includes(passed.fd));
+    for (const { name } of stored) this.#inStore.set(server, name);
     whenStopped(server, () => {
       for (const place of [key, ...fds]) served.delete(place);
-      if (free.some((passed) => isStored(passed) && fds.includes(passed.fd))) this.#forget(place);
+      if (stored.length > 0) this.#forget(server, place, stored);
     });
     return server;
   }
@@ -90,7 +106,11 @@ export class Opener {
 
   /** Drops sockets that earlier starts stored and this one has not asked for, so that clients are refused. */
   dropLeftovers(): void {
-    this.#drop(this.#free().filter(isStored));
+    const stored = this.#unserved();
+    this.#drop(stored);
+    if (stored.length === 0) return;
+    // There may have been no room for these. PID 1 keeps one of several equal fds.
+    for (const [server, name] of this.#inStore) attempt(this.#onError, () => storeFds([listenerOf(server)], { name }));
   }
 
   /** The passed sockets that nobody serves. A client that connects there waits for ever. */
@@ -99,9 +119,7 @@ export class Opener {
   }
 
   #all(): Passed[] {
-    this.#passed ??= allListeners((error) => this.#tell(`${error instanceof Error ? error.message : error}`)).map(
-      ({ fd, name }) => ({ fd, name, address: getSocketName(fd) }),
-    );
+    this.#passed ??= allListeners((error) => this.#tell(`${error instanceof Error ? error.message : error}`));
     return this.#passed;
   }
 
@@ -111,8 +129,11 @@ export class Opener {
   }
 
   #openOwn(options: BunOptions, place: Place): BunServer {
-    this.#drop(inTheWay(place, this.#free()));
-    if (this.#forgotten.delete(keyOf(place))) this.#waitForManager();
+    const inTheWay = this.#unserved().filter((passed) => isInTheWay(passed, place));
+    this.#drop(inTheWay);
+    const wasHere = this.#forgotten.delete(keyOf(place)) || inTheWay.length > 0;
+    // The manager has it until it has closed the socket. A port is free already.
+    if (wasHere && keyOf(place).startsWith("@")) this.#waitForManager();
     // "Any free port" would be another port after a restart, so nobody would look for the old one.
     const isFixed = "path" in place || place.port !== 0;
     // A worker doesn't see what was stored, and doesn't know which other worker has it.
@@ -129,7 +150,7 @@ export class Opener {
       listen(fd);
       this.#store(fd, place, server);
     } catch (error) {
-      this.#tellNotStored(error);
+      this.#onError(error);
     }
     return server;
   }
@@ -149,7 +170,7 @@ export class Opener {
       this.#store(fd, place, server);
       return server;
     } catch (error) {
-      if (server) this.#tellNotStored(error);
+      if (server) this.#onError(error);
       else removeSocket(place.path);
       return server ?? serveAlone(options, unchanged);
     } finally {
@@ -158,53 +179,43 @@ export class Opener {
   }
 
   #store(fd: number, place: Place, server: BunServer): void {
-    storeFds([fd], { name: storedName(place) });
-    whenStopped(server, () => {
-      if (!this.isStopping) unshare(server);
-      this.#forget(place);
-    });
+    const name = storedName(OWNER, place);
+    storeFds([fd], { name });
+    this.#inStore.set(server, name);
+    whenStopped(server, () => this.#forget(server, place));
   }
 
-  /** The program has stopped a server, but goes on running. */
-  #forget(place: Place): void {
+  /** The program has stopped a server, but goes on running: clients are to be refused, as without register. */
+  #forget(server: BunServer, place: Place, stored: readonly Passed[] = []): void {
     if (this.isStopping) return;
+    this.#inStore.delete(server);
+    attempt(this.#onError, () => shutdown(listenerOf(server), SHUT_RDWR));
+    unshare(server);
     if ("path" in place) removeSocket(place.path);
-    this.#removeStored(storedName(place));
+    attempt(this.#onError, () => removeFds(storedName(OWNER, place)));
+    this.#drop(stored);
     this.#forgotten.add(keyOf(place));
   }
 
+  /** What was stored, and has no server in this thread or another. */
+  #unserved(): Passed[] {
+    return this.#free().filter((passed) => isStored(passed) && !isServedAnywhere(passed));
+  }
+
   #drop(stored: readonly Passed[]): void {
-    if (stored.length === 0) return;
-    for (const { fd, name } of stored) {
-      close(fd);
-      this.#removeStored(name);
-    }
+    discard(stored, this.#onError);
     this.#passed = this.#all().filter((passed) => !stored.includes(passed));
-    this.#waitForManager();
   }
 
-  /** A port is taken until the manager has closed it too. */
   #waitForManager(): void {
-    try {
-      barrierSync();
-    } catch (error) {
-      this.#tellNotStored(error);
-    }
-  }
-
-  #removeStored(name: string): void {
-    try {
-      removeFds(name);
-    } catch (error) {
-      this.#tellNotStored(error);
-    }
+    attempt(this.#onError, barrierSync);
   }
 
   /** If the unit asks for no fd store, nobody misses it. */
-  #tellNotStored(error: unknown): void {
+  readonly #onError = (error: unknown): void => {
     if (process.env.FDSTORE === undefined) return;
     this.#tell(`Cannot keep the socket for a restart: ${error instanceof Error ? error.message : error}`);
-  }
+  };
 }
 
 // --- internal ---

@@ -1,16 +1,9 @@
 /** Which of the passed sockets a server takes. It never takes another port silently. */
 
 import type { BoundAddress } from "../../ffi/structs.ts";
-import { node } from "../bun/node.ts";
-import { describe, keyOf, type Place } from "./place.ts";
+import { describe, keyOf, type Place } from "../server/place.ts";
+import { isAt, isStored, isUsable, type Passed } from "../server/stored-sockets.ts";
 import type { Settings } from "./settings.ts";
-
-/** A passed listening socket that is not served yet. */
-export interface Passed {
-  fd: number;
-  name: string;
-  address: BoundAddress | undefined;
-}
 
 /** What a server takes, and what to report about that. */
 export interface Choice {
@@ -18,38 +11,12 @@ export interface Choice {
   notice?: string;
 }
 
-/** The names of sockets that register itself has put into the fd store begin with this. */
-export const STORED = "register-";
+/** Whose the sockets are that register stores, in their names. */
+export const OWNER = "register";
 
 /**
- * The name under which a server's own socket is stored. It is made of the place that was asked for, so a socket is
- * never used for another port than the one it was opened for.
- */
-export function storedName(place: Place): string {
-  const text = "path" in place ? keyOf(place) : `${place.hostname ?? ""}-${place.port}`;
-  const name = STORED + text.replaceAll(":", ".");
-  return name.length <= 255 && /^[\x20-\x7e]*$/.test(name) ? name : `${STORED}${Bun.hash(text).toString(36)}`;
-}
-
-/** Whether register has stored it. */
-export function isStored({ name }: Passed): boolean {
-  return name.startsWith(STORED);
-}
-
-/** Whether its path was removed, as by RuntimeDirectory= at a restart: no client would find it. */
-export function isGone({ address }: Passed): boolean {
-  if (address?.family !== "unix") return false;
-  const path = Buffer.from(address.path).toString();
-  return path !== "" && !path.startsWith("\0") && !node.fs.existsSync(path);
-}
-
-/** The sockets that were stored for the same port on another address. They would be in the way. */
-export function inTheWay(place: Place, free: readonly Passed[]): Passed[] {
-  return free.filter((passed) => isStored(passed) && isAt(passed, place));
-}
-
-/**
- * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is.
+ * Chooses by the settings, then by what the server asks for. Otherwise it takes the only name there is. What was stored
+ * for the server comes after all of these, so a restart does the same as a first start.
  *
  * @throws SyntaxError when it can't be known which one is meant.
  */
@@ -59,9 +26,8 @@ export function choose(
   wasPassed: boolean,
   sockets: Settings["sockets"],
 ): Choice {
-  if (sockets === "none") return { fds: [] };
-  const own = free.filter(({ name }) => name === storedName(place));
-  if (own.length > 0) return { fds: fdsOf(own) };
+  const findOwn = () => fdsOf(free.filter((passed) => isUsable(passed, OWNER, place)).slice(0, 1));
+  if (sockets === "none") return { fds: findOwn() };
   const others = free.filter((passed) => !isStored(passed));
   const name = sockets.get(keyOf(place));
   const named = others.filter((passed) => passed.name === name);
@@ -70,15 +36,8 @@ export function choose(
     name !== undefined && wasPassed
       ? `$SD_NOTIFY_SOCKETS gives ${describe(place)} the socket ${JSON.stringify(name)}, which was not passed`
       : undefined;
-  const choice = chooseUnnamed(place, others, wasPassed, new Set(sockets.values()));
+  const choice = chooseUnnamed(place, others, wasPassed, new Set(sockets.values()), findOwn);
   return notice === undefined ? choice : { ...choice, notice };
-}
-
-/** Whether it has the port, or the path. */
-export function isAt({ address }: Passed, place: Place): boolean {
-  if (address === undefined) return false;
-  if ("path" in place) return address.family === "unix" && Buffer.from(address.path).toString() === place.path;
-  return "port" in address && place.port !== 0 && address.port === place.port;
 }
 
 // --- internal ---
@@ -88,6 +47,7 @@ function chooseUnnamed(
   others: readonly Passed[],
   wasPassed: boolean,
   reserved: ReadonlySet<string>,
+  findOwn: () => number[],
 ): Choice {
   const candidates = others.filter(({ name }) => !reserved.has(name));
   const fitting = candidates.filter((passed) => isAt(passed, place));
@@ -99,6 +59,8 @@ function chooseUnnamed(
   }
   const names = [...new Set(candidates.map(({ name }) => name))];
   if (names.length === 1) return { fds: fdsOf(candidates) };
+  const own = findOwn();
+  if (own.length > 0) return { fds: own };
   if (names.length === 0) {
     const notice = `The server on ${describe(place)} opens its own socket: none that was passed is left for it`;
     return wasPassed ? { fds: [], notice } : { fds: [] };

@@ -4,13 +4,15 @@
  */
 
 import { node } from "../bun/node.ts";
+import { asOne } from "../report.ts";
 import type { Adapter } from "../server/adapters.ts";
 import type { Load } from "../server/status.ts";
 
 /** What a worker tells. */
 export type Report = { thread: number } & (
   | { says: "serves"; places: string[]; load: Load; fds: number[] }
-  | { says: "drained" }
+  /** `why` not all of its servers could be. */
+  | { says: "drained"; why: string | undefined }
   /** Its program has told the manager something. */
   | { says: "heard"; message: string | Uint8Array }
 );
@@ -32,7 +34,7 @@ export class Workers implements Adapter {
   readonly #onHeard: (message: string | Uint8Array) => void;
   readonly #channel = openChannel();
   #hasAny = false;
-  #drained: { left: Set<number>; all: PromiseWithResolvers<void> } | undefined;
+  #drained: { left: Set<number>; errors: Error[]; all: PromiseWithResolvers<void> } | undefined;
 
   constructor(onServes: () => void, onHeard: (message: string | Uint8Array) => void) {
     this.#onServes = onServes;
@@ -83,9 +85,10 @@ export class Workers implements Adapter {
 
   async drain(): Promise<void> {
     if (this.#reports.size === 0) return;
-    this.#drained = { left: new Set(this.#reports.keys()), all: Promise.withResolvers() };
+    this.#drained = { left: new Set(this.#reports.keys()), errors: [], all: Promise.withResolvers() };
     this.#channel.postMessage({ order: "drain" } satisfies Order);
     await this.#drained.all.promise;
+    if (this.#drained.errors.length > 0) throw asOne(this.#drained.errors);
   }
 
   /** They end with the process. */
@@ -93,8 +96,10 @@ export class Workers implements Adapter {
 
   #hear(report: Report): void {
     if (report.says === "heard") this.#onHeard(report.message);
-    else if (report.says === "drained") this.#forget(report.thread);
-    else {
+    else if (report.says === "drained") {
+      if (report.why !== undefined) this.#drained?.errors.push(new Error(report.why));
+      this.#forget(report.thread);
+    } else {
       this.#hasAny = true;
       const before = this.#reports.get(report.thread)?.places.join();
       this.#reports.set(report.thread, report);

@@ -3,8 +3,10 @@
  * there for the next start.
  */
 
+import { AF_UNIX, SOCK_STREAM } from "../../ffi/constants.ts";
 import { getSocketName } from "../../ffi/process.ts";
 import type { BoundAddress } from "../../ffi/structs.ts";
+import { close, socket } from "../../ffi/syscalls.ts";
 import {
   adoptListener,
   connectionsOf,
@@ -14,6 +16,7 @@ import {
   pauseListener,
 } from "../bun/adopt-listener.ts";
 import { nativeServe } from "../bun/native-serve.ts";
+import { allDone } from "../report.ts";
 
 /** Any options of Bun.serve(), and any server that it returns. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;
@@ -48,17 +51,6 @@ export function serveSockets(fds: readonly number[], options: BunOptions, prepar
 /** Serves where the options say, on a socket that no other process will have. */
 export function serveAlone(options: BunOptions, prepare: Prepare): BunServer {
   return combine([memberOf(nativeServe(prepare(options)))], prepare);
-}
-
-/** Serves where the options say. Returns the server, and its listening socket. */
-export function serveHere(options: BunOptions, prepare: Prepare): { server: BunServer; fd: number } {
-  const server = serveAlone(options, prepare);
-  try {
-    return { server, fd: listenerOf(server) };
-  } catch (error) {
-    void server.stop(true);
-    throw error;
-  }
 }
 
 /**
@@ -105,7 +97,7 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   const { promise: over, resolve } = Promise.withResolvers<"over">();
   let connected = false;
   const end = () => resolve("over");
-  const socket: Bun.SocketHandler = {
+  const handlers: Bun.SocketHandler = {
     open(connection) {
       connected = true;
       // No request begins with this byte, with TLS or without: Bun closes the connection, and no handler hears of it.
@@ -119,11 +111,13 @@ export async function checkAccepted(address: BoundAddress): Promise<void> {
   };
   const to =
     address.family === "unix" ? { unix: pathOf(address) } : { hostname: reachable(address), port: address.port };
-  void Bun.connect({ ...to, socket } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
+  void Bun.connect({ ...to, socket: handlers } as Bun.TCPSocketConnectOptions<undefined>).catch(end);
   // This counts turns of the event loop, and not time, because a handler that takes long is no failure.
   for (let turn = 0; turn < MAX_TURNS; turn++) {
     if ((await Promise.race([over, Bun.sleep(TURN_MS)])) === "over" || !connected) return;
   }
+  // Then nobody could accept it. Bun will when it can.
+  if (!hasFreeFd()) return;
   throw new Error(`Cannot serve on ${nameOf(address)}: Bun ${Bun.version} accepts no connection there`);
 }
 
@@ -322,14 +316,17 @@ function stopper(members: readonly Member[]): Pick<BunServer, "stop" | "closeIdl
   let stopped: Promise<void> | undefined;
   const stopAll = async (closeActiveConnections: boolean) => {
     state = "stopping";
-    await Promise.all(members.map(({ native }) => native.stop(closeActiveConnections)));
+    await allDone(members.map(async ({ native }) => native.stop(closeActiveConnections)));
   };
   const drain = async () => {
     state = "waiting";
     const listeners = members.flatMap(({ listener }) => listener ?? []);
     // Without one, the port is free at once, as with Bun's own stop().
-    if (listeners.length > 0) await waitForRequests(listeners);
-    await stopAll(false);
+    try {
+      if (listeners.length > 0) await waitForRequests(listeners);
+    } finally {
+      await stopAll(false);
+    }
   };
   const closeIdle = () => sum(members.map(({ native }) => native.closeIdleConnections()));
   return {
@@ -358,13 +355,32 @@ async function waitForRequests(listeners: readonly Listener[]): Promise<void> {
   for (const listener of listeners) pauseListener(listener);
   let before = Number.POSITIVE_INFINITY;
   for (let waitedMs = 0; waitedMs < MAX_UNREAD_MS; waitedMs += GRACE_MS) {
-    const connections = listeners.flatMap(connectionsOf);
+    const connections = connectionsIfKnown(listeners);
     // On a busy machine clients are late, so others may be about to send their request.
-    const mayCome = connections.length > 0 && connections.length < before && waitedMs < MAX_GRACE_MS;
+    const isFewer = connections === undefined || (connections.length > 0 && connections.length < before);
+    const mayCome = isFewer && waitedMs < MAX_GRACE_MS;
     // The event loop is late too. If a connection is closed before its data are read, they are lost.
-    if (!mayCome && !connections.some(hasUnread)) break;
-    before = connections.length;
+    if (!mayCome && !connections?.some(hasUnread)) break;
+    before = connections?.length ?? before;
     await Bun.sleep(GRACE_MS);
+  }
+}
+
+function hasFreeFd(): boolean {
+  try {
+    close(socket(AF_UNIX, SOCK_STREAM));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns undefined if there is no fd left to read /proc. */
+function connectionsIfKnown(listeners: readonly Listener[]): number[] | undefined {
+  try {
+    return listeners.flatMap(connectionsOf);
+  } catch {
+    return undefined;
   }
 }
 

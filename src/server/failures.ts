@@ -8,6 +8,8 @@ export type Failure = Pick<State, "errno" | "exitStatus">;
 
 /** Returns what the manager shows of an error: ERRNO= if it is the system's, else EXIT_STATUS=1. */
 export function failureOf(error: unknown): Failure {
+  // The first of several has a number, or none has.
+  if (error instanceof AggregateError && error.errors.length > 0) return failureOf(error.errors[0]);
   const { code, errno } = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
   const numbers: Record<string, number> = node.os.constants.errno;
   // EADDRINUSE of node:http has errno 0 in Bun, so the code comes first.

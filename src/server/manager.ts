@@ -6,7 +6,7 @@ import { startTimer } from "../bun/timers.ts";
 import { type Outbox, openOutbox } from "../outbox.ts";
 import { encode } from "../protocol/encode.ts";
 import type { State } from "../protocol/state.ts";
-import { attempt, type OnError, report, reportToStderr } from "../report.ts";
+import { asOne, attempt, type OnError, report, reportToStderr } from "../report.ts";
 import { managerAddress } from "../transport/options.ts";
 import { startWatchdog } from "../watchdog.ts";
 import { type Adapter, totalLoad } from "./adapters.ts";
@@ -66,8 +66,8 @@ class Manager {
   #ended = false;
   /** The pending answer of the hook `status`. */
   #asking: Promise<string | undefined> | undefined;
-  /** Why a server could not be stopped properly. */
-  #stopError: { why: unknown } | undefined;
+  /** Why servers could not be stopped properly. */
+  readonly #stopErrors: unknown[] = [];
   readonly #making: Making;
   readonly #options: ManageOptions;
   readonly #program: Program | undefined;
@@ -238,7 +238,7 @@ class Manager {
       try {
         await adapter.drain();
       } catch (why) {
-        this.#stopError ??= { why };
+        this.#stopErrors.push(why);
       }
     });
     const hook = call(this.#options.stopping).catch((error) => report(this.#onError, error));
@@ -252,10 +252,10 @@ class Manager {
       for (const adapter of this.#adapters) adapter.closeNow();
       await this.#options.stop?.();
     } catch (why) {
-      this.#stopError ??= { why };
+      this.#stopErrors.push(why);
     }
-    if (!this.#stopError) return this.#dispatch({ type: "closed" });
-    const { why } = this.#stopError;
+    if (this.#stopErrors.length === 0) return this.#dispatch({ type: "closed" });
+    const why = asOne(this.#stopErrors);
     report(this.#onError, why);
     this.#dispatch({ type: "stopFailed", why, failure: failureOf(why) });
   }

@@ -2,31 +2,47 @@
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { libc } from "../../ffi/libc.ts";
+import { getSocketName } from "../../ffi/process.ts";
 import { SD_LISTEN_FDS_START } from "../protocol/systemd.ts";
 import type { OnError } from "../report.ts";
 import { kindOf, type ListenFd, listenFds } from "./listen-fds.ts";
+import type { Place } from "./place.ts";
+import { isStored, isUsable, type Passed } from "./stored-sockets.ts";
 
 /**
- * Returns all listening stream sockets of a name, such as IPv4 and IPv6 of one unit. If none has the name, it returns
- * the only one that was passed and is not served yet.
+ * Returns what a server takes of the listening sockets: all that units passed by this name, such as IPv4 and IPv6 of
+ * one unit; otherwise the only one that a unit passed and that is not served yet; otherwise the one that was stored for
+ * its place. So a restart does the same as a first start, which has no stored ones.
  *
- * @returns an empty array if none were passed.
- * @throws SyntaxError if the environment doesn't say which socket is meant, or if they were passed to another process.
+ * @returns an empty array if there is none.
+ * @throws SyntaxError if it can't be known which one is meant.
  */
-export function passedListeners(name: string, isServed: (fd: number) => boolean, onError: OnError): ListenFd[] {
-  const listeners = allListeners(onError);
-  const named = listeners.filter((listener) => listener.name === name);
+export function chooseListeners(
+  name: string,
+  place: Place,
+  listeners: readonly Passed[],
+  isServed: (fd: number) => boolean,
+): Passed[] {
+  const passed = listeners.filter((listener) => !isStored(listener));
+  const named = passed.filter((listener) => listener.name === name);
   const twice = named.find(({ fd }) => isServed(fd));
   if (twice)
     throw new SyntaxError(`Cannot serve: fd ${twice.fd}, "${name}", is served already: give each server a name`);
   if (named.length > 0) return named;
-  const others = listeners.filter(({ fd }) => !isServed(fd));
-  if (others.length < 2) return others;
+  const others = passed.filter(({ fd }) => !isServed(fd));
+  if (others.length === 1) return others;
+  const own = listeners.find((listener) => !isServed(listener.fd) && isUsable(listener, ownerOf(name), place));
+  if (own || others.length === 0) return own ? [own] : [];
   const names = others.map((other) => JSON.stringify(other.name)).join(", ");
   throw new SyntaxError(
     `Cannot serve: no passed socket is named ${JSON.stringify(name)}, but there are ${names}: set ` +
       `FileDescriptorName=${name} in the .socket unit, or serve({ name })`,
   );
+}
+
+/** How the fd store names what belongs to a server of serve(). */
+export function ownerOf(name: string): string {
+  return `serve ${name}`;
 }
 
 /**
@@ -35,12 +51,12 @@ export function passedListeners(name: string, isServed: (fd: number) => boolean,
  * @throws SyntaxError if the environment can't be read, or if they were passed to another process;
  *   FFIUnavailableError if there are some, and libc can't be called.
  */
-export function allListeners(onError: OnError): ListenFd[] {
+export function allListeners(onError: OnError): Passed[] {
   const passed = listenFds();
   if (passed.length === 0) checkReceiver(onError);
   const listeners = passed.filter(isListener);
   if (listeners.length > 0) checkLibc();
-  return listeners;
+  return listeners.map(({ fd, name }) => ({ fd, name, address: getSocketName(fd) }));
 }
 
 // --- internal ---

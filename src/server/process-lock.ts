@@ -1,4 +1,4 @@
-/** A lock that only one thread of this process can hold at a time. */
+/** Locks that only one thread can hold at a time. */
 
 import { tryLock } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
@@ -10,29 +10,43 @@ import { node } from "../bun/node.ts";
  * terminated in the middle of its action never releases the lock.
  */
 export function withProcessLock<T>(action: () => T): T {
-  const fd = openOwnDirectory();
+  // It belongs to this process alone, and other users can't open it.
+  return lockedBy(openDirectory("/proc/self/fd"), 1000, action);
+}
+
+/**
+ * Runs the action while nobody else holds the lock of a directory: threads and processes that call this, and
+ * systemd-tmpfiles. It waits only a moment, because anybody who can read the directory can keep its lock. A directory
+ * that can't be opened has no lock.
+ */
+export function withDirectoryLock<T>(path: string, action: () => T): T {
+  let fd: number;
   try {
-    for (const deadline = performance.now() + TIMEOUT_MS; !tryLock(fd) && performance.now() < deadline; ) {
+    fd = openDirectory(path);
+  } catch {
+    return action();
+  }
+  return lockedBy(fd, 250, action);
+}
+
+// --- internal ---
+
+/** flock(2) takes any file. */
+function openDirectory(path: string): number {
+  try {
+    return node.fs.openSync(path, "r");
+  } catch (error) {
+    throw fromNodeError(error, `Cannot lock ${path}`);
+  }
+}
+
+function lockedBy<T>(fd: number, timeoutMs: number, action: () => T): T {
+  try {
+    for (const deadline = performance.now() + timeoutMs; !tryLock(fd) && performance.now() < deadline; ) {
       Bun.sleepSync(1);
     }
     return action();
   } finally {
     close(fd);
-  }
-}
-
-// --- internal ---
-
-const TIMEOUT_MS = 1000;
-
-/**
- * Opens a directory for flock(2), which takes any file. It belongs to this process alone, and other users can't open
- * it.
- */
-function openOwnDirectory(): number {
-  try {
-    return node.fs.openSync("/proc/self/fd", "r");
-  } catch (error) {
-    throw fromNodeError(error, "Cannot lock /proc/self/fd");
   }
 }

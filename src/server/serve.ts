@@ -1,24 +1,27 @@
 /** Bun.serve() on a listening socket that the service manager has too: a passed one, or a new one for its fd store. */
 
-import { getSocketName, listen } from "../../ffi/process.ts";
+import { listen } from "../../ffi/process.ts";
 import { close } from "../../ffi/syscalls.ts";
 import { registered } from "../bun/registered.ts";
 import { checkFunction, mustBe, show } from "../protocol/check.ts";
+import { whyNoFdName } from "../protocol/fd-name.ts";
 import { isNear } from "../protocol/near.ts";
 import { attempt, type OnError, reportToStderr } from "../report.ts";
 import {
   type BunOptions,
   type BunServer,
   checkAccepted,
+  listenerOf,
   type Prepare,
   serveAlone,
-  serveHere,
   serveSockets,
   whenStopped,
 } from "./adopted-server.ts";
-import { storeFds } from "./fd-store.ts";
-import { passedListeners } from "./passed-listeners.ts";
+import { keptSockets, makeRoom, makeWay, noteServer, storeSocket, sweepLater } from "./own-sockets.ts";
+import { allListeners, chooseListeners, ownerOf } from "./passed-listeners.ts";
+import { type Place, placeOf } from "./place.ts";
 import { servedPlaces } from "./served-places.ts";
+import { isStored, type Passed, storedName } from "./stored-sockets.ts";
 import { openUnixListener, removeSocket } from "./unix-listener.ts";
 
 /**
@@ -34,7 +37,7 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
   WebSocketData,
   Routes
 > & {
-  /** The name of the passed socket, from FileDescriptorName= of its unit or from the fd store. Default: "http". */
+  /** The name of the passed socket, from FileDescriptorName= of its unit. Default: "http". */
   name?: string | undefined;
   /**
    * What to do with an error that a handler throws and that `error` doesn't answer. Default: one line on standard
@@ -44,12 +47,12 @@ export type ServeOptions<WebSocketData = undefined, Routes extends string = stri
 };
 
 /**
- * Serves on the listening sockets that the service manager passed by this name, by socket activation or from the fd
- * store. If none was passed, it opens a socket and puts it into the fd store. Either way the manager has the socket
- * too, so a restart of the service refuses no connection: they wait for the next start.
+ * Serves on the listening sockets that a unit passed by this name, or on the one that an earlier start put into the fd
+ * store for the same place. If there is none, it opens a socket and puts it into the fd store. Either way the manager
+ * has the socket too, so a restart of the service refuses no connection: they wait for the next start.
  *
- * If no socket has the name, it takes the only one that was passed. If a handler throws, the answer is 500, and
- * `onError` is called.
+ * If no socket has the name, it takes the only one that a unit passed. What is stored for another place is removed from
+ * the store. If a handler throws, the answer is 500, and `onError` is called.
  *
  * @returns the server of Bun.serve(), once it listens.
  * @throws TypeError for wrong options; SyntaxError if the environment can't be read, or doesn't say which socket is
@@ -72,22 +75,33 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   const onErrorOfHandlers = onError ?? reportToStderr();
   const prepare: Prepare = (options) => withAnswers(options, onErrorOfHandlers);
   const served = servedPlaces();
-  const fds = passedListeners(name, (fd) => served.get(fd)?.evaluation === evaluation, notice).map(({ fd }) => fd);
-  const places = fds.length > 0 ? fds : [bunOptions.unix ?? ""];
-  const earlier = served.get(places[0] ?? "");
+  const place = placeOf(withDefaults(bunOptions));
+  const listeners = [...allListeners(notice), ...keptSockets()];
+  const chosen = chooseListeners(name, place, listeners, (fd) => served.get(fd)?.evaluation === evaluation);
+  const fds = chosen.map(({ fd }) => fd);
+  const places: (number | string)[] = fds.length > 0 ? fds : "path" in place ? [place.path] : [];
+  const earlier = places[0] === undefined ? undefined : served.get(places[0]);
   if (earlier && earlier.evaluation !== evaluation) {
     earlier.evaluation = evaluation;
     return earlier.server.reload(bunOptions) as unknown as Bun.Server<WebSocketData>;
   }
-  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, name, prepare, notice);
-  for (const place of places) if (place !== "") served.set(place, { server, evaluation });
+  if (fds.length === 0) await makeWay(place, listeners, notice);
+  const server = fds.length > 0 ? serveSockets(fds, bunOptions, prepare) : open(bunOptions, prepare);
+  if (fds.length === 0 && process.env.NOTIFY_SOCKET !== undefined) {
+    makeRoom(ownerOf(name), listeners, notice);
+    const stored = store(server, storedName(ownerOf(name), place), place, notice);
+    if (stored) places.push(stored.fd);
+  }
+  for (const socket of chosen.filter(isStored)) noteServer(server, socket);
+  for (const place of places) served.set(place, { server, evaluation });
   whenStopped(server, () => {
     for (const place of places) served.delete(place);
   });
+  sweepLater(listeners, notice);
   registered.current?.add(server);
   try {
-    const addresses = fds.map(getSocketName).filter((address) => address !== undefined);
-    const path = fds.length === 0 && bunOptions.unix !== undefined ? Buffer.from(bunOptions.unix) : undefined;
+    const addresses = chosen.flatMap(({ address }) => address ?? []);
+    const path = fds.length === 0 && "path" in place ? Buffer.from(place.path) : undefined;
     await Promise.all((path ? [{ family: "unix" as const, path }] : addresses).map(checkAccepted));
   } catch (error) {
     void server.stop(true);
@@ -104,12 +118,12 @@ const evaluation = Symbol("evaluation");
 /** The options that say what is served where. A misspelled one would open another port. */
 const OWN_OPTIONS = ["name", "onError", "port", "hostname", "unix", "fetch", "routes"] as const;
 
-let hasToldOfStore = false;
-
 function checked(options: unknown): { name?: string; onError?: OnError } {
   if (typeof options !== "object" || options === null) throw mustBe("serve", "options", "an object", options);
   const { name, onError, http3 } = options as Record<string, unknown>;
   if (name !== undefined && typeof name !== "string") throw mustBe("serve", "name", "a string", name);
+  const why = whyNoFdName(name ?? "");
+  if (why !== undefined) throw new TypeError(`Cannot serve: ${show(name)} is no name for a socket: ${why}`);
   checkFunction("serve", "onError", onError);
   for (const option in options) {
     // Bun has more options with each version, and ignores what it doesn't know.
@@ -144,46 +158,29 @@ function withAnswers(options: BunOptions, onError: OnError): BunOptions {
   } as unknown as BunOptions;
 }
 
-/** Opens a socket. If there is a service manager, it gets the socket. */
-function open(options: BunOptions, name: string, prepare: Prepare, notice: OnError): BunServer {
-  const { unix } = options as { unix?: string };
-  const supervised = process.env.NOTIFY_SOCKET !== undefined;
-  const store = supervised ? (fd: number) => storeListener(fd, name, notice) : undefined;
-  if (unix !== undefined) return openUnix(unix, options, prepare, store);
+/** Returns the options, with what serve() has in place of Bun's port 3000 of all addresses. */
+function withDefaults(options: BunOptions): BunOptions {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const where = { port: 0, hostname: "127.0.0.1", ...Object.fromEntries(given) } as unknown as BunOptions;
-  if (!store) return serveAlone(where, prepare);
-  const { server, fd } = serveHere(where, prepare);
-  try {
-    // Bun's queue has room for 512 connections, and more may wait during a restart.
-    listen(fd);
-    store(fd);
-    return server;
-  } catch (error) {
-    void server.stop(true);
-    throw error;
-  }
+  return { port: 0, hostname: "127.0.0.1", ...Object.fromEntries(given) } as unknown as BunOptions;
+}
+
+/** Opens a socket, and serves on it. */
+function open(options: BunOptions, prepare: Prepare): BunServer {
+  const { unix } = options as { unix?: string };
+  return unix === undefined ? serveAlone(withDefaults(options), prepare) : openUnix(unix, options, prepare);
 }
 
 /**
  * Bun.serve() would remove the path of a running server. It would also remove its own path when it stops, which the
  * next start needs.
  */
-function openUnix(
-  path: string,
-  options: BunOptions,
-  prepare: Prepare,
-  store: ((fd: number) => void) | undefined,
-): BunServer {
+function openUnix(path: string, options: BunOptions, prepare: Prepare): BunServer {
   const fd = openUnixListener(path);
-  let server: BunServer | undefined;
   try {
-    server = serveSockets([fd], options, prepare);
-    if (store) store(fd);
-    else whenStopped(server, () => removeSocket(path));
+    const server = serveSockets([fd], options, prepare);
+    if (process.env.NOTIFY_SOCKET === undefined) whenStopped(server, () => removeSocket(path));
     return server;
   } catch (error) {
-    void server?.stop(true);
     removeSocket(path);
     throw error;
   } finally {
@@ -191,11 +188,18 @@ function openUnix(
   }
 }
 
-function storeListener(fd: number, name: string, notice: OnError): void {
-  storeFds([fd], { name });
-  if (process.env.FDSTORE !== undefined || hasToldOfStore) return;
-  hasToldOfStore = true;
-  // Since version 254, systemd says how many it stores.
-  const cure = "set FileDescriptorStoreMax=1 in the [Service] section of the unit";
-  notice(new Error(`The service manager doesn't keep the socket, so a restart will refuse connections: ${cure}`));
+/** Gives the service manager the socket that a server has opened. */
+function store(server: BunServer, name: string, place: Place, notice: OnError): Passed | undefined {
+  try {
+    const fd = listenerOf(server);
+    // Bun's queue has room for 512 connections, and more may wait during a restart.
+    listen(fd);
+    const kept = storeSocket(fd, name, notice);
+    noteServer(server, kept ?? { fd, name });
+    return kept;
+  } catch (error) {
+    void server.stop(true);
+    if ("path" in place) removeSocket(place.path);
+    throw error;
+  }
 }

@@ -1,6 +1,5 @@
 /** Programs that know nothing of a service manager, started with sd-notify/register. */
 
-import { afterAll, afterEach } from "bun:test";
 import { join } from "node:path";
 import type { Message, Receiver } from "../../src/receiver/receiver.ts";
 import { BUN, ROOT, temporaryDirectory } from "./command.ts";
@@ -9,6 +8,10 @@ import { readLines, within } from "./receiver.ts";
 export const REGISTER = join(ROOT, "src/register.ts");
 /** What a program imports that does something itself. */
 export const LIBRARY = JSON.stringify(join(ROOT, "src/index.ts"));
+
+/** A program's server. */
+export const BUN_SERVE = `const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("x") });`;
+export const text = async (url: string, init: BunFetchRequestInit = {}) => (await fetch(url, init)).text();
 
 export interface Program {
   child: Bun.Subprocess;
@@ -35,21 +38,29 @@ export interface ProgramOptions {
   command?: readonly string[];
 }
 
-const directory = temporaryDirectory();
+let directory: ReturnType<typeof temporaryDirectory> | undefined;
 const children: Bun.Subprocess[] = [];
 let count = 0;
 
-// A server that still waits for a request would not end on SIGTERM.
-afterEach(async () => {
+/**
+ * To be called after each test: a hook of this file's own would be for the first that imports it. A server that still
+ * waits for a request would not end on SIGTERM.
+ */
+export async function endPrograms(): Promise<void> {
   for (const child of children) child.kill("SIGKILL");
   await Promise.all(children.splice(0).map(({ exited }) => exited));
-});
+}
 
-afterAll(() => directory[Symbol.dispose]());
+/** To be called after all tests of a file. */
+export function removePrograms(): void {
+  directory?.[Symbol.dispose]();
+  directory = undefined;
+}
 
 /** Writes a program, and starts it as the service manager would. */
 export function startProgram(source: string, options: ProgramOptions = {}): Program {
   const { receiver, env = {}, fds = [], names, extension = "ts", flags = [] } = options;
+  directory ??= temporaryDirectory();
   const path = join(directory.path, `program-${count++}.${extension}`);
   Bun.write(path, source);
   const command = options.command ?? [BUN, ...flags, "--preload", REGISTER, path];
@@ -103,3 +114,12 @@ export function words(receiver: Receiver): string[] {
         .join(" "),
     );
 }
+
+/** What was sent until the stop. */
+export async function life(receiver: Receiver): Promise<string[]> {
+  if (!receiver.history.some(({ state }) => state.stopping)) await receiver.waitFor({ stopping: true });
+  return words(receiver);
+}
+
+/** What is told of a program that register ends. */
+export const WHOLE_LIFE = ["READY STATUS", "STOPPING STATUS EXTEND_TIMEOUT_USEC"];

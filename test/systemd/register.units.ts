@@ -177,4 +177,43 @@ describeMany("register", (machine) => {
     },
     MANY_LOADS_MS,
   );
+
+  const busy = baseline || (triedInFull && "beside the loads, it would take its time from them");
+
+  test.skipIf(Boolean(busy))(
+    titled("a path that RuntimeDirectory= has removed at a restart is opened again, and stored", busy),
+    async () => {
+      const runtime = `sdnotifytest-register-${machine.version}`;
+      const section = { RuntimeDirectory: runtime, FileDescriptorStoreMax: 1 };
+      const unit = machine.service(service("programs/bun-serve.js", { SOCKET_PATH: `/run/${runtime}/http` }, section));
+      await start(unit);
+      const unix = machine.outside(`/run/${runtime}/http`);
+      for (const _ of "123") {
+        expect(await get("http://localhost/", { unix })).toBe("ok");
+        await unit.until({ NFileDescriptorStore: "1" });
+        expect(await machine.systemctl("restart", unit.name)).toMatchObject({ code: 0, stderr: "" });
+      }
+      expect(await get("http://localhost/", { unix })).toBe("ok");
+      await unit.stop();
+    },
+  );
+
+  test.skipIf(Boolean(busy))(
+    titled("no unit can give its socket a name that looks as if register had stored it", busy),
+    async () => {
+      const port = nextPort();
+      for (const [i, name] of [` register *-${port}`, `" register *-${port}"`, `register-*-${port}`].entries()) {
+        const id = `sdnotifytest-register-${machine.version}-named-${i}`;
+        machine.install({
+          [`${id}.socket`]: unitText({ Socket: { ListenStream: `127.0.0.1:${port}`, FileDescriptorName: name } }),
+          [`${id}.service`]: unitText({ Service: service("programs/bun-serve.js", { PORT: 3999 }) }),
+        });
+        const unit = new Unit(machine, `${id}.service`);
+        expect(await machine.systemctl("start", `${id}.socket`)).toMatchObject({ code: 0, stderr: "" });
+        expect(await get(`http://127.0.0.1:${port}/`)).toBe("ok");
+        await unit.until({ StatusText: `Listening on http://127.0.0.1:${port}/` });
+        await machine.systemctl("stop", `${id}.socket`, unit.name);
+      }
+    },
+  );
 });

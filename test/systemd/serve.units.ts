@@ -85,6 +85,59 @@ describeEach("serve", (machine) => {
     MANY_LOADS_MS,
   );
 
+  const told = otherLoads ? "it would take its time from the loads" : false;
+
+  test.skipIf(Boolean(baseline || told))(
+    titled("a path that RuntimeDirectory= has removed at a restart is opened again, and stored", baseline || told),
+    async () => {
+      const runtime = `sdnotifytest-serve-${machine.version}`;
+      const section = { RuntimeDirectory: runtime, FileDescriptorStoreMax: 1 };
+      const unit = machine.service(service({ SOCKET_PATH: `/run/${runtime}/http` }, section));
+      expect(await unit.start()).toMatchObject({ code: 0, stderr: "" });
+      const unix = machine.outside(`/run/${runtime}/http`);
+      for (const _ of "123") {
+        expect(await (await fetch("http://localhost/", { unix })).text()).toBe("ok");
+        await unit.until({ NFileDescriptorStore: "1" });
+        expect(await machine.systemctl("restart", unit.name)).toMatchObject({ code: 0, stderr: "" });
+      }
+      expect(await (await fetch("http://localhost/", { unix })).text()).toBe("ok");
+      await unit.stop();
+    },
+  );
+
+  test.skipIf(Boolean(baseline || told))(
+    titled("a port, or an address, that has changed is served after a restart, and nothing else", baseline || told),
+    async () => {
+      const [before, after] = [nextPort(), nextPort()];
+      const settings = `${directory}/settings`;
+      const section = { EnvironmentFile: settings, FileDescriptorStoreMax: 1 };
+      const places = [`HOST=127.0.0.1\nPORT=${before}`, `PORT=${after}`, `HOST=0.0.0.0\nPORT=${after}`];
+      machine.write(settings, places[0] ?? "");
+      const unit = machine.service(service({ HOST: "127.0.0.1" }, section));
+      expect(await unit.start()).toMatchObject({ code: 0, stderr: "" });
+      for (const [place, host, port] of [
+        [places[1], "127.0.0.1", after],
+        [places[2], "0.0.0.0", after],
+        [places[0], "127.0.0.1", before],
+      ] as const) {
+        machine.write(settings, place ?? "");
+        expect(await machine.systemctl("restart", unit.name)).toMatchObject({ code: 0, stderr: "" });
+        await unit.until({ StatusText: `Listening on http://${host}:${port}/` });
+        expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("ok");
+        const other = port === before ? after : before;
+        // Before version 254, the program does not know that the store is full, and gives up the old one later.
+        const refused = () =>
+          fetch(`http://127.0.0.1:${other}/`, { signal: AbortSignal.timeout(500) }).catch(({ code }) => code);
+        while (!["ConnectionRefused", "ECONNREFUSED"].includes(await refused())) await Bun.sleep(200);
+        await unit.until({ NFileDescriptorStore: "1" });
+      }
+      // It is the new one that is kept.
+      await survivesRestarts(unit, { url: `http://127.0.0.1:${before}/` });
+      await unit.stop();
+    },
+    MANY_LOADS_MS,
+  );
+
   test.skipIf(Boolean(baseline))(
     titled("under MemoryDenyWriteExecute=yes a passed socket is one line with the cure", baseline),
     async () => {

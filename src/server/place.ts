@@ -1,17 +1,18 @@
 /** Where a program asks Bun.serve() to listen. */
 
-import type { BunOptions } from "../server/adopted-server.ts";
+import type { BunOptions } from "./adopted-server.ts";
 
-export type Place = { port: number; hostname: string | undefined } | { path: string };
+export type Place = { port: number; hostname: string | undefined; ipv6Only: boolean } | { path: string };
 
 /** Reads what Bun reads: the options and, if they have no port, `--port` and the environment. */
 export function placeOf(options: BunOptions): Place {
-  const { unix, port, hostname } = options as { unix?: unknown; port?: unknown; hostname?: unknown };
+  const { unix, port, hostname, ipv6Only } = options as Record<"unix" | "port" | "hostname" | "ipv6Only", unknown>;
   if (typeof unix === "string" && unix !== "") return { path: unix };
   const isDefault = port === undefined || port === null || port === "";
   return {
     port: toPort(isDefault ? defaultPort() : port),
     hostname: typeof hostname === "string" ? hostname : undefined,
+    ipv6Only: ipv6Only === true,
   };
 }
 
