@@ -23,5 +23,8 @@ export function drawFoot(rows: number, lines: readonly string[]): string {
 const SAVE = "\x1b7";
 const RESTORE = "\x1b8";
 
+/** Gives all rows back, and changes nothing else. */
+export const SCROLL_ALL = `${SAVE}\x1b[r${RESTORE}`;
+
 /** Gives all rows back, and erases what is below the cursor. */
-export const RELEASE = `${SAVE}\x1b[r${RESTORE}\x1b[J`;
+export const RELEASE = `${SCROLL_ALL}\x1b[J`;
