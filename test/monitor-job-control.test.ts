@@ -17,16 +17,18 @@ afterAll(async () => {
 let shells = 0;
 
 /** An interactive shell, in which `monitor` runs the monitor with a program that reloads. */
-async function openShell({ options = "", columns = 100, rows = 30, environment = "" } = {}) {
+async function openShell({ options = "", columns = 100, rows = 30, isPlain = false } = {}) {
   const base = `${directory.path}/s${++shells}`;
   const pid = `${base}.pid`;
   const program = `N=${ROOT}dist/sd-notify; exec 2>/dev/null
     trap '$N --reloading; $N --ready' HUP; trap 'exit 0' TERM
     $N --ready; echo "$PPID $$" >${pid}.new; mv ${pid}.new ${pid}; while :; do sleep 1000 & wait $!; done`;
   await Bun.write(`${base}.sh`, program);
-  const command = `${environment} ${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${base}.sh`;
+  const command = `${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${base}.sh`;
   await Bun.write(`${base}.rc`, `PS1='$ '\nalias monitor='${command}'\n`);
-  const terminal = await open(`exec bash --noprofile --rcfile ${base}.rc`, columns, rows);
+  // A plain shell sets no modes itself.
+  const shell = isPlain ? `ENV=${base}.rc exec sh -i` : `exec bash --noprofile --rcfile ${base}.rc`;
+  const terminal = await open(shell, columns, rows);
   const type = (text: string) => terminal.press("-l", text);
   const enter = async (line: string) => {
     await type(line);
@@ -106,10 +108,24 @@ describe.skipIf(Boolean(noShell))(titled("under a shell with job control the mon
     await shell.enter("bg");
     await until(() => stateOf(pid) !== "T");
     const file = `${directory.path}/raw`;
-    await shell.enter(`stty raw -echo; stty -a >${file}; kill %1; wait; stty -a >${file}.after; stty sane`);
+    await shell.enter(`stty raw -echo; stty -a >${file}; kill %1; wait -f %1; stty -a >${file}.after; stty sane`);
     await until(() => existsSync(`${file}.after`) && readFileSync(`${file}.after`, "utf8") !== "");
     expect(readFileSync(`${file}.after`, "utf8")).toBe(readFileSync(file, "utf8"));
     await shell.until("timeline");
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  }, 30_000);
+
+  test("keeps the modes that it found when it came to the foreground, not those of its start", async () => {
+    const shell = await openShell({ isPlain: true });
+    await shell.start("monitor &");
+    await shell.enter("stty -echo susp undef");
+    const before = await shell.modes();
+    expect(before).toContain(" -echo ");
+    await shell.enter("fg");
+    await shell.until(FOOT);
+    await shell.press("q");
+    await shell.until("timeline");
+    expect(await shell.modes()).toBe(before);
   }, 30_000);
 
   test.each(["C-z", "SIGTSTP", "SIGSTOP"] as const)(

@@ -22,7 +22,7 @@ export class Keys implements TerminalUser, Disposable {
     this.#onKey = onKey;
     // EIO of a terminal that has gone. SIGHUP tells of that.
     if (process.stdin.isTTY) process.stdin.on("error", () => {});
-    process.once("exit", this.#restore);
+    process.prependOnceListener("exit", this.#restore);
   }
 
   take(): void {

@@ -28,7 +28,7 @@ export class Screen implements TerminalUser, Disposable {
     this.#printer = printer;
     this.#foot = foot;
     process.stdout.on("resize", this.#onResize);
-    process.once("exit", this.#onExit);
+    process.prependOnceListener("exit", this.#onExit);
   }
 
   /** Draws the foot, on a terminal that somebody else may have used. */
