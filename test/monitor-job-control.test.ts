@@ -25,7 +25,10 @@ async function openShell({ options = "", columns = 100, rows = 30, isPlain = fal
     $N --ready; echo "$PPID $$" >${pid}.new; mv ${pid}.new ${pid}; while :; do sleep 1000 & wait $!; done`;
   await Bun.write(`${base}.sh`, program);
   const command = `${ROOT}dist/sd-notify monitor --notify-access=all ${options} -- sh ${base}.sh`;
-  await Bun.write(`${base}.rc`, `PS1='$ '\nalias monitor='${command}'\n`);
+  await Bun.write(
+    `${base}.rc`,
+    `PS1='$ '\nalias detached='setsid '\nalias session='setsid --wait '\nalias monitor='${command}'\n`,
+  );
   // A plain shell sets no modes itself.
   const shell = isPlain ? `ENV=${base}.rc exec sh -i` : `exec bash --noprofile --rcfile ${base}.rc`;
   const terminal = await open(shell, columns, rows);
@@ -215,6 +218,42 @@ describe.skipIf(Boolean(noShell))(titled("under a shell with job control the mon
     await shell.enter("kill %1");
     await shell.until("timeline");
   }, 30_000);
+});
+
+const noSetsid = noShell ?? missing("setsid");
+describe.skipIf(Boolean(noSetsid))(titled("in a session without a terminal, such as that of su -c,", noSetsid), () => {
+  test("the monitor has its keys and its foot while the parent of the session is in the foreground", async () => {
+    const shell = await openShell();
+    const before = await shell.modes();
+    await shell.start("session monitor");
+    await shell.until(FOOT);
+    await shell.press("C-z");
+    await shell.scrollsTo(29);
+    await shell.scrollsTo(27);
+    await shell.press("r");
+    await shell.until("reloading → active");
+    await shell.press("q");
+    await shell.until("timeline");
+    expect(await shell.modes()).toBe(before);
+    await shell.scrollsTo(29);
+  }, 30_000);
+
+  test.each(["session monitor &", "detached monitor"])(
+    "%s changes nothing about the terminal",
+    async (line) => {
+      const shell = await openShell();
+      const before = await shell.modes();
+      const pid = await shell.start(line);
+      await shell.until("activating → active");
+      expect(await shell.modes()).toBe(before);
+      expect(await shell.screen()).not.toContain("──");
+      process.kill(pid, "SIGTERM");
+      await shell.until("timeline");
+      await until(() => !existsSync(`/proc/${pid}`));
+      expect(await shell.modes()).toBe(before);
+    },
+    30_000,
+  );
 });
 
 test.skipIf(Boolean(noShell))(

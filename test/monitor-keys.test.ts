@@ -86,10 +86,14 @@ describe.skipIf(Boolean(noTmux))(titled("on a terminal", noTmux), () => {
       await terminal.press("Escape");
       await terminal.press("-l", "OR");
     }
+    await terminal.paste("quit\rRt");
     await terminal.press("?");
     const screen = await terminal.until("show this");
     expect(screen).not.toMatch(/SIG(HUP|TERM|KILL) to process/);
     await terminal.press("q");
     await terminal.until("timeline");
+    // The terminal marks no paste any more: cat(1) gets it as it is.
+    await terminal.paste("pasted");
+    expect(await terminal.until(/^.*pasted$/m)).toMatch(/^pasted$/m);
   }, 30_000);
 });

@@ -17,6 +17,10 @@ export function drawFoot(rows: number, lines: readonly string[]): string {
   return `${SAVE}${drawn.join("")}${RESTORE}`;
 }
 
+/** Has the terminal mark what is pasted, or not mark it any more: xterm's bracketed paste mode. */
+export const MARK_PASTES = "\x1b[?2004h";
+export const MARK_NO_PASTES = "\x1b[?2004l";
+
 // --- internal ---
 
 /** The cursor's place, and its colours. */

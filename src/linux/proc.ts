@@ -46,12 +46,6 @@ export function readBytes(pid: number, file: string): string | undefined {
   }
 }
 
-/** Whether this process' group is the one in the foreground of its terminal: proc_pid_stat(5), pgrp and tpgid. */
-export function isForeground(): boolean {
-  const [, , group, , , foreground] = readStat("self")?.fields ?? [];
-  return group !== undefined && group === foreground;
-}
-
 /**
  * Returns the signals that a process treats in one of these ways, proc_pid_status(5); undefined if it can't be seen.
  */

@@ -3,7 +3,8 @@
 import { SIGKILL } from "../../ffi/constants.ts";
 import { dumpNoCore, setIgnored } from "../../ffi/process.ts";
 import { node } from "../bun/node.ts";
-import { isForeground, readSignals } from "../linux/proc.ts";
+import { isForeground } from "../linux/job-control.ts";
+import { readSignals } from "../linux/proc.ts";
 
 /** What is done with a signal. */
 export type OnSignal = (signal: NodeJS.Signals) => void;

@@ -5,7 +5,7 @@
 
 import { constants } from "node:os";
 import { setIgnored } from "../../../ffi/process.ts";
-import { isForeground } from "../../linux/proc.ts";
+import { ownsTerminal } from "../../linux/job-control.ts";
 import { isIgnored } from "../signals.ts";
 
 /** Something that changes the terminal. */
@@ -50,7 +50,7 @@ export class Foreground implements Disposable {
   async #suspend(): Promise<void> {
     if (this.#isSuspending) return;
     this.#isSuspending = true;
-    if (this.#isOurs && isForeground()) for (const user of this.#users) user.giveBack();
+    if (this.#isOurs && ownsTerminal()) for (const user of this.#users) user.giveBack();
     this.#isOurs = false;
     await this.#written();
     if (this.#isOver) return;
@@ -72,7 +72,7 @@ export class Foreground implements Disposable {
 
   #look(): void {
     const had = this.#isOurs;
-    this.#isOurs = isForeground();
+    this.#isOurs = ownsTerminal();
     clearInterval(this.#timer);
     if (this.#isOurs) {
       for (const user of this.#users) user.take();
@@ -80,7 +80,7 @@ export class Foreground implements Disposable {
     }
     if (had) for (const user of this.#users) user.lose();
     // A shell that brings a running job to the foreground sends no signal.
-    this.#timer = setInterval(() => isForeground() && this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => ownsTerminal() && this.#look(), LOOK_MS);
     this.#timer.unref();
   }
 }

@@ -1,6 +1,6 @@
 /** Keys of a terminal, one by one. */
 
-import { isForeground } from "../../linux/proc.ts";
+import { ownsTerminal } from "../../linux/job-control.ts";
 import type { TerminalUser } from "./foreground.ts";
 import { KeyParser } from "./key-parser.ts";
 
@@ -15,7 +15,7 @@ export class Keys implements TerminalUser, Disposable {
   };
   readonly #restore = () => {
     // In the background it is another program's terminal, and tcsetattr(3) would stop this process.
-    if (this.#isRaw && isForeground()) this.#setRaw(false);
+    if (this.#isRaw && ownsTerminal()) this.#setRaw(false);
   };
 
   constructor(onKey: (key: string) => void) {

@@ -108,9 +108,9 @@ class TerminalPresenter implements Presenter {
     if (!this.#hasFoot) return undefined;
     if (this.#opened === undefined) {
       const keys = process.stdin.isTTY === true;
-      this.#opened = new Screen(this.#printer, (columns) =>
-        foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys }),
-      );
+      const lines = (columns: number) =>
+        foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys });
+      this.#opened = new Screen(this.#printer, lines, keys);
       if (this.#isOurs) this.#opened.take();
     }
     return this.#opened;

@@ -1,7 +1,7 @@
 /** A terminal whose last rows stay while the output scrolls above them. Each update is one write. */
 
 import { writeControl } from "../../console/output.ts";
-import { drawFoot, RELEASE, reserveFoot, SCROLL_ALL } from "../../console/terminal.ts";
+import { drawFoot, MARK_NO_PASTES, MARK_PASTES, RELEASE, reserveFoot, SCROLL_ALL } from "../../console/terminal.ts";
 import { printableLines } from "../../protocol/printable.ts";
 import type { TerminalUser } from "./foreground.ts";
 import type { Printer } from "./printer.ts";
@@ -9,6 +9,7 @@ import type { Printer } from "./printer.ts";
 export class Screen implements TerminalUser, Disposable {
   readonly #printer: Printer;
   readonly #foot: (columns: number) => string[];
+  readonly #hasKeys: boolean;
   /** A sequence of its own has reserved them. */
   #reserved: { rows: number; height: number } | undefined;
   #drawn = "";
@@ -20,13 +21,14 @@ export class Screen implements TerminalUser, Disposable {
   readonly #onResize = () => this.#redraw();
   /** The process may end at any time, by process.exit() too. */
   readonly #onExit = () => {
-    if (this.#reserved && !this.#printer.isWriting) writeControl(RELEASE);
+    if (this.#reserved && !this.#printer.isWriting) writeControl(this.#ending);
   };
 
-  /** `foot` returns the lines that stay. Draws nothing before take(). */
-  constructor(printer: Printer, foot: (columns: number) => string[]) {
+  /** `foot` returns the lines that stay. `hasKeys`: what is typed are keys. Draws nothing before take(). */
+  constructor(printer: Printer, foot: (columns: number) => string[], hasKeys: boolean) {
     this.#printer = printer;
     this.#foot = foot;
+    this.#hasKeys = hasKeys;
     process.stdout.on("resize", this.#onResize);
     process.prependOnceListener("exit", this.#onExit);
   }
@@ -40,7 +42,7 @@ export class Screen implements TerminalUser, Disposable {
 
   giveBack(): void {
     this.#hide();
-    this.#release(RELEASE);
+    this.#release(this.#ending);
   }
 
   lose(): void {
@@ -74,6 +76,11 @@ export class Screen implements TerminalUser, Disposable {
 
   // --- internal ---
 
+  /** Undoes what the foot has changed about the terminal. */
+  get #ending(): string {
+    return `${this.#hasKeys ? MARK_NO_PASTES : ""}${RELEASE}`;
+  }
+
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -82,11 +89,12 @@ export class Screen implements TerminalUser, Disposable {
     const rows = process.stdout.rows || 0;
     const lines = this.#foot(process.stdout.columns || 80).map(printableLines);
     if (rows < lines.length + MIN_ROWS) {
-      this.#release(RELEASE);
+      this.#release(this.#ending);
       return;
     }
     if (this.#reserved?.rows !== rows || this.#reserved.height !== lines.length) {
-      this.#printer.control(reserveFoot(rows, lines.length));
+      // The letters of a paste must not act as keys.
+      this.#printer.control(`${this.#hasKeys ? MARK_PASTES : ""}${reserveFoot(rows, lines.length)}`);
       this.#reserved = { rows, height: lines.length };
       this.#drawn = "";
     }
