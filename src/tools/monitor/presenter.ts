@@ -1,4 +1,4 @@
-/** How events are told: as JSON, as text in a pipe, or on a terminal with a foot and a picture at the end. */
+/** Prints events: as JSON, as text, or on a terminal with a foot and with a picture at the end. */
 
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { line, styled } from "../../console/line.ts";
@@ -17,11 +17,11 @@ import { Summary } from "./summary.ts";
 
 export interface Presenter extends TerminalUser, Disposable {
   tell(event: MonitorEvent): void;
-  /** Shows the keys. */
+  /** Prints what the keys do. */
   help(): void;
 }
 
-/** `isLive`: events are told when they happen. */
+/** Chooses the presenter. `isLive`: events arrive when they happen, and not from a recording. */
 export function createPresenter(
   printer: Printer,
   { json, isLive = true }: { json: boolean; isLive?: boolean },
@@ -42,7 +42,7 @@ function simple(tell: (event: MonitorEvent) => void, end = () => {}): Presenter 
   return { tell, help() {}, take() {}, giveBack() {}, lose() {}, [Symbol.dispose]: end };
 }
 
-/** The columns that the picture of the timeline needs. */
+/** The fewest columns in which the timeline is drawn as a picture. */
 const MIN_PICTURE = 52;
 
 class TerminalPresenter implements Presenter {
@@ -50,13 +50,13 @@ class TerminalPresenter implements Presenter {
   readonly #summary = new Summary();
   readonly #printer: Printer;
   readonly #hasFoot: boolean;
-  /** From the first event on. */
+  /** Created at the first event. */
   #opened: Screen | undefined;
   /** Whether this process has the terminal. */
   #isOurs = false;
   readonly #folder = new Folder((shown) => this.#show(shown));
   readonly #limiter = new Limiter((event) => this.#folder.emit(event));
-  /** The start of the events' clock. */
+  /** The time on the monotonic clock from which the events count theirs. */
   #startUsec = monotonicUsec();
   /** When the last phase began. */
   #since = new Date();
