@@ -1,8 +1,8 @@
 /** The terminal after the monitor: as it was before, however the monitor ends. */
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openTmux } from "./support/terminal.ts";
 
 const noTmux = missing("tmux");
@@ -42,6 +42,9 @@ async function openMonitor(program: string, options = "") {
     },
   };
 }
+
+/** The number of write(2) in /proc/PID/syscall. */
+const SYS_WRITE = process.arch === "x64" ? 1 : 64;
 
 const WAIT = "trap 'exit 0' TERM; $N --ready; while :; do sleep 1000 & wait $!; done";
 
@@ -103,6 +106,37 @@ describe.skipIf(Boolean(noTmux))(titled("the terminal is as it was before", noTm
     expect(await terminal.end()).toContain("status 0\n");
   });
 });
+
+const noScript = missing("script");
+test.skipIf(Boolean(noScript))(
+  titled("a terminal that takes no more output does not keep the monitor from ending", noScript),
+  async () => {
+    const [fifo, pid] = [`${directory.path}/fifo`, `${directory.path}/stalled`];
+    const program = `echo $PPID >${pid}.new; mv ${pid}.new ${pid}
+      i=0; while :; do ${ROOT}dist/sd-notify --no-block STATUS=$i$(printf %0900d 1); i=$((i+1)); done 2>/dev/null`;
+    await Bun.write(`${pid}.sh`, program);
+    await run(["mkfifo", fifo]);
+    const unread = openSync(fifo, "r+");
+    const command = `${ROOT}dist/sd-notify monitor --notify-access=all -- sh ${pid}.sh`;
+    const script = Bun.spawn(["script", "-q", "-c", command, "/dev/null"], { stdio: ["pipe", unread, "ignore"] });
+    while (!existsSync(pid)) await Bun.sleep(10);
+    const monitor = Number(readFileSync(pid, "utf8"));
+    // The pipe and the terminal are full when a thread of the monitor waits.
+    const isStalled = () =>
+      readdirSync(`/proc/${monitor}/task`).some((task) =>
+        readFileSync(`/proc/${monitor}/task/${task}/syscall`, "utf8").startsWith(`${SYS_WRITE} 0x1 `),
+      );
+    while (!isStalled()) await Bun.sleep(20);
+    await Bun.sleep(200);
+    process.kill(monitor, "SIGTERM");
+    // script(1) waits for it only when it has written everything.
+    while (!/\) Z/.test(readFileSync(`/proc/${monitor}/stat`, "latin1"))) await Bun.sleep(20);
+    closeSync(unread);
+    script.kill("SIGKILL");
+    await script.exited;
+  },
+  20_000,
+);
 
 test.skipIf(Boolean(noTmux))(
   titled("a monitor for which SIGQUIT is ignored ignores it, and so does its command", noTmux),

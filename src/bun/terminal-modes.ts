@@ -7,9 +7,17 @@
 import { replaceFd } from "../../ffi/process.ts";
 import { node } from "./node.ts";
 
+let isLeftToBun = false;
+
+/** Undoes keepTerminalModes(). Unlike setRawMode(), Bun's end does not wait until a terminal takes output. */
+export function restoreTerminalModes(): void {
+  isLeftToBun = true;
+}
+
 /** At the end of this process, leaves the modes of its terminals as they are then. Call it before others listen. */
 export function keepTerminalModes(): void {
   process.once("exit", () => {
+    if (isLeftToBun) return;
     try {
       const terminals = [0, 1, 2].filter((fd) => node.tty.isatty(fd));
       if (terminals.length === 0) return;

@@ -50,9 +50,13 @@ export class Foreground implements Disposable {
   async #suspend(): Promise<void> {
     if (this.#isSuspending) return;
     this.#isSuspending = true;
-    if (this.#isOurs && ownsTerminal()) for (const user of this.#users) user.giveBack();
+    if (this.#isOurs && ownsTerminal()) {
+      for (const user of this.#users) {
+        user.giveBack();
+        await this.#written();
+      }
+    }
     this.#isOurs = false;
-    await this.#written();
     if (this.#isOver) return;
     process.off("SIGTSTP", this.#onTstp);
     // Bun's handler may stay when the last listener goes.

@@ -1,5 +1,6 @@
 /** Keys of a terminal, one by one. */
 
+import { restoreTerminalModes } from "../../bun/terminal-modes.ts";
 import { ownsTerminal } from "../../linux/job-control.ts";
 import type { TerminalUser } from "./foreground.ts";
 import { KeyParser } from "./key-parser.ts";
@@ -7,6 +8,7 @@ import { KeyParser } from "./key-parser.ts";
 /** Calls back for each key while this process has the terminal that is its standard input, if it is one. */
 export class Keys implements TerminalUser, Disposable {
   readonly #onKey: (key: string) => void;
+  readonly #isStalled: () => boolean;
   #parser = new KeyParser();
   /** Bun's view of the terminal, which a shell may have changed since. */
   #isRaw = false;
@@ -15,14 +17,20 @@ export class Keys implements TerminalUser, Disposable {
   };
   readonly #restore = () => {
     // In the background it is another program's terminal, and tcsetattr(3) would stop this process.
-    if (this.#isRaw && ownsTerminal()) this.#setRaw(false);
+    if (this.#isRaw && !this.#isStalled() && ownsTerminal()) this.#setRaw(false);
+  };
+  readonly #onExit = () => {
+    this.#restore();
+    if (this.#isRaw && ownsTerminal()) restoreTerminalModes();
   };
 
-  constructor(onKey: (key: string) => void) {
+  /** `isStalled`: the terminal takes no output. To change its modes would be to wait for it (TCSADRAIN). */
+  constructor(onKey: (key: string) => void, isStalled: () => boolean) {
     this.#onKey = onKey;
+    this.#isStalled = isStalled;
     // EIO of a terminal that has gone. SIGHUP tells of that.
     if (process.stdin.isTTY) process.stdin.on("error", () => {});
-    process.prependOnceListener("exit", this.#restore);
+    process.prependOnceListener("exit", this.#onExit);
   }
 
   take(): void {
@@ -48,7 +56,7 @@ export class Keys implements TerminalUser, Disposable {
 
   [Symbol.dispose](): void {
     this.giveBack();
-    process.off("exit", this.#restore);
+    if (!this.#isRaw) process.off("exit", this.#onExit);
   }
 
   // --- internal ---

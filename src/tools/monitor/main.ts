@@ -76,9 +76,12 @@ export async function main(args: readonly string[]): Promise<number> {
   if (supervisor.address.startsWith("@")) {
     complain("monitor: no directory for a socket was found, so every user of this machine can send to it");
   }
-  using keys = new Keys((key) => actions[key]?.());
+  using keys = new Keys(
+    (key) => actions[key]?.(),
+    () => printer.isWriting,
+  );
   const written = () => Promise.race([printer.end(), pass(WRITING_MS)]);
-  using _foreground = isatty(0) || isatty(1) ? new Foreground([keys, presenter], written) : undefined;
+  using _foreground = isatty(0) || isatty(1) ? new Foreground([presenter, keys], written) : undefined;
   let status = 1;
   try {
     ({ status } = await supervisor.run());
