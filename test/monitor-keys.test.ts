@@ -1,6 +1,6 @@
 /** The keys of the monitor, and what a terminal sends that is none of them. */
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { KeyParser } from "../src/tools/monitor/key-parser.ts";
 import { missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
 import { openTmux } from "./support/terminal.ts";
@@ -8,6 +8,8 @@ import { openTmux } from "./support/terminal.ts";
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
 const { open, close } = openTmux(directory.path);
+
+setDefaultTimeout(30_000);
 
 afterAll(async () => {
   if (!noTmux) await close();

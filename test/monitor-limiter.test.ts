@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { MonitorEvent } from "../src/tools/monitor/events.ts";
 import { Limiter } from "../src/tools/monitor/limiter.ts";
 import { missing, ROOT, run, temporaryDirectory } from "./support/command.ts";
@@ -8,6 +8,8 @@ import { openTmux } from "./support/terminal.ts";
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
 const { open, close } = openTmux(directory.path);
+
+setDefaultTimeout(30_000);
 
 afterAll(async () => {
   if (!noTmux) await close();

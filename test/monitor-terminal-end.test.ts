@@ -1,6 +1,6 @@
 /** The terminal after the monitor: as it was before, however the monitor ends. */
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { openTmux } from "./support/terminal.ts";
@@ -8,6 +8,8 @@ import { openTmux } from "./support/terminal.ts";
 const noTmux = missing("tmux");
 const directory = temporaryDirectory();
 const { open, close } = openTmux(directory.path);
+
+setDefaultTimeout(30_000);
 
 afterAll(async () => {
   if (!noTmux) await close();

@@ -1,6 +1,6 @@
 /** The monitor on terminals of every kind: small ones, dumb ones, and those that are only its input or its output. */
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
 import { openTmux } from "./support/terminal.ts";
@@ -9,6 +9,8 @@ const noTmux = missing("tmux");
 const noScript = noTmux ?? missing("script");
 const directory = temporaryDirectory();
 const { open, close } = openTmux(directory.path);
+
+setDefaultTimeout(30_000);
 
 afterAll(async () => {
   if (!noTmux) await close();
