@@ -25,6 +25,7 @@ export class Foreground implements Disposable {
   #isOurs = false;
   #isSuspending = false;
   #isOver = false;
+  /** Until the next look at who has the terminal. */
   #timer: NodeJS.Timeout | undefined;
   readonly #onTstp = () => void this.#suspend();
   readonly #onCont = () => this.#resume();
@@ -39,7 +40,7 @@ export class Foreground implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isOver = true;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     process.off("SIGCONT", this.#onCont);
     process.off("SIGTSTP", this.#onTstp);
   }
@@ -50,20 +51,23 @@ export class Foreground implements Disposable {
   async #suspend(): Promise<void> {
     if (this.#isSuspending) return;
     this.#isSuspending = true;
+    clearTimeout(this.#timer);
     if (this.#isOurs && ownsTerminal()) {
       for (const user of this.#users) {
         user.giveBack();
         await this.#written();
+        // In the meantime SIGCONT may have come, or the end.
+        if (this.#isOver || !this.#isSuspending) return;
       }
     }
     this.#isOurs = false;
-    if (this.#isOver) return;
     process.off("SIGTSTP", this.#onTstp);
     // Bun's handler may stay when the last listener goes.
     setIgnored(constants.signals.SIGTSTP, false);
     process.kill(process.pid, "SIGTSTP");
     // The kernel stops no process whose group is orphaned, setpgid(2). Then there will be no SIGCONT.
-    setTimeout(this.#onCont, STOP_MS).unref();
+    this.#timer = setTimeout(this.#onCont, STOP_MS);
+    this.#timer.unref();
   }
 
   #resume(): void {
@@ -77,7 +81,7 @@ export class Foreground implements Disposable {
   #look(): void {
     const had = this.#isOurs;
     this.#isOurs = ownsTerminal();
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     if (this.#isOurs) {
       for (const user of this.#users) user.take();
       return;
