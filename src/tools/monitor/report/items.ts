@@ -67,7 +67,7 @@ function contents(event: Happened): Contents {
     case "barrier": {
       const { answeredUsec } = event;
       const answered = answeredUsec === undefined ? "" : `, answered after ${formatUsec(answeredUsec)}`;
-      // The effects of an answered barrier say only that it was answered.
+      // `answered` tells whether the barrier was answered, so only problems are added.
       const ignored = verdict({ effects: [], problems: event.verdict.problems }, event.leftOut);
       return {
         kind: event.verdict.problems.length > 0 ? "ignored" : "barrier",
