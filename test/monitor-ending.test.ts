@@ -146,6 +146,17 @@ describe("the monitor ends", () => {
     20_000,
   );
 
+  test("soon when the command is suspended: SIGCONT follows SIGTERM, as in systemd", async () => {
+    const { child, until, end } = startMonitor([], `trap 'exit 0' TERM; $N --ready; kill -STOP $$; ${WAIT}`);
+    const { pid } = await until("started");
+    await until("phase", ({ to }) => to === "active");
+    while (!/\) T/.test(readFileSync(`/proc/${pid}/stat`, "latin1"))) await Bun.sleep(5);
+    child.kill("SIGTERM");
+    const { events } = await end();
+    expect(select(events, "exit")).toMatchObject([{ code: 0 }]);
+    expect(select(events, "signal").map(({ signal }) => signal)).not.toContain("SIGKILL");
+  });
+
   test("when the command ends while it is stopped a second time", async () => {
     const { child, until, end } = startMonitor([], `trap 'exit 7' TERM; $N --ready; while :; do sleep 0.01; done`);
     await until("phase", ({ to }) => to === "active");

@@ -67,9 +67,12 @@ test("without a terminal the tour shows a life and a script that nobody hears, a
 }, 40_000);
 
 describe.skipIf(Boolean(noTmux))(titled("on a terminal the tour", noTmux), () => {
-  test.each([60, 100])(
-    "stays with a server to try, in %d columns, until q",
-    async (columns) => {
+  test.each([
+    [60, "q", 0],
+    [100, "C-\\", 131],
+  ])(
+    "stays with a server to try, in %d columns, until %s, and ends with %d",
+    async (columns, key, status) => {
       const terminal = await open(`${BUN} tour/main.ts; echo "tour ended with $?"; cat`, columns);
       const longUntil = async (text: string | RegExp) => {
         await terminal.until(/▸/);
@@ -82,19 +85,28 @@ describe.skipIf(Boolean(noTmux))(titled("on a terminal the tour", noTmux), () =>
       await terminal.press("r");
       // One request, and those of the health check.
       expect(await terminal.until(/Listening on \S+ 1 request\n/)).toContain("active → reloading");
-      await terminal.press("q");
-      expect(await terminal.until("tour ended with 0")).toContain("timeline, ");
+      await terminal.press(key);
+      expect(await terminal.until(`tour ended with ${status}\n`)).toContain("timeline, ");
+      expect((await terminal.region()).trim()).toBe("0 49 50");
       await expect(fetch(url)).rejects.toThrow();
     },
     60_000,
   );
 
-  test("ends at Ctrl-C, and leaves no server behind", async () => {
-    const terminal = await open(`trap : INT; ${BUN} tour/main.ts; echo "tour ended with $?"; cat`);
-    const screen = await terminal.until(/says "Hello"/);
-    const [url = ""] = /http:\S+\//.exec(screen) ?? [];
-    await terminal.press("C-c");
-    await terminal.until("tour ended with 130");
-    await expect(fetch(url)).rejects.toThrow();
-  }, 30_000);
+  test.each([
+    ["Ctrl-C", "C-c", 130],
+    ["Ctrl-\\", "C-\\", 131],
+  ])(
+    "ends at %s, and leaves neither a server nor a foot behind",
+    async (_, key, status) => {
+      const terminal = await open(`trap : INT QUIT; ${BUN} tour/main.ts; echo "tour ended with $?"; cat`);
+      const screen = await terminal.until(/says "Hello"/);
+      const [url = ""] = /http:\S+\//.exec(screen) ?? [];
+      await terminal.press(key);
+      await terminal.until(`tour ended with ${status}\n`);
+      expect((await terminal.region()).trim()).toBe("0 49 50");
+      await expect(fetch(url)).rejects.toThrow();
+    },
+    30_000,
+  );
 });

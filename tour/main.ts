@@ -45,6 +45,9 @@ interface Site {
   env: Record<string, string | undefined>;
 }
 
+/** 128 + SIGQUIT: the monitor's status too. */
+const QUIT_STATUS = 131;
+
 /** How long the monitor takes to tell of something. */
 const SETTLE_MS = 100;
 
@@ -99,7 +102,9 @@ async function stay(site: Site): Promise<void> {
   say(`  curl '${site.url}?ms=5000'\n    a slow one: press q meanwhile, and it is answered first`);
   say(`  edit ${site.configuration}\n    the greeting: press r, and the server reads it again\n`);
   const options = ["--type=notify-reload", "--watchdog=10"];
-  await monitor(site, [...options, "--", "bun", "examples/server.ts"], "inherit").exited;
+  const status = await monitor(site, [...options, "--", "bun", "examples/server.ts"], "inherit").exited;
+  // Ctrl-\ is a key of the monitor there.
+  if (status === QUIT_STATUS) await leave(status);
 }
 
 /** Starts it, with the same output as this program. */
@@ -171,6 +176,7 @@ async function leave(status: number): Promise<never> {
 process.on("SIGINT", () => leave(130));
 process.on("SIGTERM", () => leave(143));
 process.on("SIGHUP", () => leave(129));
+process.on("SIGQUIT", () => leave(QUIT_STATUS));
 // Nobody reads any more.
 process.stdout.on("error", () => leave(1));
 try {

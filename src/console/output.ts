@@ -38,9 +38,9 @@ export function writeControl(sequence: string): void {
   }
 }
 
-/** Whether to write in colour: standard output is a terminal, and NO_COLOR is not set (no-color.org). */
+/** Whether to write in colour: standard output is a terminal that knows it, and NO_COLOR is not set (no-color.org). */
 export function inColour(): boolean {
-  return isTerminal() && !process.env.NO_COLOR;
+  return isTerminal() && process.env.TERM !== "dumb" && !process.env.NO_COLOR;
 }
 
 /** Whether standard output is a terminal. */

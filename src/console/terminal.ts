@@ -17,11 +17,18 @@ export function drawFoot(rows: number, lines: readonly string[]): string {
   return `${SAVE}${drawn.join("")}${RESTORE}`;
 }
 
+/** Has the terminal mark what is pasted, or not mark it any more: xterm's bracketed paste mode. */
+export const MARK_PASTES = "\x1b[?2004h";
+export const MARK_NO_PASTES = "\x1b[?2004l";
+
 // --- internal ---
 
 /** The cursor's place, and its colours. */
 const SAVE = "\x1b7";
 const RESTORE = "\x1b8";
 
+/** Gives all rows back, and changes nothing else. */
+export const SCROLL_ALL = `${SAVE}\x1b[r${RESTORE}`;
+
 /** Gives all rows back, and erases what is below the cursor. */
-export const RELEASE = `${SAVE}\x1b[r${RESTORE}\x1b[J`;
+export const RELEASE = `${SCROLL_ALL}\x1b[J`;

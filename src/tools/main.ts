@@ -5,6 +5,7 @@
 
 import { FFIUnavailableError } from "../../ffi/errors.ts";
 import { restartWithSmallerReservation } from "../bun/jit-reservation.ts";
+import { keepTerminalModes } from "../bun/terminal-modes.ts";
 import { toolHelp } from "./help.ts";
 import { complainOf, type Tool } from "./options.ts";
 import { becomeTiedProgram } from "./stage.ts";
@@ -17,6 +18,7 @@ import { becomeTiedProgram } from "./stage.ts";
 export async function runTool(name: ToolName, args: readonly string[]): Promise<number> {
   try {
     becomeTiedProgram(args);
+    keepTerminalModes();
     const { tool, main } = await TOOLS[name]();
     const own = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
     if (own.includes("--help") || own.includes("-h")) return await toolHelp(tool);

@@ -3,7 +3,8 @@
 import { SIGKILL } from "../../ffi/constants.ts";
 import { dumpNoCore, setIgnored } from "../../ffi/process.ts";
 import { node } from "../bun/node.ts";
-import { readStat } from "../linux/proc.ts";
+import { isForeground } from "../linux/job-control.ts";
+import { readSignals } from "../linux/proc.ts";
 
 /** What is done with a signal. */
 export type OnSignal = (signal: NodeJS.Signals) => void;
@@ -43,9 +44,12 @@ export const ALL_SIGNALS: readonly NodeJS.Signals[] = [
 
 /** Whether the program has the signal already: a terminal sends it to all processes in the foreground. */
 export function isOfTerminal(signal: NodeJS.Signals): boolean {
-  if (!OF_TERMINAL.includes(signal)) return false;
-  const [, , group, , , foreground] = readStat("self")?.fields ?? [];
-  return group !== undefined && group === foreground;
+  return OF_TERMINAL.includes(signal) && isForeground();
+}
+
+/** Whether this process ignores a signal. */
+export function isIgnored(signal: NodeJS.Signals): boolean {
+  return readSignals("self", ["SigIgn"])?.includes(node.os.constants.signals[signal]) ?? false;
 }
 
 /** Ends this process by the signal that ended the program. Returns the exit status if the signal doesn't end it. */

@@ -26,6 +26,11 @@ export function openTmux(directory: string) {
           throw new Error(`no ${text} on the screen:\n${await screen()}`);
         },
         press: (...keys: string[]) => tmux("send-keys", "-t", name, ...keys),
+        /** Pastes a text: the terminal marks it if the program has asked for that. */
+        async paste(text: string) {
+          await tmux("set-buffer", "-b", name, text);
+          await tmux("paste-buffer", "-p", "-d", "-b", name, "-t", name);
+        },
         resize: (width: number, height: number) =>
           tmux("resize-window", "-t", name, "-x", `${width}`, "-y", `${height}`),
         closeWindow: () => tmux("kill-session", "-t", name),

@@ -39,6 +39,8 @@ export const KEY_HELP: readonly [key: string, what: string][] = [
   ["r", "reload: SIGHUP to the main process, as systemctl reload does"],
   ["R", "restart: stop the command, and start it again"],
   ["t q Ctrl-C", "stop: SIGTERM to all of its processes, SIGKILL when the time is over; pressed again, at once"],
+  ["Ctrl-\\", "the same, with the exit status 131"],
+  ["Ctrl-Z", "suspend the monitor and the command; fg continues them"],
   ["?", "show this"],
 ];
 

@@ -11,15 +11,17 @@ export class Limiter {
   #shown = 0;
   #messages = 0;
   #ignored = 0;
+  #lastUsec = 0;
 
   constructor(emit: (event: MonitorEvent) => void) {
     this.#emit = emit;
   }
 
   emit(event: MonitorEvent): void {
+    this.#lastUsec = event.timeUsec;
     const second = Math.floor(event.timeUsec / 1e6);
     const isMessage = event.event === "message" || event.event === "barrier";
-    if (second > this.#second || !isMessage) this.#flush(event.timeUsec);
+    if (second > this.#second || !isMessage) this.flush();
     if (second > this.#second) {
       this.#second = second;
       this.#shown = 0;
@@ -32,11 +34,10 @@ export class Limiter {
     this.#emit(event);
   }
 
-  // --- internal ---
-
-  #flush(timeUsec: number): void {
+  /** Tells of the messages that were counted and not let through. At the end, no event may do that. */
+  flush(): void {
     if (this.#messages === 0) return;
-    this.#emit({ event: "suppressed", timeUsec, messages: this.#messages, ignored: this.#ignored });
+    this.#emit({ event: "suppressed", timeUsec: this.#lastUsec, messages: this.#messages, ignored: this.#ignored });
     this.#messages = 0;
     this.#ignored = 0;
   }

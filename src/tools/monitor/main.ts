@@ -2,11 +2,13 @@
 
 import { statSync } from "node:fs";
 import { constants } from "node:os";
+import { isatty } from "node:tty";
 import { complain } from "../../console/output.ts";
 import { UsageError } from "../../console/usage-error.ts";
-import { readSignals } from "../../linux/proc.ts";
 import { complainOf } from "../options.ts";
-import { readKeys } from "./keys.ts";
+import { isIgnored } from "../signals.ts";
+import { Foreground } from "./foreground.ts";
+import { Keys } from "./keys.ts";
 import { type MonitorOptions, parseOptions, tool } from "./options.ts";
 import { createPresenter } from "./presenter.ts";
 import { Printer } from "./printer.ts";
@@ -25,11 +27,12 @@ export async function main(args: readonly string[]): Promise<number> {
   let failure: unknown;
   const stopping = Promise.withResolvers<void>();
   let isStopping = false;
-  const stop = (why: string) => {
+  const stop = (why: string, status?: number) => {
     isStopping = true;
     stopping.resolve();
-    supervisor.stop(why);
+    supervisor.stop(why, status);
   };
+  const quit = (signal: NodeJS.Signals, why: string = signal) => stop(why, 128 + constants.signals[signal]);
   const printer = new Printer((error) => {
     // Nobody reads any more, or there is no room. The command is stopped all the same.
     failure = error;
@@ -45,11 +48,14 @@ export async function main(args: readonly string[]): Promise<number> {
     },
     () => printer.room(),
   );
-  const keys: Record<string, () => void> = {
+  const actions: Record<string, () => void> = {
     r: () => supervisor.reload(),
     t: () => stop("key t"),
     q: () => stop("key q"),
+    // A terminal in raw mode sends no signals.
     "\x03": () => stop("Ctrl-C"),
+    "\x1c": () => quit("SIGQUIT", "Ctrl-\\"),
+    "\x1a": () => process.kill(0, "SIGTSTP"),
     R: () => supervisor.restart(),
     "?": () => presenter.help(),
   };
@@ -59,7 +65,10 @@ export async function main(args: readonly string[]): Promise<number> {
     SIGINT: () => stop("SIGINT"),
     SIGTERM: () => stop("SIGTERM"),
     // The terminal has gone. Under nohup(1) that does not matter.
-    ...(!isIgnored(constants.signals.SIGHUP) && { SIGHUP: () => stop("SIGHUP") }),
+    ...(!isIgnored("SIGHUP") && { SIGHUP: () => stop("SIGHUP") }),
+    // By default these would end the monitor at once, and the terminal would stay as it is. A shell without job
+    // control ignores SIGQUIT for what it starts in the background.
+    ...Object.fromEntries(DEADLY.filter((signal) => !isIgnored(signal)).map((signal) => [signal, () => quit(signal)])),
     // An error in a timer or in any of these. The command must not go on without the monitor.
     uncaughtException: (error) => supervisor.fail(error),
     unhandledRejection: (error) => supervisor.fail(error),
@@ -67,7 +76,12 @@ export async function main(args: readonly string[]): Promise<number> {
   if (supervisor.address.startsWith("@")) {
     complain("monitor: no directory for a socket was found, so every user of this machine can send to it");
   }
-  using _keys = readKeys((key) => keys[key]?.());
+  using keys = new Keys(
+    (key) => actions[key]?.(),
+    () => printer.isWriting,
+  );
+  const written = () => Promise.race([printer.end(), pass(WRITING_MS)]);
+  using _foreground = isatty(0) || isatty(1) ? new Foreground([presenter, keys], written) : undefined;
   let status = 1;
   try {
     ({ status } = await supervisor.run());
@@ -124,6 +138,12 @@ async function tellAgain(path: string, { report, json }: MonitorOptions): Promis
   return 0;
 }
 
+/** Somebody may send these, and does not mean an ordinary stop: the exit status is that of a shell, 128 and more. */
+const DEADLY = ["SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU"] as const;
+
+/** How long the terminal may take to get its rows back before Ctrl-Z stops the monitor. */
+const WRITING_MS = 500;
+
 /** How long the reader of the output may take when the monitor must stop. */
 const READER_MS = 2000;
 
@@ -132,11 +152,6 @@ function pass(timeMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, timeMs).unref();
   return promise;
-}
-
-/** Whether this process ignores a signal. */
-function isIgnored(signal: number): boolean {
-  return readSignals("self", ["SigIgn"])?.includes(signal) ?? false;
 }
 
 /** Listens to events of the process until it is disposed of. */

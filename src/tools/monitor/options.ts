@@ -42,10 +42,10 @@ export const tool = {
     help: { type: "boolean", short: "h", help: "Show this help" },
   },
   footer:
-    "Keys on a terminal: r reload, R restart, t stop, q quit, ? help, Ctrl-C stop. What CMD prints goes to " +
-    "standard error. Times are seconds, or a number with ms, s, min or h.\n\n" +
+    "Keys on a terminal: r reload, R restart, t stop, q quit, ? help, Ctrl-C stop, Ctrl-Z suspend. What CMD " +
+    "prints goes to standard error. Times are seconds, or a number with ms, s, min or h.\n\n" +
     "Exit status: 0 CMD has done what --until waits for, or ended well; 1 wrong arguments; 3 it ended before, " +
-    "or ended badly; 4 the time was over; 5 something was ignored, with --strict.",
+    "or ended badly; 4 the time was over; 5 something was ignored, with --strict; 131 SIGQUIT has stopped it.",
 } as const satisfies Tool;
 
 export interface MonitorOptions {

@@ -1,11 +1,11 @@
-/** The timeline as a picture: a row for each phase, whose bars are to scale, and one for each kind of mark. Pure. */
+/** Draws the timeline in text: a row of bars to scale for each phase, and a row for each kind of mark. Pure. */
 
 import { type Format, type Line, line, styled } from "../../console/line.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import type { Span, UnitPhase } from "./events.ts";
 import type { MarkKind, Summary } from "./summary.ts";
 
-/** Returns its lines, none wider than so many columns. */
+/** Returns the lines of the picture, each of which fits in `columns`. */
 export function drawTimeline(timeline: readonly Span[], summary: Summary, columns: number): Line[] {
   const startUsec = timeline[0]?.startUsec ?? 0;
   const last = timeline.at(-1);
@@ -30,7 +30,7 @@ export function drawTimeline(timeline: readonly Span[], summary: Summary, column
 
 // --- internal ---
 
-/** Columns: of the label with its blanks, of what stands behind the bar, and of a bar at least. */
+/** Widths in columns: the label with its blanks, the sum after the bar, and the narrowest bar. */
 const LABEL = 16;
 const SUM = 14;
 const MIN_BAR = 10;
@@ -67,7 +67,7 @@ class Scale {
     return Math.min(this.width - 1, Math.max(0, Math.floor(part * this.width)));
   }
 
-  /** The first column of a span, and the one after its last: one at least. */
+  /** Returns the first column of a span, and the one after its last. A span has at least one column. */
   range(startUsec: number, durationUsec: number): [number, number] {
     const first = this.column(startUsec);
     return [
@@ -76,7 +76,7 @@ class Scale {
     ];
   }
 
-  /** The times at its ends, as the lines above have them. */
+  /** Returns the last line, with the times of both ends. They count from the start of the monitor, as elsewhere. */
   axis(): Line {
     const from = seconds(this.startUsec);
     const to = seconds(this.endUsec);

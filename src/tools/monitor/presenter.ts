@@ -1,4 +1,4 @@
-/** How events are told: as JSON, as text in a pipe, or on a terminal with a foot and a picture at the end. */
+/** Prints events: as JSON, as text, or on a terminal with a foot and with a picture at the end. */
 
 import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { line, styled } from "../../console/line.ts";
@@ -7,6 +7,7 @@ import { printableJson } from "../../protocol/printable.ts";
 import type { MonitorEvent } from "./events.ts";
 import { Folder, type Shown } from "./fold.ts";
 import { foot, KEY_HELP } from "./foot.ts";
+import type { TerminalUser } from "./foreground.ts";
 import { Limiter } from "./limiter.ts";
 import { drawTimeline } from "./picture.ts";
 import type { Printer } from "./printer.ts";
@@ -14,13 +15,13 @@ import { Screen } from "./screen.ts";
 import { INDENT, show, showEnd, showLines } from "./show.ts";
 import { Summary } from "./summary.ts";
 
-export interface Presenter extends Disposable {
+export interface Presenter extends TerminalUser, Disposable {
   tell(event: MonitorEvent): void;
-  /** Shows the keys. */
+  /** Prints what the keys do. */
   help(): void;
 }
 
-/** `isLive`: events are told when they happen. */
+/** Chooses the presenter. `isLive`: events arrive when they happen, and not from a recording. */
 export function createPresenter(
   printer: Printer,
   { json, isLive = true }: { json: boolean; isLive?: boolean },
@@ -28,16 +29,20 @@ export function createPresenter(
   if (json) return simple((event) => printer.print(`${printableJson(event)}\n`));
   const terminal = isTerminal() && process.env.TERM !== "dumb";
   const limiter = new Limiter((event) => printer.print(show(event, { columns: undefined, colour: inColour() })));
-  return terminal ? new TerminalPresenter(printer, isLive) : simple((event) => limiter.emit(event));
+  if (terminal) return new TerminalPresenter(printer, isLive);
+  return simple(
+    (event) => limiter.emit(event),
+    () => limiter.flush(),
+  );
 }
 
 // --- internal ---
 
-function simple(tell: (event: MonitorEvent) => void): Presenter {
-  return { tell, help() {}, [Symbol.dispose]() {} };
+function simple(tell: (event: MonitorEvent) => void, end = () => {}): Presenter {
+  return { tell, help() {}, take() {}, giveBack() {}, lose() {}, [Symbol.dispose]: end };
 }
 
-/** The columns that the picture of the timeline needs. */
+/** The fewest columns in which the timeline is drawn as a picture. */
 const MIN_PICTURE = 52;
 
 class TerminalPresenter implements Presenter {
@@ -45,11 +50,13 @@ class TerminalPresenter implements Presenter {
   readonly #summary = new Summary();
   readonly #printer: Printer;
   readonly #hasFoot: boolean;
-  /** From the first event on. */
+  /** Created at the first event. */
   #opened: Screen | undefined;
+  /** Whether this process has the terminal. */
+  #isOurs = false;
   readonly #folder = new Folder((shown) => this.#show(shown));
   readonly #limiter = new Limiter((event) => this.#folder.emit(event));
-  /** The start of the events' clock. */
+  /** The time on the monotonic clock from which the events count theirs. */
   #startUsec = monotonicUsec();
   /** When the last phase began. */
   #since = new Date();
@@ -73,7 +80,24 @@ class TerminalPresenter implements Presenter {
     this.#print(showLines(this.#now(), lines, this.#look()));
   }
 
+  take(): void {
+    refreshSize();
+    this.#isOurs = true;
+    this.#opened?.take();
+  }
+
+  giveBack(): void {
+    this.#isOurs = false;
+    this.#opened?.giveBack();
+  }
+
+  lose(): void {
+    this.#isOurs = false;
+    this.#opened?.lose();
+  }
+
   [Symbol.dispose](): void {
+    this.#limiter.flush();
     this.#folder.flush();
     this.#opened?.[Symbol.dispose]();
   }
@@ -82,10 +106,13 @@ class TerminalPresenter implements Presenter {
 
   get #screen(): Screen | undefined {
     if (!this.#hasFoot) return undefined;
-    const keys = process.stdin.isTTY === true;
-    this.#opened ??= new Screen(this.#printer, (columns) =>
-      foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys }),
-    );
+    if (this.#opened === undefined) {
+      const keys = process.stdin.isTTY === true;
+      const lines = (columns: number) =>
+        foot(this.#summary, { columns, colour: this.#colour, since: this.#since, keys });
+      this.#opened = new Screen(this.#printer, lines, keys);
+      if (this.#isOurs) this.#opened.take();
+    }
     return this.#opened;
   }
 
@@ -106,10 +133,16 @@ class TerminalPresenter implements Presenter {
   }
 
   #look(): { columns: number; colour: boolean } {
+    if (!this.#isOurs) refreshSize();
     return { columns: process.stdout.columns || 80, colour: this.#colour };
   }
 
   #now(): number {
     return monotonicUsec() - this.#startUsec;
   }
+}
+
+/** process.stdout learns its size by SIGWINCH, which a terminal sends only to what is in the foreground. */
+function refreshSize(): void {
+  (process.stdout as { _refreshSize?: () => void })._refreshSize?.();
 }

@@ -1,11 +1,11 @@
-/** What has happened so far, in a few words: for the foot of a terminal, the timeline and the report. Pure. */
+/** Counts and sums up the events so far, for the foot of a terminal, the timeline and the report. Pure. */
 
 import type { Verdict } from "../../verdict/types.ts";
 import type { MonitorEvent, Span, UnitPhase } from "./events.ts";
 
 export type MarkKind = "ping" | "reload" | "ignored" | "missed";
 
-/** Something that happened at one time. */
+/** An event that the timeline shows at a single point. */
 export interface Mark {
   kind: MarkKind;
   timeUsec: number;
@@ -13,18 +13,18 @@ export interface Mark {
 
 export class Summary {
   phase: UnitPhase = "inactive";
-  /** Since when it is that. */
+  /** When the phase began. */
   sinceUsec = 0;
-  /** What PID 1 would show now. */
+  /** The status that systemctl(1) would show now. */
   status = "";
   messages = 0;
-  /** Messages and barriers that are ignored in part or whole. */
+  /** The number of messages and barriers that were ignored in part or whole. */
   ignored = 0;
   pings = 0;
   missed = 0;
-  /** The least time that was left when a ping came; undefined before the first. */
+  /** The shortest time that was left of the watchdog's when a ping came. Undefined before the first ping. */
   smallestMarginUsec: number | undefined;
-  /** The phases that are over. */
+  /** The phases that have ended. */
   readonly spans: Span[] = [];
   readonly #marks: Record<MarkKind, Mark[]> = { ping: [], reload: [], ignored: [], missed: [] };
   readonly #counts: Record<MarkKind, number> = { ping: 0, reload: 0, ignored: 0, missed: 0 };
@@ -55,12 +55,12 @@ export class Summary {
     }
   }
 
-  /** What happened when; of very many of a kind, a sample. */
+  /** Returns the marks of a kind. If there are very many, this is a sample. */
   marks(kind: MarkKind): readonly Mark[] {
     return this.#marks[kind];
   }
 
-  /** How often something happened. */
+  /** Returns how often something happened, sampled or not. */
   count(kind: MarkKind): number {
     return this.#counts[kind];
   }
@@ -71,7 +71,7 @@ export class Summary {
     if (afterUsec !== undefined) {
       this.spans.push({ phase: from, startUsec: this.sinceUsec, durationUsec: timeUsec - this.sinceUsec });
     }
-    // A restart begins without one.
+    // systemd clears the status when it starts a unit.
     if (to === "activating") this.status = "";
     if (to === "reloading") this.#mark("reload", timeUsec);
     this.phase = to;
@@ -88,18 +88,18 @@ export class Summary {
     this.#counts[kind]++;
     const marks = this.#marks[kind];
     marks.push({ kind, timeUsec });
-    // Of a life of weeks, every second one: a picture has fewer columns.
+    // Weeks of pings take no more memory than this, and a picture has fewer columns.
     if (marks.length > MAX_MARKS) this.#marks[kind] = marks.filter((_, i) => i % 2 === 0);
   }
 }
 
-/** The status that a message sets: "" if it clears it; undefined if it sets none. */
+/** Returns the status that a message sets: "" if it clears the status, undefined if it leaves it alone. */
 export function statusOf({ effects }: Verdict): string | undefined {
   const effect = effects.find(isStatusEffect);
   return effect === undefined ? undefined : (/^the status is "(.*)"$/s.exec(effect)?.[1] ?? "");
 }
 
-/** Whether an effect says what the line STATUS= says already. */
+/** Whether an effect only repeats the line STATUS= of the message. */
 export function isStatusEffect(effect: string): boolean {
   return effect.startsWith('the status is "') || effect === "the status is empty";
 }

@@ -115,9 +115,9 @@ export class Supervisor implements Disposable {
     this.#happens({ what: "reload", usec: monotonicUsec() });
   }
 
-  /** Stops the command as systemd would; a second time, at once. */
-  stop(why: string): void {
-    this.#happens({ what: "stop", why });
+  /** Stops the command as systemd would; a second time, at once. After the first, run() resolves to the status. */
+  stop(why: string, status = 0): void {
+    this.#happens({ what: "stop", why, status });
   }
 
   /** Stops the command, and starts it again. */

@@ -47,7 +47,8 @@ export type Happening =
     }
   | { what: "reload"; usec: number }
   | { what: "restart" }
-  | { what: "stop"; why: string }
+  /** Somebody wants it to stop. `status`: how the manager then ends, 0 by default. */
+  | { what: "stop"; why: string; status?: number }
   /** It must end because of something it did, or did not do in time: `failure`. */
   | { what: "finish"; outcome: Outcome; failure?: string }
   /** It must end at once, with a core dump, because the watchdog's time is over. */
@@ -134,7 +135,7 @@ export function transition(life: Life, happening: Happening, settings: Settings)
     case "restart":
       return isUp(life) && !isBeingStopped(life) ? stop(life, "restart", "start", settings) : stay(life);
     case "stop":
-      return stopBy(life, happening.why, settings);
+      return stopBy(life, happening, settings);
     case "finish":
       return finish(life, happening, settings);
     case "abort":
@@ -158,8 +159,6 @@ const RESTART_MS = 100;
 
 /** How long SIGKILL may take. A process that waits for a disk, or that this user may not kill, doesn't end by it. */
 const KILL_MS = 10_000;
-
-const STOPPED: Outcome = { status: 0, why: "stopped" };
 
 function stay(life: Life, ...actions: Action[]): Step {
   return { life, actions };
@@ -223,10 +222,11 @@ function reload(life: Life, usec: number, { type, timeoutStartMs }: Settings): S
 }
 
 /** As somebody wants it: at once if it is being stopped already, and not to be started again. */
-function stopBy(life: Life, why: string, settings: Settings): Step {
-  if (!isUp(life)) return life.restarts ? over(life, STOPPED) : stay(life);
-  if (life.phase !== "deactivating" || life.by === "itself") return stop(life, why, STOPPED, settings);
-  return life.next === "start" ? stay({ ...life, next: STOPPED }) : kill(life, `${why}, once more`);
+function stopBy(life: Life, { why, status = 0 }: Extract<Happening, { what: "stop" }>, settings: Settings): Step {
+  const outcome: Outcome = { status, why: "stopped" };
+  if (!isUp(life)) return life.restarts ? over(life, outcome) : stay(life);
+  if (life.phase !== "deactivating" || life.by === "itself") return stop(life, why, outcome, settings);
+  return life.next === "start" ? stay({ ...life, next: outcome }) : kill(life, `${why}, once more`);
 }
 
 function finish(life: Life, { outcome, failure }: Extract<Happening, { what: "finish" }>, settings: Settings): Step {

@@ -1,6 +1,6 @@
 /**
- * The life of the unit as a chart: phases, messages and signals over time, and the pings against the
- * watchdog's limit. Places are percentages, so the text keeps its size on a telephone.
+ * The chart of a report. It shows phases, messages and signals over time, and the time between pings against the
+ * watchdog's limit. Horizontal positions are percentages, so the text keeps its size on a phone.
  */
 
 import { formatUsec } from "../../../protocol/durations.ts";
@@ -10,7 +10,7 @@ import type { Item, Kind } from "./items.ts";
 import type { Recording, TimedPing } from "./recording.ts";
 import { Scale } from "./scale.ts";
 
-/** What the colours and the shapes mean, of those that are there. */
+/** Returns the legend. It explains only the colours and shapes that the chart contains. */
 export function legend(recording: Recording, items: readonly Item[]): Html {
   const sums = new Map<string, number>();
   for (const { phase, durationUsec } of recording.timeline()) {
@@ -26,7 +26,7 @@ export function legend(recording: Recording, items: readonly Item[]): Html {
   return html`<ul class="legend">${phases}${marks}</ul>`;
 }
 
-/** Returns the chart. Its marks point to the items, by their ids. */
+/** Returns the chart. Each mark links to its item by the item's id. */
 export function chart(recording: Recording, items: readonly Item[]): Html {
   const timeline = recording.timeline();
   const last = timeline.at(-1);
@@ -72,25 +72,25 @@ interface Lane {
   content: Html;
 }
 
-/** Not the barriers that are answered: systemd-notify(1) sends one after each message. */
+/** Answered barriers have no marks, because systemd-notify(1) sends one after each message. */
 const MESSAGES: readonly Kind[] = ["message", "ignored"];
 const OTHERS: readonly Kind[] = ["signal", "process", "fd"];
 
-/** In pixels: a lane's label, what is between two lanes, a band of phases, a row of marks, the plot of pings. */
+/** Heights in pixels: a lane's label, the gap between two lanes, the phases, a row of marks, and the plot of pings. */
 const LABEL = 18;
 const GAP = 14;
 const BAND = 34;
 const ROW = 20;
 const PLOT = 120;
 
-/** What is taken for the chart's width on a screen and on a telephone, and for a letter's. */
+/** Assumed widths in pixels: of the chart on a screen and on a phone, and of a letter. They decide which name fits. */
 const WIDTHS = [
   ["wide", 900],
   ["narrow", 310],
 ] as const;
 const LETTER = 7.5;
 
-/** How near marks may be to each other in a row, in percent; and how many rows there are at most. */
+/** The least distance between two marks in a row, in percent, and the largest number of rows. */
 const NEAR = 1.7;
 const MAX_ROWS = 5;
 
@@ -121,7 +121,7 @@ function phaseLane(scale: Scale, timeline: readonly Span[], items: readonly Item
 
 function markLane(scale: Scale, label: string, items: readonly Item[]): Lane | undefined {
   if (items.length === 0) return undefined;
-  /** Where the last mark of each row is. */
+  /** The position of the last mark in each row. */
   const rows: number[] = [];
   const marks = items.map((item) => {
     const x = scale.at(item.timeUsec);
@@ -133,7 +133,7 @@ function markLane(scale: Scale, label: string, items: readonly Item[]): Lane | u
   return { label, height: LABEL + rows.length * ROW, content: html`${marks}` };
 }
 
-/** How much of the watchdog's time each ping left: above the dashed line, it came too late for comfort. */
+/** The time before each ping, as a part of the watchdog's time. sd_watchdog_enabled(3) recommends half of that. */
 function pingLane(scale: Scale, pings: readonly TimedPing[], items: readonly Item[]): Lane | undefined {
   const missed = items.filter(({ kind }) => kind === "missed");
   if (pings.length + missed.length === 0) return undefined;

@@ -1,8 +1,8 @@
-/** HTML that is composed of parts: what is put into it is text, unless it was made here. */
+/** Composes HTML. A value that is put into it counts as text and is escaped, unless this file made it. */
 
 import { printable } from "../../../protocol/printable.ts";
 
-/** Markup that may stand in a page. */
+/** Markup that goes into a page as it is. */
 export class Html {
   readonly markup: string;
 
@@ -13,17 +13,17 @@ export class Html {
 
 export type Part = Html | string | number | undefined | readonly Part[];
 
-/** Makes markup: html`<p title="${title}">${text}</p>`. Attributes are in double quotes. */
+/** Makes markup: html`<p title="${title}">${text}</p>`. Attributes need double quotes. */
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
   return new Html(strings.map((own, i) => `${own}${markupOf(values[i])}`).join(""));
 }
 
-/** The program's own style or script, which the page's policy names by its hash. */
+/** Puts in a style or script of this program without escaping it. The page's policy allows it by its hash. */
 export function verbatim(text: string): Html {
   return new Html(text);
 }
 
-/** Returns the source of Content-Security-Policy that allows one style or script, and no other. */
+/** Returns the source expression of Content-Security-Policy that allows only this style or script. */
 export function hashSource(text: string): string {
   return `'sha256-${new Bun.CryptoHasher("sha256").update(text).digest("base64")}'`;
 }
@@ -36,7 +36,7 @@ function markupOf(value: Part): string {
   if (value === undefined) return "";
   if (value instanceof Html) return value.markup;
   if (typeof value === "object") return value.map(markupOf).join("");
-  // Of control characters a page may have newlines and tabs; those that turn text around would do so to the page.
+  // Newlines and tabs are the only control characters that are safe in a page. Others could reverse its text.
   const lines = `${value}`.split("\n").map((line) => line.split("\t").map(printable).join("\t"));
   return lines.join("\n").replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }

@@ -1,4 +1,4 @@
-/** The list of what happened: an entry for each event, which the chart's marks point to. */
+/** The list of events in a report. Each mark of the chart links to its entry here. */
 
 import { formatUsec } from "../../../protocol/durations.ts";
 import type { Verdict } from "../../../verdict/types.ts";
@@ -10,7 +10,7 @@ import { isStatusEffect } from "../summary.ts";
 import { type Html, html } from "./html.ts";
 import type { Happened } from "./recording.ts";
 
-/** What an entry, and its mark, look like. */
+/** Decides the look of an entry and of its mark. */
 export type Kind =
   | "message"
   | "ignored"
@@ -27,9 +27,9 @@ export interface Item {
   id: string;
   kind: Kind;
   timeUsec: number;
-  /** Of a phase: what begins. */
+  /** The phase that begins, if the event is a change of phase. */
   phase?: UnitPhase;
-  /** In a few words. */
+  /** The event in a few words. */
   title: string;
   body: Html;
 }
@@ -40,7 +40,7 @@ export function itemOf(event: Happened, index: number): Item {
 
 // --- internal ---
 
-/** What is shown of one message. */
+/** How much of one message is shown. */
 const MAX_LINES = 30;
 const MAX_FDS = 10;
 
@@ -67,7 +67,7 @@ function contents(event: Happened): Contents {
     case "barrier": {
       const { answeredUsec } = event;
       const answered = answeredUsec === undefined ? "" : `, answered after ${formatUsec(answeredUsec)}`;
-      // Of one that is answered there is no more to say.
+      // `answered` tells whether the barrier was answered, so only problems are added.
       const ignored = verdict({ effects: [], problems: event.verdict.problems }, event.leftOut);
       return {
         kind: event.verdict.problems.length > 0 ? "ignored" : "barrier",

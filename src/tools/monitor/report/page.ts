@@ -1,4 +1,4 @@
-/** A life as one page of HTML: it loads nothing, and runs no script but its own. Pure. */
+/** The report as one page of HTML, which loads nothing and runs only its own script. Pure. */
 
 import { version } from "../../../../package.json";
 import { formatUsec } from "../../../protocol/durations.ts";
@@ -65,7 +65,7 @@ ${list(items, recording)}
 
 // --- internal ---
 
-/** How much of the command a headline shows; the list has all of it. */
+/** How many characters of the command the headline shows. The list shows all of it. */
 const MAX_COMMAND = 100;
 
 function badge({ end, summary }: Recording): Html {
@@ -74,7 +74,7 @@ function badge({ end, summary }: Recording): Html {
   return html` <span class="badge${isBad ? " bad" : ""}">${end.why}</span>`;
 }
 
-/** The life in a sentence or two. */
+/** Sums up the unit's life in two or three sentences. */
 function sentence(recording: Recording): string {
   const { summary, end } = recording;
   const spans = recording.timeline();
@@ -112,7 +112,7 @@ function tiles({ summary }: Recording): Html {
   return html`<dl class="tiles">${each}</dl>`;
 }
 
-/** What was ignored, each once, with its cure. */
+/** Lists each reason for which something was ignored, with its cure. The most frequent come first. */
 function faults({ faults }: Recording): Html | undefined {
   if (faults.size === 0) return undefined;
   const sorted = [...faults.values()].sort((a, b) => b.count - a.count);

@@ -1,4 +1,4 @@
-/** What a report is made of: the events of a life. Of a very long one, its beginning and its end. */
+/** Collects the events that a report shows. If there are very many, it keeps the first and the last ones. */
 
 import { shorten } from "../../../protocol/shorten.ts";
 import type { Problem } from "../../../verdict/types.ts";
@@ -9,7 +9,7 @@ import { Summary } from "../summary.ts";
 
 export type TimedPing = Ping & { timeUsec: number };
 
-/** `leftOut`: how many of a message's problems are not kept. */
+/** An event in the list. `leftOut` is the number of the message's problems that were not kept. */
 export type Happened = Exclude<Shown, { event: "end" | "suppressed" }> & { leftOut?: number };
 
 export interface Fault {
@@ -20,12 +20,12 @@ export interface Fault {
 export class Recording {
   readonly summary = new Summary();
   readonly happened: Happened[] = [];
-  /** How many are not kept, and after how many that do they were. */
+  /** The number of events that were not kept. They came after the first `keptFirst` ones. */
   dropped = 0;
   readonly keptFirst = KEPT_FIRST;
-  /** Of very many, those with the least margin. */
+  /** If there are very many pings, those with the smallest margins. */
   pings: TimedPing[] = [];
-  /** What was ignored, and how often. */
+  /** What was ignored, why, and how often. */
   readonly faults = new Map<string, Fault>();
   end: Extract<MonitorEvent, { event: "end" }> | undefined;
   readonly #folder = new Folder((shown) => this.#keep(shown));
@@ -44,12 +44,12 @@ export class Recording {
     this.#folder.emit(event);
   }
 
-  /** No more comes for now. */
+  /** Adds the run of pings that is still being counted. */
   flush(): void {
     this.#folder.flush();
   }
 
-  /** What the unit was at, until its end or the last that is known. */
+  /** The phases of the unit. If the recording has no end, the last phase lasts until the last event. */
   timeline(): Span[] {
     if (this.end) return this.end.timeline;
     const { spans, phase, sinceUsec } = this.summary;
@@ -81,16 +81,16 @@ export class Recording {
 
 // --- internal ---
 
-/** How many events are kept of the beginning, and at least of the end. */
+/** How many events are kept: exactly so many from the beginning, and at least so many from the end. */
 const KEPT_FIRST = 1000;
 const KEPT_LAST = 1000;
 
 const MAX_PINGS = 2000;
 
-/** What PID 1 reads of a message. */
+/** How much of a message PID 1 reads. */
 const MAX_TEXT = 4096;
 
-/** Kinds of them, and those of one message that are kept. */
+/** How many different faults are kept, and how many problems of one message. */
 const MAX_FAULTS = 100;
 const MAX_PROBLEMS = 10;
 
@@ -103,7 +103,7 @@ function trim(happened: Happened): Happened {
   return trimmed.event === "message" ? { ...trimmed, text: shorten(trimmed.text, MAX_TEXT) } : trimmed;
 }
 
-/** Of each two, the one with the smaller margin. */
+/** Halves the pings. Of each pair, the ping with the smaller margin stays. */
 function thin(pings: readonly TimedPing[]): TimedPing[] {
   const margin = ({ timeoutUsec, afterUsec }: TimedPing) => timeoutUsec - afterUsec;
   return pings.flatMap((ping, i) => {

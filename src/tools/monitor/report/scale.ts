@@ -1,4 +1,4 @@
-/** Times as places on a chart's horizontal axis, in percent of its width. Pure. */
+/** Converts times to positions on a chart's horizontal axis, in percent of its width. Pure. */
 
 import { formatUsec } from "../../../protocol/durations.ts";
 
@@ -16,18 +16,18 @@ export class Scale {
     this.#lengthUsec = Math.max(1, endUsec - startUsec);
   }
 
-  /** Where a time is. */
+  /** Returns the position of a time. */
   at(usec: number): number {
     const part = Math.min(1, Math.max(0, (usec - this.#startUsec) / this.#lengthUsec));
     return round(MARGIN + part * (100 - 2 * MARGIN));
   }
 
-  /** How wide a duration is. */
+  /** Returns the width of a duration. */
   width(startUsec: number, durationUsec: number): number {
     return round(this.at(startUsec + durationUsec) - this.at(startUsec));
   }
 
-  /** Round times, as many as a telephone has room for. */
+  /** Returns the ticks of the axis. They are at round times, and there is room for them on a phone. */
   ticks(): Tick[] {
     const stepUsec = STEPS_USEC.find((step) => this.#lengthUsec / step <= MAX_TICKS) ?? this.#lengthUsec;
     const first = Math.ceil(this.#startUsec / stepUsec);
@@ -41,12 +41,12 @@ export class Scale {
 
 // --- internal ---
 
-/** What is free at both ends, for the marks there. */
+/** The space at each end, so that a mark there is not cut. */
 const MARGIN = 1.5;
 
 const MAX_TICKS = 7;
 
-/** 1, 2, 5, … of the smaller units; then what divides minutes, hours and days. */
+/** Up to 5 s, the steps are 1, 2 and 5 times a power of ten. Longer steps are round in minutes, hours or days. */
 const STEPS_USEC = [
   ...[1, 10, 100, 1e3, 1e4, 1e5, 1e6].flatMap((unit) => [unit, 2 * unit, 5 * unit]),
   ...[10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200].map((seconds) => seconds * 1e6),

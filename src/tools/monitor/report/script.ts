@@ -1,6 +1,6 @@
 /**
- * The script of a report: shows what a mark of the chart points to, and has the arrow keys go from mark to
- * mark. It takes nodes of the page only, and makes none of text.
+ * The script of a report. It shows the entry of a mark in a tooltip, and the arrow keys move from mark to mark. It
+ * clones nodes of the page and never parses text as HTML.
  */
 
 export const SCRIPT = `

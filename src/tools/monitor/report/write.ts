@@ -1,16 +1,16 @@
-/** The file of a report. */
+/** Writes the file of a report. */
 
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { UsageError } from "../../../console/usage-error.ts";
 import { page } from "./page.ts";
 import type { Recording } from "./recording.ts";
 
-/** Makes sure, before anything is started, that it can be written. What is in it stays. @throws UsageError */
+/** Checks that the file can be written. Creates it if it is missing, and keeps its contents. @throws UsageError */
 export function checkReport(path: string): void {
   orExplain(path, () => closeSync(openSync(path, "a")));
 }
 
-/** @throws UsageError */
+/** Writes the report. @throws UsageError */
 export function writeReport(path: string, recording: Recording): void {
   recording.flush();
   orExplain(path, () => writeFileSync(path, page(recording)));
