@@ -3,6 +3,7 @@ import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
+import { parseUnixNames } from "../src/linux/socket-tables.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import { failedCommand, parseCommands } from "../src/tools/doctor/commands.ts";
 import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
@@ -11,7 +12,7 @@ import { ENDING_SIGNALS, SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statu
 import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
-import { parseSetting, parseShow, parseSpan, parseStatus, parseUnixSockets } from "../src/tools/doctor/parse.ts";
+import { parseSetting, parseShow, parseSpan, parseStatus } from "../src/tools/doctor/parse.ts";
 import { formatReport } from "../src/tools/doctor/print.ts";
 import {
   checkContainer,
@@ -513,9 +514,12 @@ const PROCESS_CASES: [
   ["a file", checkSocket, address("/x", { found: "other" }), "failed", "it is no socket"],
   ["a stream", checkSocket, address("/x", { ...GOOD, type: "stream" }), "failed", /stream socket/],
   ["not writable", checkSocket, address("/x", { ...GOOD, writable: false }), "failed", /may not write/],
+  ["no datagrams", checkSocket, address("/x", { ...GOOD, type: "other" }), "failed", /no datagram socket/],
+  ["nobody at a path", checkSocket, address("/x", { found: "nobody" }), "failed", /nobody listens to this socket/],
   ["nobody there", checkSocket, address("@x", { found: "nobody" }), "failed", "nobody listens to this name"],
   ["elsewhere", checkSocket, address("@x", { found: "nobody", elsewhere: true }), "failed", /network namespace/],
   ["a type that is hidden", checkSocket, address("/x", { found: "socket", writable: true }), "note"],
+  ["a claim", checkSocket, address("/x", { found: "socket", claimed: ["stream"] }), "note", /says stream, but anybody/],
   ["vsock", checkSocket, address("vsock:2:3"), "unknown"],
   ["no right", checkSocket, aProcess({ environment: { unknown: "no right" } }), "unknown", "no right"],
   ["no container", checkContainer, aProcess(), ""],
@@ -811,9 +815,9 @@ describe("reads", () => {
 0000000000000000: 00000002 00000000 00010000 0001 01 25677962 @a b
 0000000000000000: 00000003 00000000 00000000 0001 03 1234
 `;
-    expect(parseUnixSockets(text)).toEqual([
-      { type: "datagram", address: "/run/systemd/notify" },
-      { type: "stream", address: "@a b" },
+    expect(parseUnixNames(text)).toEqual([
+      { type: "dgram", name: "/run/systemd/notify" },
+      { type: "stream", name: "@a b" },
     ]);
   });
 

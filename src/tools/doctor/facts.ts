@@ -68,8 +68,10 @@ export interface SocketFacts {
   found: "socket" | "nothing" | "nobody" | "other";
   /** Whether it was found in the service manager's namespace instead. */
   elsewhere?: boolean | undefined;
-  /** undefined where it can't be told. */
-  type?: "datagram" | "stream" | "seqpacket" | undefined;
+  /** "other" is known to be no datagram socket; undefined where it can't be told. */
+  type?: "datagram" | "stream" | "seqpacket" | "other" | undefined;
+  /** If the type can't be told: what /proc/net/unix says of it, which anybody can forge. */
+  claimed?: readonly string[] | undefined;
   /** Whether the process may write to it; undefined for abstract names, which have no permissions. */
   writable?: boolean | undefined;
   /** The root directory that the process has been given, as by chroot(8). */

@@ -1,6 +1,6 @@
 /** Gathers how a unit came to its present state: its commands, jobs, needs, and what was logged about it. */
 
-import { closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { decodeBytes } from "../../linux/bytes.ts";
 import { findProgram } from "../../linux/find-program.ts";
@@ -266,7 +266,7 @@ function missingPaths(settings: Life["settings"]): string[] {
   const paths = values
     .flatMap((value) => value.split(/\s+/))
     .map((word) => word.replace(/^\+/, "").split(":")[0] ?? "");
-  return paths.filter((path) => path.startsWith("/") && !path.includes("%") && !exists(path));
+  return paths.filter((path) => path.startsWith("/") && !path.includes("%") && !existsSync(path));
 }
 
 /** Why it can or can't be executed, as far as its file shows. */
@@ -286,7 +286,7 @@ function lookAtProgram(command: Command | undefined): ProgramFile | undefined {
     const [, interpreter] = /^#![ \t]*([^ \t\n\0]+)/.exec(head) ?? [];
     const format = head.startsWith("\x7fELF") ? "binary" : head.startsWith("#!") ? "script" : "text";
     if (interpreter === undefined) return { ...about, found: "file", executable, format };
-    return { ...about, found: "file", executable, format, interpreter, interpreterFound: exists(interpreter) };
+    return { ...about, found: "file", executable, format, interpreter, interpreterFound: existsSync(interpreter) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return code === "ENOENT" || code === "ENOTDIR" ? { ...about, found: "nothing" } : undefined;
@@ -304,13 +304,5 @@ function readHead(path: string): string | undefined {
     return undefined;
   } finally {
     if (fd !== undefined) closeSync(fd);
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return statSync(path) !== undefined;
-  } catch {
-    return false;
   }
 }
