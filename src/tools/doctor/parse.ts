@@ -45,6 +45,11 @@ export function parseStatus(text: string): Record<string, string> {
   return Object.fromEntries(values);
 }
 
+/** A list of units, as `systemctl show` prints it. */
+export function parseWords(text: string): string[] {
+  return text.split(" ").filter(Boolean);
+}
+
 /** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
 export function parseSetting(text: string, name: string): string[] {
   const values: string[] = [];
