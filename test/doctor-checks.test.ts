@@ -6,7 +6,7 @@ import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
 import { parseUnixNames } from "../src/linux/socket-tables.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import { failedCommand, parseCommands } from "../src/tools/doctor/commands.ts";
-import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
+import { type Complaint, NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
 import { checkExitStatus } from "../src/tools/doctor/exit-status-checks.ts";
 import { ENDING_SIGNALS, SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
@@ -90,6 +90,7 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     privateNetwork: false,
     passesSocket: false,
     user: "",
+    dynamicUser: false,
     group: "",
     workingDirectory: "",
     configuration: NO_CONFIGURATION,
@@ -676,6 +677,27 @@ describe("the checklist", () => {
     expect(of({ unknown: "systemctl is not here" })).toEqual(["failed", "systemctl is not here", undefined]);
   });
 
+  test("says once why a unit was refused, and nothing of the bus that has gone", () => {
+    const bus = "Failed to send unit remove signal for x.service: Connection reset by peer";
+    const life = aLife({ said: { value: [{ text: `x.service: ${bus}`, invocation: "", usec: 1 }] } });
+    const of = (complaints: Complaint[]) =>
+      checkAll({
+        subject: "x",
+        unit: {
+          value: aUnit({ loadState: "bad-setting", life, configuration: { ...NO_CONFIGURATION, complaints } }),
+        },
+      });
+    const refused = of([{ text: "Service has no ExecStart=. Refusing." }]);
+    expect(refused.map(({ name }) => name)).toEqual(["refused"]);
+    expect(refused[0]?.cure).toEndWith(", then systemctl daemon-reload");
+    const place = { path: "/x", line: 3, text: "ExecStart=./x" };
+    const fatal = { text: "Neither a valid executable name nor an absolute path: ./x", place };
+    expect(of([fatal]).map(({ name }) => name)).toEqual(["ignored"]);
+    const harmless = { text: "Failed to parse Nice=x, ignoring: x", place: { ...place, text: "Nice=x" } };
+    expect(of([harmless]).map(({ name }) => name)).toEqual(["unit", "ignored"]);
+    expect(of([])[0]?.why).toBe("its LoadState is bad-setting");
+  });
+
   test("is in colours only where it is asked for, and tells a cure below its failure", () => {
     const report = {
       subject: "x",
@@ -878,6 +900,13 @@ Restart=on-failure
 [Install]
 WantedBy=multi-user.target
 `);
+  });
+
+  test("of a dynamic user has no User=: systemctl shows one, and it is there only while the service runs", () => {
+    const unit = aUnit({ user: "x", group: "x", dynamicUser: true });
+    const lines = minimalUnit({ subject: "x", unit: { value: unit } }).split("\n");
+    expect(lines).toContain("DynamicUser=yes");
+    expect(lines.filter((line) => /^(User|Group)=/.test(line))).toEqual([]);
   });
 
   test("starts what was behind a shell; lets all send where they are several", () => {

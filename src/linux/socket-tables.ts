@@ -1,7 +1,7 @@
 /**
  * What /proc tells of sockets: proc_pid_net(5). Anybody can forge a row of the table "unix": the name of a socket may
  * contain a newline, and the kernel escapes nothing, so what follows reads like a row. The forger can add rows, but
- * can't hide any. So the other tables are believed first, and nothing is told of a socket if rows contradict each other.
+ * can't hide any. So the other tables count first, and if rows contradict each other, nothing is told of a socket.
  */
 
 import { readText } from "./proc.ts";
@@ -15,7 +15,7 @@ export interface SocketFacts {
 /** What a row says about a socket. */
 export interface SocketRow extends SocketFacts {
   inode: number;
-  /** If it is listening: its path, "@" and its abstract name, or its address as the kernel writes it: "0100007F:1F90". */
+  /** If it is listening: a path, "@" and an abstract name, or an address as the kernel writes it: "0100007F:1F90". */
   local?: string | undefined;
 }
 
@@ -36,7 +36,7 @@ export function findSocket(inode: number): SocketFacts | undefined {
   return row && { family: row.family, type: row.type, listening: row.listening };
 }
 
-/** Looks up sockets in the tables of a process' network namespace. Those whose rows contradict each other are left out. */
+/** Looks sockets up in the tables of a process. Those whose rows contradict each other are left out. */
 export function findSockets(pid: number | "self", inodes: ReadonlySet<number>): SocketRow[] {
   const found = new Map<number, SocketRow | undefined>();
   for (const { name, parse } of TABLES) {

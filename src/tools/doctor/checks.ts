@@ -1,6 +1,13 @@
 /** THE table of checks: what the doctor looks at, in the order of the report. Pure: from facts to lines. */
 
-import { checkComments, checkComplaints, checkDropIn, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
+import {
+  checkComments,
+  checkComplaints,
+  checkDropIn,
+  checkReloadNeeded,
+  isExplained,
+  nameDropIns,
+} from "./configuration-checks.ts";
 import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
 import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
@@ -89,5 +96,7 @@ function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
 }
 
 function checkFiles(unit: Unit, isNamed: boolean): Check[] {
-  return [notLoaded(unit, isNamed), ...FILE_CHECKS.flatMap((check) => check(unit))];
+  // What systemd has against the files says more than that it has not loaded them.
+  const why = isExplained(unit) ? [] : [notLoaded(unit, isNamed)];
+  return [...why, ...FILE_CHECKS.flatMap((check) => check(unit))];
 }

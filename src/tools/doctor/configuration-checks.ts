@@ -59,6 +59,14 @@ export function checkComplaints(unit: Unit): Check[] {
   });
 }
 
+/** Whether what systemd wrote about the files says why it has not loaded the unit. */
+export function isExplained({ loadState, configuration }: Unit): boolean {
+  const { complaints } = configuration;
+  return (
+    loadState === "bad-setting" && complaints.some(({ text, place }) => !place || !/ignoring|^Unknown/i.test(text))
+  );
+}
+
 /** A comment after a value is part of the value. */
 export function checkComments(unit: Unit): Check[] {
   const found = inForce(unit.configuration).flatMap(({ path, assignment }) => {
@@ -264,20 +272,21 @@ function nearValue(name: string, value: string): string | undefined {
 function refused(unit: Unit, text: string): Check {
   const why = text.replace(/\s*Refusing\.$/, "");
   const dropIn = originOf(unit.configuration, "ExecStart");
-  const cure = /more than one ExecStart=/.test(text)
-    ? "a line ExecStart= with nothing behind it, before the one that is to count"
-    : /no ExecStart=|lacks both ExecStart=/.test(text)
-      ? "ExecStart= with the absolute path of a program, in the section [Service]"
-      : /type D-Bus but no D-Bus/.test(text)
-        ? "BusName=, or Type=exec"
-        : /Restart= (?:setting )?set to/.test(text)
-          ? "Restart=on-failure, or Type=exec"
-          : undefined;
+  const [, cure] = REFUSALS.find(([pattern]) => pattern.test(text)) ?? [];
+  const reload = `systemctl${unit.manager === "user" ? " --user" : ""} daemon-reload`;
   return {
     name: "refused",
     result: "failed",
     what: `systemd refuses to load ${unit.id}`,
     why: dropIn === undefined || !/ExecStart=/.test(text) ? why : `${why} ${dropIn}`,
-    ...(cure !== undefined && { cure }),
+    cure: `${cure ?? "the line that systemd names"}, then ${reload}`,
   };
 }
+
+/** Words of service_verify(), and what helps. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/more than one ExecStart=/, "a line ExecStart= with nothing behind it, before the one that is to count"],
+  [/no ExecStart=|lacks both ExecStart=/, "ExecStart= with the absolute path of a program, in the section [Service]"],
+  [/type D-Bus but no D-Bus/, "Type=exec, or BusName= with the name that it owns on the bus"],
+  [/Restart= (?:setting )?set to/, "Restart=on-failure, or Type=exec"],
+];

@@ -112,6 +112,8 @@ export interface Unit {
   /** NOTIFY_SOCKET in Environment=. */
   environmentSocket?: string | undefined;
   user: string;
+  /** DynamicUser=yes: its user, and its group, are there only while it runs. */
+  dynamicUser: boolean;
   group: string;
   workingDirectory: string;
   /** ExecStart=, as it stands in the unit file; undefined if the file can't be read. */

@@ -56,12 +56,15 @@ export function notLoaded(unit: Unit, isNamed = true): Check {
 
 // --- internal ---
 
+/** What is no reason: a note about a line that is ignored, and a bus whose other end has gone. */
+const BESIDE = /configuration:|Failed to send unit \w+ signal/;
+
 function whyNot({ loadState, life }: Unit): string {
   if (loadState === "not-found") return "there is no such unit";
   const why = `its LoadState is ${loadState}`;
   if (loadState === "masked") return `${why}: its file is a link to /dev/null, so it can't be started`;
   const said = saidOfLast(life).findLast(
-    ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !/configuration:/.test(text),
+    ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !BESIDE.test(text),
   );
   if (said !== undefined) return `${why}: systemd says ${quote(wordsOf(said.text))}`;
   const [, told] = /"(.*)"/.exec(life.loadError) ?? [];
