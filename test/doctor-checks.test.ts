@@ -475,6 +475,24 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     "process 12 is not the main process, and NotifyAccess=main takes messages from no other",
     "NotifyAccess=all",
   ],
+  [
+    "a refusal that NotifyAccess=exec leads to, without a control process",
+    checkJournal,
+    aUnit({
+      notifyAccess: "exec",
+      journal: {
+        value: [
+          {
+            text: "x.service: Got notification message from PID 12, but reception only permitted for main PID 10",
+            ours: true,
+          },
+        ],
+      },
+    }),
+    "failed",
+    /^process 12 is started by the service, and NotifyAccess=exec/,
+    "NotifyAccess=all",
+  ],
 ];
 
 for (const [title, check, unit, results, why, cure] of UNIT_CASES) {

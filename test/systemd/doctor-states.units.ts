@@ -198,7 +198,7 @@ const STATES: Broken[] = [
       await unit.machine.systemctl("reload", unit.name);
     },
     state: { ActiveState: "active", ReloadResult: "exit-code" },
-    cause: /the last reload of .* failed: the command of ExecReload= ended with another status than 0/,
+    cause: /the last reload of .* failed: ExecReload=\/bin\/false ended with status 1\/FAILURE; it goes on/,
     cure: says(/ExecReload= runs has to end/, lines("ExecReload=", "ExecReload=/bin/true")),
   },
   {

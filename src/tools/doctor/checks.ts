@@ -17,6 +17,7 @@ import { checkMessages } from "./message-checks.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
+import { checkReadyCommands, checkShellSyntax } from "./shell-checks.ts";
 import { checkBackground, checkSpeech } from "./silence-checks.ts";
 import { checkStart, checkStopped } from "./state-checks.ts";
 import { checkType } from "./type-checks.ts";
@@ -54,6 +55,8 @@ const UNIT_CHECKS = [
   checkDropIn,
   checkComplaints,
   checkComments,
+  checkShellSyntax,
+  checkReadyCommands,
   checkUnsetEnvironment,
   checkEnvironmentFiles,
   checkType,

@@ -2,12 +2,13 @@
 
 import { isNear } from "../../protocol/near.ts";
 import { shorten } from "../../protocol/shorten.ts";
+import { inForce, lastOf } from "./assignments.ts";
 import type { Complaint, Configuration } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
 import { parseSpan } from "./parse.ts";
 import { shellWord } from "./shell-word.ts";
 import { isInTrouble } from "./trouble.ts";
-import { type Assignment, inlineComment } from "./unit-file.ts";
+import { inlineComment } from "./unit-file.ts";
 
 /** Whether systemd has read the files as they are now. */
 export function checkReloadNeeded(unit: Unit): Check[] {
@@ -186,21 +187,6 @@ function changes({ configuration, type, notifyAccess, watchdogUsec, user, group 
   return found;
 }
 
-/** The assignments that count. An empty one takes back those before it. */
-function inForce({ files }: Configuration): { path: string; assignment: Assignment }[] {
-  const all = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
-  return all.filter(({ assignment: { section, name, value } }, i) => {
-    const isReset = all
-      .slice(i + 1)
-      .some(({ assignment: later }) => later.section === section && later.name === name && later.value === "");
-    return value !== "" && !isReset;
-  });
-}
-
-function lastOf(configuration: Configuration, name: string) {
-  return inForce(configuration).findLast(({ assignment }) => assignment.name === name);
-}
-
 /** "the drop-in /x.conf says Type=simple, over Type=notify of /x.service"; undefined if no drop-in did it. */
 function originOf(configuration: Configuration, name: string): string | undefined {
   const [unitFile] = configuration.files;
@@ -246,10 +232,19 @@ function explain({ text, meant }: Complaint, line: string): { why: string; cure?
     };
   }
   if (name === "") return { why: `systemd says: ${text}` };
+  if (/^Neither a valid executable name nor an absolute path/.test(text))
+    return { why: `systemd says: ${text}`, cure: absolute(name, value) };
   const near = nearValue(name, value);
   const isIgnored = /ignoring/i.test(text);
   const why = isIgnored ? `systemd can't read this value, and ignores the line: ${text}` : `systemd says: ${text}`;
   return { why, cure: near === undefined ? undefined : `${name}=${near}` };
+}
+
+/** A program without its directory is looked up in systemd's own path; anything else has to be absolute. */
+function absolute(name: string, value: string): string {
+  const cure = `${name}= with the absolute path of the program`;
+  const [, expanded] = /^[-:+!|@]*["']?(~|\$\{?\w+\}?)/.exec(value) ?? [];
+  return expanded === undefined ? cure : `${cure}: systemd puts nothing in place of ${expanded} there`;
 }
 
 function sectionOf(text: string, section: string): string {

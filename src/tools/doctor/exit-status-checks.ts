@@ -6,7 +6,10 @@ import { shorten } from "../../protocol/shorten.ts";
 import { failedCommand, isClean } from "./commands.ts";
 import { ENDING_SIGNALS, type ExitStatus, PROGRAM_STATUSES, SYSTEMD_STATUSES } from "./exit-statuses.ts";
 import type { Check, Ending, Life, OutputLine, ProgramFile, Unit } from "./facts.ts";
+import { inTheWay } from "./hidden.ts";
+import { cureOfWords, tellingLine } from "./program-words.ts";
 import { lastInvocation } from "./said.ts";
+import { isShellWord } from "./shell-syntax.ts";
 import { shellWord } from "./shell-word.ts";
 
 /** A command that did not end well. */
@@ -73,7 +76,7 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
       line.text.trim() !== "" &&
       (failure === undefined || isOfStart(line, failure.invocation, life)),
   );
-  return own.at(-1)?.text;
+  return tellingLine(own.map(({ text }) => text));
 }
 
 /** Text that another program wrote: it is printed in quotes, and cut to what fits a line. */
@@ -81,7 +84,7 @@ export function quote(text: string): string {
   return JSON.stringify(shorten(text.trim(), 200));
 }
 
-export function titleOf({ command, ended, status }: Failure): string {
+export function titleOf({ command, ended, status }: Pick<Failure, "command" | "ended" | "status">): string {
   const shown = shorten(command, 120);
   if (ended === "exited") {
     const name = (SYSTEMD_STATUSES[status] ?? PROGRAM_STATUSES[status])?.name;
@@ -116,11 +119,13 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
   const known = PROGRAM_STATUSES[status];
   const option = unit.manager === "user" ? "--user-unit" : "--unit";
   const read = `what its last lines say: journalctl ${option}=${shellWord(unit.id)}`;
-  if (known) return { why: known.what, cure: known.cure ?? read };
+  const words = lastLine(unit.life, failure);
+  const helps = words === undefined ? undefined : cureOfWords(words, unit);
+  if (known) return { why: known.what, cure: known.cure ?? helps ?? read };
   if (status > 128 && status < 192) {
     return { why: `a shell says so of a command that was killed by ${signalName(status - 128)}`, cure: read };
   }
-  return { why: "the program's own failure", cure: read };
+  return { why: "the program's own failure", cure: helps ?? read };
 }
 
 /** What systemd's process wrote before it executed the command: why it could not, and at which step it failed. */
@@ -149,14 +154,17 @@ function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { w
   const path = /(?:^|[:\s'"])(\/[^\s'":]+)'?"?: (?:No such|Not a dir|Permission|Operation)/m.exec(all)?.[1];
   const place = path?.replace(/^\/run\/systemd\/(?:unit-root|mount-rootfs)(?=\/)/, "");
   const set = (row.settings ?? []).flatMap((name) => (life.settings[name] ?? []).map((value) => `${name}=${value}`));
+  const obstacle = inTheWay(row.name, all, unit);
   const why = [
     row.name === "EXEC" ? (whyNotExecuted(life.program) ?? row.what) : row.what,
+    ...(obstacle ? [obstacle.why] : []),
     ...(set.length > 0 ? [`its unit has ${shorten(set.join(", "), 200)}`] : []),
     ...(row.name === "NAMESPACE" && life.missingPaths.length > 0
       ? [`there is no ${shorten(life.missingPaths.join(", "), 200)}`]
       : []),
     ...(lines.length > 0 ? [`systemd says ${lines.map(quote).join(", ")}`] : []),
   ].join("; ");
+  if (obstacle) return { why, cure: obstacle.cure };
   if (row.name === "EXEC") {
     const cure = cureOfProgram(life.program);
     if (cure !== undefined) return { why, cure };
@@ -201,6 +209,8 @@ function fileOf(value: string | undefined, pick: (path: string) => string): stri
 function whyNotExecuted(program: ProgramFile | undefined): string | undefined {
   if (program === undefined) return undefined;
   const { path, found, executable, format, interpreter, interpreterFound } = program;
+  if (found === "nothing" && /^\/\S+ /.test(path))
+    return `there is no ${path}: quotes make one word of a whole command`;
   if (found === "nothing") return `there is no ${path}`;
   if (found !== "file") return `${path} is ${found === "directory" ? "a directory" : "no file"}`;
   if (!executable) return `${path} may be executed by nobody: its mode has no x`;
@@ -212,6 +222,9 @@ function whyNotExecuted(program: ProgramFile | undefined): string | undefined {
 function cureOfProgram(program: ProgramFile | undefined): string | undefined {
   if (program === undefined) return undefined;
   const { path, found, executable, interpreter, interpreterFound, format, namesake } = program;
+  // The check of shell syntax says more.
+  if (isShellWord(path)) return undefined;
+  if (found === "nothing" && /^\/\S+ /.test(path)) return `ExecStart=${path}`;
   if (found === "nothing" || found !== "file")
     return namesake === undefined
       ? `ExecStart= with the path of a program that is there, or install ${shellWord(path)}`

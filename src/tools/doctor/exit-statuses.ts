@@ -43,6 +43,11 @@ export const SYSTEMD_STATUSES: Readonly<Record<number, ExitStatus>> = {
     what: "the program can't be executed",
     settings: ["RootDirectory", "RootImage", "NoExecPaths", "User"],
     cures: [
+      // systemd 252 can't tell why: its words don't leave the new root.
+      [
+        /^$|No such file/,
+        "ExecStart= with a program that is in {RootDirectory}, or BindReadOnlyPaths= for it and its libraries",
+      ],
       [/No such file/, "ExecStart= with the path of a program that is there"],
       [/Permission denied/, "chmod a+x {program}, or ExecStart= with a program that the user of User= may execute"],
       [/Exec format error/, "#!/bin/sh, or another interpreter, as the first line of {program}"],

@@ -257,6 +257,8 @@ export interface ProgramFile {
   /** After "#!". */
   interpreter?: string | undefined;
   interpreterFound?: boolean | undefined;
+  /** A directory above it, or above its interpreter, that not everybody may enter. */
+  closed?: string | undefined;
   /** A program of the same name in $PATH. */
   namesake?: string | undefined;
 }

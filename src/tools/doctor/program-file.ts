@@ -1,6 +1,6 @@
 /** Looks at the file of a program. */
 
-import { closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { decodeBytes } from "../../linux/bytes.ts";
 import { findProgram } from "../../linux/find-program.ts";
@@ -19,11 +19,13 @@ export function lookAtProgram(command: Command | undefined): ProgramFile | undef
     if (!stat.isFile()) return { ...about, found: "other" };
     const executable = (stat.mode & 0o111) !== 0;
     const head = readHead(path);
-    if (head === undefined) return { ...about, found: "file", executable };
-    const [, interpreter] = /^#![ \t]*([^ \t\n\0]+)/.exec(head) ?? [];
+    const [, interpreter] = /^#![ \t]*([^ \t\n\0]+)/.exec(head ?? "") ?? [];
+    const closed = closedAbove(path) ?? (interpreter === undefined ? undefined : closedAbove(interpreter));
+    const file = { ...about, found: "file", executable, ...(closed !== undefined && { closed }) } as const;
+    if (head === undefined) return file;
     const format = head.startsWith("\x7fELF") ? "binary" : head.startsWith("#!") ? "script" : "text";
-    if (interpreter === undefined) return { ...about, found: "file", executable, format };
-    return { ...about, found: "file", executable, format, interpreter, interpreterFound: existsSync(interpreter) };
+    if (interpreter === undefined) return { ...file, format };
+    return { ...file, format, interpreter, interpreterFound: existsSync(interpreter) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return code === "ENOENT" || code === "ENOTDIR" ? { ...about, found: "nothing" } : undefined;
@@ -31,6 +33,29 @@ export function lookAtProgram(command: Command | undefined): ProgramFile | undef
 }
 
 // --- internal ---
+
+/** The first directory on the way to a file that not everybody may enter, by its own path or by that without links. */
+function closedAbove(path: string): string | undefined {
+  for (const way of new Set([path, realPath(path)])) {
+    const parts = way.split("/").slice(1, -1);
+    const directories = parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`);
+    const closed = directories.find((directory) => {
+      const stat = statSync(directory, { throwIfNoEntry: false });
+      return stat !== undefined && (stat.mode & 0o001) === 0;
+    });
+    if (closed !== undefined) return closed;
+  }
+  return undefined;
+}
+
+/** If the file is not there, nothing but its own path is known. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
 
 /** The kernel reads 256 bytes as well. */
 function readHead(path: string): string | undefined {

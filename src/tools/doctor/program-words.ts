@@ -1,0 +1,70 @@
+/** What a program wrote before it ended: the line that tells why, and what helps. Pure. */
+
+import { dirname } from "node:path";
+import { lastOf } from "./assignments.ts";
+import type { Unit } from "./facts.ts";
+import { hiderOf } from "./hidden.ts";
+import { bindPath } from "./unit-syntax.ts";
+
+/**
+ * Returns the line that tells why a program has ended: the last one. Bun and Node end with their version, behind
+ * the place in the source, the message, and what belongs to it.
+ */
+export function tellingLine(lines: readonly string[]): string | undefined {
+  const told = lines.filter((line) => line.trim() !== "");
+  const last = told.at(-1);
+  if (last === undefined || !VERSION.test(last)) return last;
+  const start = told.findLastIndex((line, i) => i < told.length - 1 && VERSION.test(line)) + 1;
+  const crash = told.slice(start, -1);
+  // The message follows the mark below the source.
+  const marked = crash.findLast((_, i) => /^\s*\^+$/.test(crash[i - 1] ?? ""));
+  return marked ?? crash.findLast((line) => !/^(\s|\d+ \||[{}\]])/.test(line)) ?? last;
+}
+
+/** What to change because of what a program wrote; undefined if that says nothing about the unit. */
+export function cureOfWords(line: string, unit: Unit): string | undefined {
+  const [, port] = /(?:permission denied|EACCES)\b.*?:(\d{1,4})\b/i.exec(line) ?? [];
+  if (port !== undefined && Number(port) < 1024 && isUser(unit)) {
+    return "AmbientCapabilities=CAP_NET_BIND_SERVICE; or a socket unit, or a port from 1024";
+  }
+  const [, used] = /port (\d+) in use|(?:EADDRINUSE|address already in use).*:(\d+)/i.exec(line)?.filter(Boolean) ?? [];
+  if (used !== undefined) return `another port, or an end to the program that ss -ltnp "sport = :${used}" names`;
+  const [, error, path] = WRITES.exec(line) ?? [];
+  if (error !== undefined && path !== undefined) return toWrite(path, /^(EROFS|read-only)/i.test(error));
+  const [, module] = /Module not found "([^"]+)"/.exec(line) ?? [];
+  if (module === undefined) return undefined;
+  if (module.startsWith("/")) return hiderOf(module, unit)?.cure;
+  return lastOf(unit.configuration, "WorkingDirectory") === undefined
+    ? `WorkingDirectory= with the directory of ${module}, or ExecStart= with its whole path: the service starts in /`
+    : undefined;
+}
+
+// --- internal ---
+
+/** Node and Bun: "EROFS: read-only file system, open '/x'"; Python: "[Errno 30] Read-only file system: '/x'". */
+const WRITES =
+  /\b(EROFS|Read-only file system|EACCES|Permission denied|ENOENT|No such file or directory)\b.*?['"](\/[^'"]+)['"]/i;
+
+/** systemd.exec(5): systemd makes a directory here, and gives it to the user of the service. */
+const DIRECTORIES: readonly (readonly [RegExp, string])[] = [
+  [/^\/run\/([\w.-]+)\//, "RuntimeDirectory"],
+  [/^\/var\/lib\/([\w.-]+)\//, "StateDirectory"],
+  [/^\/var\/log\/([\w.-]+)\//, "LogsDirectory"],
+  [/^\/var\/cache\/([\w.-]+)\//, "CacheDirectory"],
+];
+
+function toWrite(path: string, isReadOnly: boolean): string | undefined {
+  for (const [pattern, setting] of DIRECTORIES) {
+    const [, name] = pattern.exec(path) ?? [];
+    if (name !== undefined) return `${setting}=${name}`;
+  }
+  const directory = bindPath(dirname(path));
+  return isReadOnly && "text" in directory ? `ReadWritePaths=${directory.text}` : undefined;
+}
+
+/** "Bun v1.4.5 (Linux x64)", "Node.js v22.1.0" */
+const VERSION = /^(Bun|Node\.js) v\d+\.\d+/;
+
+function isUser({ user, dynamicUser }: Unit): boolean {
+  return dynamicUser || (user !== "" && user !== "root");
+}
