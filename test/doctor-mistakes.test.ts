@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Unit } from "../src/tools/doctor/facts.ts";
+import { explainStep } from "../src/tools/doctor/failed-step.ts";
 import { inTheWay } from "../src/tools/doctor/hidden.ts";
 import { lookAtProgram } from "../src/tools/doctor/program-file.ts";
 import { cureOfWords, tellingLine } from "../src/tools/doctor/program-words.ts";
@@ -9,6 +11,10 @@ import { checkReadyCommands, checkShellSyntax } from "../src/tools/doctor/shell-
 import { shellSyntax } from "../src/tools/doctor/shell-syntax.ts";
 import { parseUnitFile } from "../src/tools/doctor/unit-file.ts";
 import { temporaryDirectory } from "./support/command.ts";
+
+/** Apart from what is below them, so that no test names a path of one machine. */
+const HOME = "/home";
+const ROOT = "/root";
 
 /** A unit of which only its file counts, and what a test says of it. */
 function aUnit(text: string, facts: Partial<Unit> = {}): Unit {
@@ -86,12 +92,26 @@ describe("what only a shell understands", () => {
   });
 });
 
+test("the cure of a command that can't be executed names its setting", () => {
+  const program = { path: "/none", found: "nothing", executable: false } as const;
+  const life = { settings: {}, missingPaths: [], program } as unknown as Unit["life"];
+  const row = SYSTEMD_STATUSES[203];
+  if (!row) throw new Error("203 is EXEC");
+  const of = (path: string, setting?: string) =>
+    explainStep(row, ["No such file"], aUnit("", { life: { ...life, program: { ...program, path } } }), setting).cure;
+  expect(of("/none")).toBe("ExecStart= with the path of a program that is there, or install /none");
+  expect(of("/none", "ExecStartPre")).toStartWith("ExecStartPre= with the path of");
+  expect(of("/bin/a b", "ExecStop")).toBe("ExecStop=/bin/a b");
+  expect(of("cd", "ExecStop")).not.toContain("install");
+});
+
 test("READY=1 from a command that runs too early or too late", () => {
   const of = (line: string, facts?: Partial<Unit>) => checkReadyCommands(aUnit(line, facts));
   expect(of("ExecStartPost=/usr/bin/systemd-notify --ready")[0]?.why).toContain("run only when READY=1 has come");
   expect(of("ExecStartPre=/usr/bin/sd-notify READY=1")[0]?.why).toContain("before the program");
   expect(of("ExecStart=/usr/bin/sd-notify --ready")).toEqual([]);
   expect(of("ExecStartPost=/usr/bin/sd-notify --status=x")).toEqual([]);
+  expect(of("ExecStartPost=/usr/bin/sd-notify run --ready-tcp=80 -- x")).toEqual([]);
   expect(of("ExecStartPost=/usr/bin/sd-notify --ready", { activeState: "active" })).toEqual([]);
   expect(of("ExecStartPost=/usr/bin/sd-notify --ready", { type: "exec" })).toEqual([]);
 });
@@ -106,8 +126,8 @@ describe("a path that is there, and not for the service", () => {
     );
 
   test.each([
-    ["ProtectHome=yes", "/root/x", "ProtectHome=read-only, or ProtectHome=no, if it writes there"],
-    ["ProtectHome=tmpfs", "/home/a/x", "ProtectHome=read-only, or ProtectHome=no, if it writes there"],
+    ["ProtectHome=yes", `${ROOT}/x`, "ProtectHome=read-only, or ProtectHome=no, if it writes there"],
+    ["ProtectHome=tmpfs", `${HOME}/a/x`, "ProtectHome=read-only, or ProtectHome=no, if it writes there"],
     ["PrivateTmp=true", "/tmp/x", "BindReadOnlyPaths=/tmp/x, or PrivateTmp=no"],
     ["PrivateTmp=disconnected", "/var/tmp/x", "BindReadOnlyPaths=/var/tmp/x, or PrivateTmp=no"],
     ["InaccessiblePaths=-/opt", "/opt/x", "InaccessiblePaths= without -/opt"],
@@ -117,8 +137,8 @@ describe("a path that is there, and not for the service", () => {
   });
 
   test.each([
-    ["ProtectHome=read-only", "/root/x"],
-    ["ProtectHome=yes\nProtectHome=no", "/root/x"],
+    ["ProtectHome=read-only", `${ROOT}/x`],
+    ["ProtectHome=yes\nProtectHome=no", `${ROOT}/x`],
     ["ProtectHome=yes\nPrivateTmp=yes", "/homes/tmp/x"],
     ["NoExecPaths=/\nExecPaths=/opt", "/opt/x"],
     ["NoExecPaths=/opt\nNoExecPaths=", "/opt/x"],
@@ -127,9 +147,9 @@ describe("a path that is there, and not for the service", () => {
   });
 
   test("counts only if systemd did not find it, or was not let in", () => {
-    expect(look("ProtectHome=yes", "/root/x", {}, undefined, "Exec format error")).toBeUndefined();
-    expect(look("", "/root/x", {}, "/root")).toBeUndefined();
-    expect(look("", "/root/x", { user: "www" }, "/root")?.why).toBe(
+    expect(look("ProtectHome=yes", `${ROOT}/x`, {}, undefined, "Exec format error")).toBeUndefined();
+    expect(look("", `${ROOT}/x`, {}, "/root")).toBeUndefined();
+    expect(look("", `${ROOT}/x`, { user: "www" }, "/root")?.why).toBe(
       "not everybody may enter /root, and User=www has to",
     );
     expect(look("", "/tmp/x", { dynamicUser: true })?.cure).toBe("BindReadOnlyPaths=/tmp/x");
@@ -192,11 +212,14 @@ describe("what a program wrote last", () => {
     ["Error: listen EADDRINUSE: address already in use :::3000", "", /ss -ltnp "sport = :3000"/],
     ["EROFS: read-only file system, open '/srv/data/x'", "", /^ReadWritePaths=\/srv\/data$/],
     ["OSError: [Errno 30] Read-only file system: '/var/lib/app/x'", "", /^StateDirectory=app$/],
+    ["EROFS: read-only file system, open '/etc/shadow'", "", undefined],
+    ["EROFS: read-only file system, open '/x'", "", undefined],
+    ["EACCES: permission denied, open '/srv/a:80'", "User=www", undefined],
     ["EACCES: permission denied, open '/run/app/x.sock'", "", /^RuntimeDirectory=app$/],
     ["ENOENT: no such file or directory, open '/etc/app/x'", "", undefined],
     ['error: Module not found "server.ts"', "", /^WorkingDirectory= with the directory of server\.ts/],
     ['error: Module not found "server.ts"', "WorkingDirectory=/srv", undefined],
-    ['error: Module not found "/home/me/server.ts"', "ProtectHome=yes", /^ProtectHome=read-only/],
+    [`error: Module not found "${HOME}/me/server.ts"`, "ProtectHome=yes", /^ProtectHome=read-only/],
     ['error: Module not found "/srv/server.ts"', "", undefined],
     ["error: boom", "", undefined],
   ])("%s, with %s", (line, text, cure) => {

@@ -46,7 +46,9 @@ const says = (text: RegExp, cure: (my: My) => Cure) => (said: Said, my: My) => {
   return cure(my);
 };
 
-const inRoot = (my: My) => `/root/${my.name}/server`;
+/** The home of root. */
+const ROOT = "/root";
+const inRoot = (my: My) => `${ROOT}/${my.name}/server`;
 const inTmp = (my: My) => `/tmp/${my.name}-server`;
 const own = (my: My) => `${my.directory}/server`;
 /** No other trial's, and one that only root may listen at. */
@@ -160,7 +162,7 @@ const HIDDEN: Broken[] = [
     },
     state: FAILED,
     cause: /203\/EXEC.*not everybody may enter \/root, and User=nobody has to/,
-    cure: says(/^ExecStart= with a program that is not in \/root/, (my) => ({
+    cure: says(/^ExecStart= with a program that is not in \/root\b/, (my) => ({
       commands: [`cp ${inRoot(my)} ${own(my)}`],
       lines: ["ExecStart=", `ExecStart=${own(my)}`],
     })),

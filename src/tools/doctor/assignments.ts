@@ -11,12 +11,13 @@ export interface Placed {
 /** The assignments that count. An empty one takes back those before it. */
 export function inForce({ files }: Configuration): Placed[] {
   const all = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
-  return all.filter(({ assignment: { section, name, value } }, i) => {
-    const isReset = all
-      .slice(i + 1)
-      .some(({ assignment: later }) => later.section === section && later.name === name && later.value === "");
-    return value !== "" && !isReset;
+  const reset = new Set<string>();
+  const kept = all.toReversed().filter(({ assignment: { section, name, value } }) => {
+    const key = `${section}\n${name}`;
+    if (value === "") reset.add(key);
+    return !reset.has(key);
   });
+  return kept.reverse();
 }
 
 /** The last assignment of a setting. */

@@ -1,8 +1,9 @@
 /** Why a unit does not run: a job that waits, a unit that it needs, a condition, or its own end. */
 
 import { formatUsec } from "../../protocol/durations.ts";
-import { lastLine, quote } from "./exit-status-checks.ts";
+import { lastLine } from "./exit-status-checks.ts";
 import type { Check, Job, Need, SaidLine, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { saidOfLast } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 

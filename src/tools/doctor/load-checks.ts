@@ -1,7 +1,7 @@
 /** Units that can't be looked at: no unit has the name, it is not a service, or systemd rejects its file. */
 
-import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 

@@ -22,8 +22,9 @@ export function tellingLine(lines: readonly string[]): string | undefined {
 }
 
 /** What to change because of what a program wrote; undefined if that says nothing about the unit. */
-export function cureOfWords(line: string, unit: Unit): string | undefined {
-  const [, port] = /(?:permission denied|EACCES)\b.*?:(\d{1,4})\b/i.exec(line) ?? [];
+export function cureOfWords(words: string, unit: Unit): string | undefined {
+  const line = words.slice(0, MAX_LENGTH);
+  const [, port] = /^[^'"]*(?:permission denied|EACCES)\b[^'"]*:(\d{1,4})\b/i.exec(line) ?? [];
   if (port !== undefined && Number(port) < 1024 && isUser(unit)) {
     return "AmbientCapabilities=CAP_NET_BIND_SERVICE; or a socket unit, or a port from 1024";
   }
@@ -31,7 +32,7 @@ export function cureOfWords(line: string, unit: Unit): string | undefined {
   if (used !== undefined) return `another port, or an end to the program that ss -ltnp "sport = :${used}" names`;
   const [, error, path] = WRITES.exec(line) ?? [];
   if (error !== undefined && path !== undefined) return toWrite(path, /^(EROFS|read-only)/i.test(error));
-  const [, module] = /Module not found "([^"]+)"/.exec(line) ?? [];
+  const [, module] = /Module not found "([\w./@-]+)"/.exec(line) ?? [];
   if (module === undefined) return undefined;
   if (module.startsWith("/")) return hiderOf(module, unit)?.cure;
   return lastOf(unit.configuration, "WorkingDirectory") === undefined
@@ -40,6 +41,9 @@ export function cureOfWords(line: string, unit: Unit): string | undefined {
 }
 
 // --- internal ---
+
+/** A message is not longer. */
+const MAX_LENGTH = 1000;
 
 /** Node and Bun: "EROFS: read-only file system, open '/x'"; Python: "[Errno 30] Read-only file system: '/x'". */
 const WRITES =
@@ -53,13 +57,16 @@ const DIRECTORIES: readonly (readonly [RegExp, string])[] = [
   [/^\/var\/cache\/([\w.-]+)\//, "CacheDirectory"],
 ];
 
+/** A service that wants to write here is wrong, or means harm. */
+const OF_SYSTEM = /^\/([^/]*$|(?:bin|boot|dev|etc|lib\w*|proc|sbin|sys|usr)\/)/;
+
 function toWrite(path: string, isReadOnly: boolean): string | undefined {
   for (const [pattern, setting] of DIRECTORIES) {
     const [, name] = pattern.exec(path) ?? [];
     if (name !== undefined) return `${setting}=${name}`;
   }
   const directory = bindPath(dirname(path));
-  return isReadOnly && "text" in directory ? `ReadWritePaths=${directory.text}` : undefined;
+  return isReadOnly && !OF_SYSTEM.test(path) && "text" in directory ? `ReadWritePaths=${directory.text}` : undefined;
 }
 
 /** "Bun v1.4.5 (Linux x64)", "Node.js v22.1.0" */

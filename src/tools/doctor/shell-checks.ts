@@ -38,7 +38,7 @@ export function checkReadyCommands(unit: Unit): Check[] {
 /** How much of a line is quoted. */
 const MAX_SHOWN = 80;
 
-const SENDS_READY = /(?:\bsystemd-notify|\bsd-notify)\b.*(?:--ready\b|\bREADY=1)/;
+const SENDS_READY = /(?:\bsystemd-notify|\bsd-notify)\b.*(?:--ready(?![\w-])|\bREADY=1)/;
 
 const TIMES: Readonly<Record<string, string>> = {
   ExecStartPre: " before the program of ExecStart= is started, and systemd waits for one that comes after that",
