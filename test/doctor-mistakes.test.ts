@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkUnsetVariables } from "../src/tools/doctor/environment-checks.ts";
 import { SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Unit } from "../src/tools/doctor/facts.ts";
 import { explainStep } from "../src/tools/doctor/failed-step.ts";
 import { inTheWay } from "../src/tools/doctor/hidden.ts";
+import { checkInactive } from "../src/tools/doctor/inactive-checks.ts";
 import { lookAtProgram } from "../src/tools/doctor/program-file.ts";
 import { cureOfWords, tellingLine } from "../src/tools/doctor/program-words.ts";
 import { checkReadyCommands, checkShellSyntax } from "../src/tools/doctor/shell-checks.ts";
@@ -116,6 +118,51 @@ test("READY=1 from a command that runs too early or too late", () => {
   expect(of("ExecStartPost=/usr/bin/sd-notify --ready", { type: "exec" })).toEqual([]);
 });
 
+test("a variable that a command names, and nobody sets", () => {
+  const text = "x.service: Referenced but unset environment variable evaluates to an empty string: PORT, A_1";
+  const of = (ofSystemd: boolean, invocation = "b") => {
+    const said = { value: [{ text: "Starting x", invocation: "b", usec: 1 }] };
+    const output = { value: [{ text, pid: 1, invocation, usec: 2, ofSystemd }] };
+    return checkUnsetVariables(aUnit("", { life: { said, output } as unknown as Unit["life"] }));
+  };
+  expect(of(true).map(({ what, result }) => [what, result])).toEqual([
+    ["$PORT in a command of the unit", "note"],
+    ["$A_1 in a command of the unit", "note"],
+  ]);
+  // A program may write such a line too, and an earlier start was another matter.
+  expect(of(false)).toEqual([]);
+  expect(of(true, "a")).toEqual([]);
+});
+
+test("a service that a signal has ended", () => {
+  const of = (...texts: string[]) => {
+    const said = { value: texts.map((text, i) => ({ text, invocation: "b", usec: i * 1000 })) };
+    const life = {
+      said,
+      output: { value: [] },
+      settings: {},
+      commands: [],
+      triggeredBy: [],
+      conditions: [],
+      needs: [],
+    };
+    const facts = { id: "x", activeState: "inactive", life } as unknown as Partial<Unit>;
+    return checkInactive(aUnit("", facts))[0];
+  };
+  const [began, reloading, ended] = ["Started x.", "Reloading x...", "x: Deactivated successfully."];
+  const killed = (name: string) => `x: Main process exited, code=killed, status=1/${name} (success)`;
+  expect(of(began, reloading, killed("HUP"), ended)).toMatchObject({
+    result: "failed",
+    cure: expect.stringMatching(/^a handler for SIGHUP/),
+  });
+  expect(of(began, reloading, ended)?.why).toStartWith("it ended 1 ms after a reload: a signal of ExecReload=");
+  expect(of(began, reloading, killed("TERM"), ended)?.result).toBe("note");
+  expect(of(began, killed("HUP"), ended)?.why).toBe(
+    "it was ended by SIGHUP after 2 ms, which systemd takes for success",
+  );
+  expect(of(began, ended)?.why).toStartWith("it ended by itself after 1 ms, with status 0");
+});
+
 describe("a path that is there, and not for the service", () => {
   const found = { found: "file", executable: true } as const;
   const look = (text: string, path: string, facts: Partial<Unit> = {}, closed?: string, wrote = "Permission denied") =>
@@ -174,6 +221,7 @@ describe("a path that is there, and not for the service", () => {
 });
 
 describe("what a program wrote last", () => {
+  const URL = " https://bun.report/1.4.5/x";
   const bun = (...lines: string[]) => [...lines, "", "Bun v1.4.5 (Linux x64)"];
 
   test.each([
@@ -196,6 +244,10 @@ describe("what a program wrote last", () => {
     [[...bun("error: first"), ...bun("error: second", "  at x")], "error: second"],
     [bun("1 | x", "  ^", "error: inner", "  at x", "", "1 | y", "   ^", "error: outer", "  at y"), "error: outer"],
     [["Traceback", "  x", "ValueError: x"], "ValueError: x"],
+    [["ready", "=".repeat(60), "Bun v1.4.5 (a) Linux x64", "panic(main thread): abort() called", URL], "ready"],
+    [["=".repeat(60), "Bun v1.4.5 (a) Linux x64", "panic(main thread): abort() called", URL], undefined],
+    [["ready", "=".repeat(60), "panic: Segmentation fault at 0x0", "oh no", URL], "panic: Segmentation fault at 0x0"],
+    [[URL], URL],
     [["Bun v1.4.5 (Linux x64)"], "Bun v1.4.5 (Linux x64)"],
     [["", " "], undefined],
     [[], undefined],

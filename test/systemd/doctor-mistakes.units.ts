@@ -110,6 +110,12 @@ const SHELL: Broken[] = [
     cause: /there is no \/bin\/sleep infinity: quotes make one word of a whole command/,
   },
   {
+    title: "no section",
+    files: (my) => ({ [my.unit]: `Type=exec\n${SLEEP}\n` }),
+    cause: /Type=exec, line 1 of \S+: it stands above the first section of the file/,
+    cure: says(/^\[Service\]/, (my) => ({ files: unit("Type=exec", SLEEP)(my) })),
+  },
+  {
     title: "ExecStart= begins with ~",
     files: unit("Type=exec", "ExecStart=~/bin/server"),
     cause: /ExecStart=~\/bin\/server, line \d+/,
@@ -282,6 +288,32 @@ const PROGRAMS: Broken[] = [
     cause: /its last line is "ENOENT: no such file or directory, open '\/run\//,
   },
   {
+    title: "ExecReload= sends a signal that the program does not handle",
+    files: unit(
+      "Type=notify",
+      (my) => `ExecStart=${my.bun("notify({ ready: true }); setInterval(() => {}, 1e6)")}`,
+      "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
+    ),
+    arrive: async (unit) => {
+      await unit.start();
+      await unit.machine.systemctl("reload", unit.name);
+    },
+    state: { ActiveState: "inactive" },
+    cause: /it ended .* after a reload: a signal of ExecReload= ends a program that has no handler for it/,
+    cure: says(/^a handler for SIGHUP/, (my) => ({
+      lines: [
+        "ExecStart=",
+        `ExecStart=${my.bun('process.on("SIGHUP", () => {}); notify({ ready: true }); setInterval(() => {}, 1e6)')}`,
+      ],
+    })),
+  },
+  {
+    title: "LimitNOFILE= is too low for systemd itself",
+    files: unit("Type=exec", "LimitNOFILE=4", SLEEP),
+    state: FAILED,
+    cause: /202\/FDS.*its unit has LimitNOFILE=4; systemd says "Failed at step FDS/,
+  },
+  {
     title: "READY=1 from ExecStartPost=",
     files: unit("Type=notify", "NotifyAccess=all", SLEEP, (my) => `ExecStartPost=${my.command} --ready`),
     state: WAITING,
@@ -318,6 +350,12 @@ healthyUnits("doctor: what only looks like a mistake", [
   {
     title: "a shell's words in quotes, and comparisons",
     files: unit("Type=notify", (my) => `ExecStart=${my.sh(`cd / && true > /dev/null; ${READY}`)} '>' "&&" >=1.0 <x>`),
+    arrive: (unit) => unit.start(),
+    state: { ActiveState: "active" },
+  },
+  {
+    title: "a variable of a command that is not set",
+    files: unit("Type=notify", (my) => `ExecStart=${my.sh(READY)} $OPTIONS`),
     arrive: (unit) => unit.start(),
     state: { ActiveState: "active" },
   },

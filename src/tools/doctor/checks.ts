@@ -8,7 +8,7 @@ import {
   isExplained,
   nameDropIns,
 } from "./configuration-checks.ts";
-import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
+import { checkEnvironmentFiles, checkUnsetEnvironment, checkUnsetVariables } from "./environment-checks.ts";
 import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
@@ -59,6 +59,7 @@ const UNIT_CHECKS = [
   checkReadyCommands,
   checkUnsetEnvironment,
   checkEnvironmentFiles,
+  checkUnsetVariables,
   checkType,
   checkAccess,
   checkWatchdog,

@@ -3,7 +3,7 @@
 import { isNear } from "../../protocol/near.ts";
 import { shorten } from "../../protocol/shorten.ts";
 import { inForce, lastOf } from "./assignments.ts";
-import type { Complaint, Configuration } from "./configuration-facts.ts";
+import { type Complaint, type Configuration, OUTSIDE } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
 import { parseSpan } from "./parse.ts";
 import { shellWord } from "./shell-word.ts";
@@ -29,8 +29,11 @@ export function checkReloadNeeded(unit: Unit): Check[] {
 /** What systemd says it ignores, and why it refuses to load the unit. */
 export function checkComplaints(unit: Unit): Check[] {
   const { complaints } = unit.configuration;
+  const outside = complaints.find(({ text }) => OUTSIDE.test(text));
   return complaints.flatMap((complaint): Check[] => {
     const { text, place } = complaint;
+    // One line without a section is told for all of them.
+    if (OUTSIDE.test(text) && complaint !== outside) return [];
     // Complaints from before the unit was corrected don't count.
     if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
     // The check of comments reports this.
@@ -229,6 +232,12 @@ function explain({ text, meant }: Complaint, line: string): { why: string; cure?
     return {
       why: "it is no assignment, and systemd ignores the line",
       cure: "a backslash at the end of the line before",
+    };
+  }
+  if (OUTSIDE.test(text)) {
+    return {
+      why: "it stands above the first section of the file, and systemd ignores such lines",
+      cure: "[Service], or the section that it belongs to, above it",
     };
   }
   if (name === "") return { why: `systemd says: ${text}` };

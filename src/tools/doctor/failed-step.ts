@@ -64,8 +64,14 @@ function explain(row: ExitStatus, wrote: readonly string[], unit: Unit): { why: 
 }
 
 /** Lines that only a manager at level debug adds. */
-const DEBUG =
-  /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)|, ignoring/;
+const DEBUG = new RegExp(
+  [
+    /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)/,
+    /^(Loaded|Shared library|Neither lib|Failed at setting rlimit|PR_SET_MM)|, ignoring/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
 
 type Values = (name: string) => string | undefined;
 

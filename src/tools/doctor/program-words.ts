@@ -13,7 +13,9 @@ import { bindPath } from "./unit-syntax.ts";
 export function tellingLine(lines: readonly string[]): string | undefined {
   const told = lines.filter((line) => line.trim() !== "");
   const last = told.at(-1);
-  if (last === undefined || !VERSION.test(last)) return last;
+  if (last === undefined) return undefined;
+  if (REPORT.test(last)) return lineOfReport(told);
+  if (!VERSION.test(last)) return last;
   const start = told.findLastIndex((line, i) => i < told.length - 1 && VERSION.test(line)) + 1;
   const crash = told.slice(start, -1);
   // The message follows the mark below the source.
@@ -71,6 +73,25 @@ function toWrite(path: string, isReadOnly: boolean): string | undefined {
 
 /** "Bun v1.4.5 (Linux x64)", "Node.js v22.1.0" */
 const VERSION = /^(Bun|Node\.js) v\d+\.\d+/;
+
+/** The end of what Bun writes when it crashes, or is ended by SIGABRT. */
+const REPORT = /^\s*https:\/\/bun\.report\//;
+
+/** If a signal has ended Bun, what it calls a crash is none: what it wrote before counts. */
+function lineOfReport(told: readonly string[]): string | undefined {
+  const panic = told.findLast((line) => /^panic\b/.test(line));
+  if (panic === undefined) return told.at(-1);
+  if (!/: abort\(\) called/.test(panic)) return panic;
+  return tellingLine(
+    told.slice(
+      0,
+      Math.max(
+        told.findLastIndex((line) => /^={20,}$/.test(line)),
+        0,
+      ),
+    ),
+  );
+}
 
 function isUser({ user, dynamicUser }: Unit): boolean {
   return dynamicUser || (user !== "" && user !== "root");
