@@ -3,15 +3,16 @@ import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../src/linux/cgroup.ts";
+import { parseUnixNames } from "../src/linux/socket-tables.ts";
 import { checkAll } from "../src/tools/doctor/checks.ts";
 import { failedCommand, parseCommands } from "../src/tools/doctor/commands.ts";
-import { NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
+import { type Complaint, NO_CONFIGURATION } from "../src/tools/doctor/configuration-facts.ts";
 import { checkExitStatus } from "../src/tools/doctor/exit-status-checks.ts";
 import { ENDING_SIGNALS, SYSTEMD_STATUSES } from "../src/tools/doctor/exit-statuses.ts";
 import type { Check, Environment, Facts, Life, Process, Self, SocketFacts, Unit } from "../src/tools/doctor/facts.ts";
 import { checkJournal, explainLine } from "../src/tools/doctor/journal.ts";
 import { minimalUnit } from "../src/tools/doctor/minimal-unit.ts";
-import { parseSetting, parseShow, parseSpan, parseStatus, parseUnixSockets } from "../src/tools/doctor/parse.ts";
+import { parseSetting, parseShow, parseSpan, parseStatus } from "../src/tools/doctor/parse.ts";
 import { formatReport } from "../src/tools/doctor/print.ts";
 import {
   checkContainer,
@@ -89,6 +90,7 @@ function aUnit(facts: Partial<Unit> = {}, processes: Process[] = [aProcess()]): 
     privateNetwork: false,
     passesSocket: false,
     user: "",
+    dynamicUser: false,
     group: "",
     workingDirectory: "",
     configuration: NO_CONFIGURATION,
@@ -473,6 +475,24 @@ const UNIT_CASES: [string, (unit: Unit) => Check[], Unit, string, (string | RegE
     "process 12 is not the main process, and NotifyAccess=main takes messages from no other",
     "NotifyAccess=all",
   ],
+  [
+    "a refusal that NotifyAccess=exec leads to, without a control process",
+    checkJournal,
+    aUnit({
+      notifyAccess: "exec",
+      journal: {
+        value: [
+          {
+            text: "x.service: Got notification message from PID 12, but reception only permitted for main PID 10",
+            ours: true,
+          },
+        ],
+      },
+    }),
+    "failed",
+    /^process 12 is started by the service, and NotifyAccess=exec/,
+    "NotifyAccess=all",
+  ],
 ];
 
 for (const [title, check, unit, results, why, cure] of UNIT_CASES) {
@@ -513,9 +533,12 @@ const PROCESS_CASES: [
   ["a file", checkSocket, address("/x", { found: "other" }), "failed", "it is no socket"],
   ["a stream", checkSocket, address("/x", { ...GOOD, type: "stream" }), "failed", /stream socket/],
   ["not writable", checkSocket, address("/x", { ...GOOD, writable: false }), "failed", /may not write/],
+  ["no datagrams", checkSocket, address("/x", { ...GOOD, type: "other" }), "failed", /no datagram socket/],
+  ["nobody at a path", checkSocket, address("/x", { found: "nobody" }), "failed", /nobody listens to this socket/],
   ["nobody there", checkSocket, address("@x", { found: "nobody" }), "failed", "nobody listens to this name"],
   ["elsewhere", checkSocket, address("@x", { found: "nobody", elsewhere: true }), "failed", /network namespace/],
   ["a type that is hidden", checkSocket, address("/x", { found: "socket", writable: true }), "note"],
+  ["a claim", checkSocket, address("/x", { found: "socket", claimed: ["stream"] }), "note", /says stream, but anybody/],
   ["vsock", checkSocket, address("vsock:2:3"), "unknown"],
   ["no right", checkSocket, aProcess({ environment: { unknown: "no right" } }), "unknown", "no right"],
   ["no container", checkContainer, aProcess(), ""],
@@ -672,6 +695,27 @@ describe("the checklist", () => {
     expect(of({ unknown: "systemctl is not here" })).toEqual(["failed", "systemctl is not here", undefined]);
   });
 
+  test("says once why a unit was refused, and nothing of the bus that has gone", () => {
+    const bus = "Failed to send unit remove signal for x.service: Connection reset by peer";
+    const life = aLife({ said: { value: [{ text: `x.service: ${bus}`, invocation: "", usec: 1 }] } });
+    const of = (complaints: Complaint[]) =>
+      checkAll({
+        subject: "x",
+        unit: {
+          value: aUnit({ loadState: "bad-setting", life, configuration: { ...NO_CONFIGURATION, complaints } }),
+        },
+      });
+    const refused = of([{ text: "Service has no ExecStart=. Refusing." }]);
+    expect(refused.map(({ name }) => name)).toEqual(["refused"]);
+    expect(refused[0]?.cure).toEndWith(", then systemctl daemon-reload");
+    const place = { path: "/x", line: 3, text: "ExecStart=./x" };
+    const fatal = { text: "Neither a valid executable name nor an absolute path: ./x", place };
+    expect(of([fatal]).map(({ name }) => name)).toEqual(["ignored"]);
+    const harmless = { text: "Failed to parse Nice=x, ignoring: x", place: { ...place, text: "Nice=x" } };
+    expect(of([harmless]).map(({ name }) => name)).toEqual(["unit", "ignored"]);
+    expect(of([])[0]?.why).toBe("its LoadState is bad-setting");
+  });
+
   test("is in colours only where it is asked for, and tells a cure below its failure", () => {
     const report = {
       subject: "x",
@@ -811,9 +855,9 @@ describe("reads", () => {
 0000000000000000: 00000002 00000000 00010000 0001 01 25677962 @a b
 0000000000000000: 00000003 00000000 00000000 0001 03 1234
 `;
-    expect(parseUnixSockets(text)).toEqual([
-      { type: "datagram", address: "/run/systemd/notify" },
-      { type: "stream", address: "@a b" },
+    expect(parseUnixNames(text)).toEqual([
+      { type: "dgram", name: "/run/systemd/notify" },
+      { type: "stream", name: "@a b" },
     ]);
   });
 
@@ -874,6 +918,13 @@ Restart=on-failure
 [Install]
 WantedBy=multi-user.target
 `);
+  });
+
+  test("of a dynamic user has no User=: systemctl shows one, and it is there only while the service runs", () => {
+    const unit = aUnit({ user: "x", group: "x", dynamicUser: true });
+    const lines = minimalUnit({ subject: "x", unit: { value: unit } }).split("\n");
+    expect(lines).toContain("DynamicUser=yes");
+    expect(lines.filter((line) => /^(User|Group)=/.test(line))).toEqual([]);
   });
 
   test("starts what was behind a shell; lets all send where they are several", () => {

@@ -41,6 +41,7 @@ function aUnit(facts: Partial<Unit>, configuration: Partial<Configuration> = {})
     fdStoreMax: 0,
     fdStored: 0,
     user: "",
+    dynamicUser: false,
     group: "",
     processes: { value: [] },
     journal: { value: [] },

@@ -198,7 +198,7 @@ const STATES: Broken[] = [
       await unit.machine.systemctl("reload", unit.name);
     },
     state: { ActiveState: "active", ReloadResult: "exit-code" },
-    cause: /the last reload of .* failed: the command of ExecReload= ended with another status than 0/,
+    cause: /the last reload of .* failed: ExecReload=\/bin\/false ended with status 1\/FAILURE; it goes on/,
     cure: says(/ExecReload= runs has to end/, lines("ExecReload=", "ExecReload=/bin/true")),
   },
   {
@@ -385,8 +385,8 @@ const INACTIVE: Broken[] = [
     title: "it has no ExecStart=",
     files: service("Type=simple"),
     state: { LoadState: "bad-setting" },
-    cause: /its LoadState is bad-setting: systemd says ".*no ExecStart=/,
-    cure: says(/^the line that systemd names, then systemctl daemon-reload/, (my) => ({
+    cause: /systemd refuses to load sdnotifytest-.*no ExecStart=/,
+    cure: says(/^ExecStart= with the absolute path of a program.*, then systemctl daemon-reload$/, (my) => ({
       files: { [my.unit]: `[Service]\nType=simple\n${SLEEP}\n` },
     })),
   },

@@ -1,7 +1,14 @@
 /** THE table of checks: what the doctor looks at, in the order of the report. Pure: from facts to lines. */
 
-import { checkComments, checkComplaints, checkDropIn, checkReloadNeeded, nameDropIns } from "./configuration-checks.ts";
-import { checkEnvironmentFiles, checkUnsetEnvironment } from "./environment-checks.ts";
+import {
+  checkComments,
+  checkComplaints,
+  checkDropIn,
+  checkReloadNeeded,
+  isExplained,
+  nameDropIns,
+} from "./configuration-checks.ts";
+import { checkEnvironmentFiles, checkUnsetEnvironment, checkUnsetVariables } from "./environment-checks.ts";
 import { checkExitStatus } from "./exit-status-checks.ts";
 import type { Check, Facts, Process, Self, Unit } from "./facts.ts";
 import { checkJournal } from "./journal.ts";
@@ -10,6 +17,7 @@ import { checkMessages } from "./message-checks.ts";
 import { checkContainer, checkFilter, checkPassedFds, checkSocket, checkWatchdogVariables } from "./process-checks.ts";
 import { checkCaller, checkConnection, checkFfi, checkOwnMessages } from "./self-checks.ts";
 import { checkAccess, checkWatchdog, likelySenders } from "./sender-checks.ts";
+import { checkReadyCommands, checkShellSyntax } from "./shell-checks.ts";
 import { checkBackground, checkSpeech } from "./silence-checks.ts";
 import { checkStart, checkStopped } from "./state-checks.ts";
 import { checkType } from "./type-checks.ts";
@@ -47,8 +55,11 @@ const UNIT_CHECKS = [
   checkDropIn,
   checkComplaints,
   checkComments,
+  checkShellSyntax,
+  checkReadyCommands,
   checkUnsetEnvironment,
   checkEnvironmentFiles,
+  checkUnsetVariables,
   checkType,
   checkAccess,
   checkWatchdog,
@@ -89,5 +100,7 @@ function checkUnit(unit: Unit, seen: Process | undefined): Check[] {
 }
 
 function checkFiles(unit: Unit, isNamed: boolean): Check[] {
-  return [notLoaded(unit, isNamed), ...FILE_CHECKS.flatMap((check) => check(unit))];
+  // What systemd has against the files says more than that it has not loaded them.
+  const why = isExplained(unit) ? [] : [notLoaded(unit, isNamed)];
+  return [...why, ...FILE_CHECKS.flatMap((check) => check(unit))];
 }

@@ -2,12 +2,13 @@
 
 import { isNear } from "../../protocol/near.ts";
 import { shorten } from "../../protocol/shorten.ts";
-import type { Complaint, Configuration } from "./configuration-facts.ts";
+import { inForce, lastOf } from "./assignments.ts";
+import { type Complaint, type Configuration, OUTSIDE } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
 import { parseSpan } from "./parse.ts";
 import { shellWord } from "./shell-word.ts";
 import { isInTrouble } from "./trouble.ts";
-import { type Assignment, inlineComment } from "./unit-file.ts";
+import { inlineComment } from "./unit-file.ts";
 
 /** Whether systemd has read the files as they are now. */
 export function checkReloadNeeded(unit: Unit): Check[] {
@@ -28,8 +29,11 @@ export function checkReloadNeeded(unit: Unit): Check[] {
 /** What systemd says it ignores, and why it refuses to load the unit. */
 export function checkComplaints(unit: Unit): Check[] {
   const { complaints } = unit.configuration;
+  const outside = complaints.find(({ text }) => OUTSIDE.test(text));
   return complaints.flatMap((complaint): Check[] => {
     const { text, place } = complaint;
+    // One line without a section is told for all of them.
+    if (OUTSIDE.test(text) && complaint !== outside) return [];
     // Complaints from before the unit was corrected don't count.
     if (!place) return unit.loadState === "loaded" ? [] : [refused(unit, text)];
     // The check of comments reports this.
@@ -57,6 +61,14 @@ export function checkComplaints(unit: Unit): Check[] {
       },
     ];
   });
+}
+
+/** Whether what systemd wrote about the files says why it has not loaded the unit. */
+export function isExplained({ loadState, configuration }: Unit): boolean {
+  const { complaints } = configuration;
+  return (
+    loadState === "bad-setting" && complaints.some(({ text, place }) => !place || !/ignoring|^Unknown/i.test(text))
+  );
 }
 
 /** A comment after a value is part of the value. */
@@ -178,21 +190,6 @@ function changes({ configuration, type, notifyAccess, watchdogUsec, user, group 
   return found;
 }
 
-/** The assignments that count. An empty one takes back those before it. */
-function inForce({ files }: Configuration): { path: string; assignment: Assignment }[] {
-  const all = files.flatMap(({ path, assignments }) => assignments.map((assignment) => ({ path, assignment })));
-  return all.filter(({ assignment: { section, name, value } }, i) => {
-    const isReset = all
-      .slice(i + 1)
-      .some(({ assignment: later }) => later.section === section && later.name === name && later.value === "");
-    return value !== "" && !isReset;
-  });
-}
-
-function lastOf(configuration: Configuration, name: string) {
-  return inForce(configuration).findLast(({ assignment }) => assignment.name === name);
-}
-
 /** "the drop-in /x.conf says Type=simple, over Type=notify of /x.service"; undefined if no drop-in did it. */
 function originOf(configuration: Configuration, name: string): string | undefined {
   const [unitFile] = configuration.files;
@@ -237,11 +234,26 @@ function explain({ text, meant }: Complaint, line: string): { why: string; cure?
       cure: "a backslash at the end of the line before",
     };
   }
+  if (OUTSIDE.test(text)) {
+    return {
+      why: "it stands above the first section of the file, and systemd ignores such lines",
+      cure: "[Service], or the section that it belongs to, above it",
+    };
+  }
   if (name === "") return { why: `systemd says: ${text}` };
+  if (/^Neither a valid executable name nor an absolute path/.test(text))
+    return { why: `systemd says: ${text}`, cure: absolute(name, value) };
   const near = nearValue(name, value);
   const isIgnored = /ignoring/i.test(text);
   const why = isIgnored ? `systemd can't read this value, and ignores the line: ${text}` : `systemd says: ${text}`;
   return { why, cure: near === undefined ? undefined : `${name}=${near}` };
+}
+
+/** A program without its directory is looked up in systemd's own path; anything else has to be absolute. */
+function absolute(name: string, value: string): string {
+  const cure = `${name}= with the absolute path of the program`;
+  const [, expanded] = /^[-:+!|@]*["']?(~|\$\{?\w+\}?)/.exec(value) ?? [];
+  return expanded === undefined ? cure : `${cure}: systemd puts nothing in place of ${expanded} there`;
 }
 
 function sectionOf(text: string, section: string): string {
@@ -264,20 +276,21 @@ function nearValue(name: string, value: string): string | undefined {
 function refused(unit: Unit, text: string): Check {
   const why = text.replace(/\s*Refusing\.$/, "");
   const dropIn = originOf(unit.configuration, "ExecStart");
-  const cure = /more than one ExecStart=/.test(text)
-    ? "a line ExecStart= with nothing behind it, before the one that is to count"
-    : /no ExecStart=|lacks both ExecStart=/.test(text)
-      ? "ExecStart= with the absolute path of a program, in the section [Service]"
-      : /type D-Bus but no D-Bus/.test(text)
-        ? "BusName=, or Type=exec"
-        : /Restart= (?:setting )?set to/.test(text)
-          ? "Restart=on-failure, or Type=exec"
-          : undefined;
+  const [, cure] = REFUSALS.find(([pattern]) => pattern.test(text)) ?? [];
+  const reload = `systemctl${unit.manager === "user" ? " --user" : ""} daemon-reload`;
   return {
     name: "refused",
     result: "failed",
     what: `systemd refuses to load ${unit.id}`,
     why: dropIn === undefined || !/ExecStart=/.test(text) ? why : `${why} ${dropIn}`,
-    ...(cure !== undefined && { cure }),
+    cure: `${cure ?? "the line that systemd names"}, then ${reload}`,
   };
 }
+
+/** Words of service_verify(), and what helps. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/more than one ExecStart=/, "a line ExecStart= with nothing behind it, before the one that is to count"],
+  [/no ExecStart=|lacks both ExecStart=/, "ExecStart= with the absolute path of a program, in the section [Service]"],
+  [/type D-Bus but no D-Bus/, "Type=exec, or BusName= with the name that it owns on the bus"],
+  [/Restart= (?:setting )?set to/, "Restart=on-failure, or Type=exec"],
+];

@@ -24,6 +24,9 @@ export interface Complaint {
   meant?: { name: string; section: string } | undefined;
 }
 
+/** The complaint about each line above the first section. */
+export const OUTSIDE = /outside of section/;
+
 /** A file of EnvironmentFile=. */
 export interface EnvironmentFile {
   path: string;

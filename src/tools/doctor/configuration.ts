@@ -6,7 +6,13 @@ import { monotonicUsec } from "../../../ffi/syscalls.ts";
 import { parseEnvironment, readBytes } from "../../linux/proc.ts";
 import { isNear } from "../../protocol/near.ts";
 import { ask, askJournal, type Manager } from "./ask.ts";
-import { type Complaint, type Configuration, type EnvironmentFile, NO_CONFIGURATION } from "./configuration-facts.ts";
+import {
+  type Complaint,
+  type Configuration,
+  type EnvironmentFile,
+  NO_CONFIGURATION,
+  OUTSIDE,
+} from "./configuration-facts.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
 import { VARIABLES } from "./facts.ts";
 import { parseShow } from "./parse.ts";
@@ -148,14 +154,17 @@ function placeOf(
   if (assignment) {
     const { name, value } = assignment;
     const words = value.split(/\s+/).filter((word) => word.length > 1);
-    const isThere = complaint.includes(name) || words.some((word) => complaint.includes(word));
+    const isOutside = assignment.section === "" && OUTSIDE.test(complaint);
+    const isThere = isOutside || complaint.includes(name) || words.some((word) => complaint.includes(word));
     return isThere ? { path, line: assignment.line, text: `${name}=${value}` } : undefined;
   }
   const text = (file.text.split(/\r\n|[\n\r]/)[line - 1] ?? "").trim();
   if (text === "") return undefined;
   const [, section] = /^\[(.*)\]$/.exec(text) ?? [];
   if (section !== undefined) return complaint.includes(`'${section}'`) ? { path, line, text } : undefined;
-  return /^Missing|^Invalid section header|outside of section/.test(complaint) ? { path, line, text } : undefined;
+  return /^Missing|^Invalid section header/.test(complaint) || OUTSIDE.test(complaint)
+    ? { path, line, text }
+    : undefined;
 }
 
 /** The settings that this systemd knows, with their sections. It is asked only if it calls something unknown. */

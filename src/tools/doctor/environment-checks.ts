@@ -2,6 +2,7 @@
 
 import type { EnvironmentFile } from "./configuration-facts.ts";
 import type { Check, Unit } from "./facts.ts";
+import { lastInvocation } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 import { isInTrouble } from "./trouble.ts";
 
@@ -24,11 +25,25 @@ export function checkUnsetEnvironment(unit: Unit): Check[] {
   ];
 }
 
+/** systemd puts nothing in place of a variable that is not set, and says so from version 254 on. */
+export function checkUnsetVariables({ life }: Unit): Check[] {
+  const invocation = lastInvocation(life);
+  const lines = "value" in life.output ? life.output.value.filter((line) => line.invocation === invocation) : [];
+  const names = lines.flatMap(({ text, ofSystemd }) => (ofSystemd ? (UNSET.exec(text)?.[1] ?? "").split(", ") : []));
+  return [...new Set(names.filter(Boolean))].map((name): Check => {
+    const what = `$${name} in a command of the unit`;
+    const why = "it is not set, and systemd puts nothing in its place";
+    return { name: "environment", result: "note", what, why, cure: `Environment=${name}=…, or EnvironmentFile=` };
+  });
+}
+
 export function checkEnvironmentFiles(unit: Unit): Check[] {
   return unit.configuration.environmentFiles.flatMap((file) => checkEnvironmentFile(file, unit));
 }
 
 // --- internal ---
+
+const UNSET = /Referenced but unset environment variable evaluates to an empty string: ([\w, ]+)/;
 
 function checkEnvironmentFile(file: EnvironmentFile, unit: Unit): Check[] {
   const { path, optional, found, ofSystemd, invalid, commented, changed } = file;

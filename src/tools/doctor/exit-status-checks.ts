@@ -1,11 +1,13 @@
 /** How the failed command ended: its exit status by name, what systemd and the command wrote, and what helps. */
 
-import { dirname } from "node:path";
 import { signalName } from "../../linux/signals.ts";
 import { shorten } from "../../protocol/shorten.ts";
 import { failedCommand, isClean } from "./commands.ts";
-import { ENDING_SIGNALS, type ExitStatus, PROGRAM_STATUSES, SYSTEMD_STATUSES } from "./exit-statuses.ts";
-import type { Check, Ending, Life, OutputLine, ProgramFile, Unit } from "./facts.ts";
+import { ENDING_SIGNALS, PROGRAM_STATUSES, SYSTEMD_STATUSES } from "./exit-statuses.ts";
+import type { Check, Ending, Life, OutputLine, Unit } from "./facts.ts";
+import { explainStep } from "./failed-step.ts";
+import { cureOfWords, tellingLine } from "./program-words.ts";
+import { quote } from "./quote.ts";
 import { lastInvocation } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
@@ -73,15 +75,10 @@ export function lastLine(life: Life, failure?: Pick<Failure, "pid" | "invocation
       line.text.trim() !== "" &&
       (failure === undefined || isOfStart(line, failure.invocation, life)),
   );
-  return own.at(-1)?.text;
+  return tellingLine(own.map(({ text }) => text));
 }
 
-/** Text that another program wrote: it is printed in quotes, and cut to what fits a line. */
-export function quote(text: string): string {
-  return JSON.stringify(shorten(text.trim(), 200));
-}
-
-export function titleOf({ command, ended, status }: Failure): string {
+export function titleOf({ command, ended, status }: Pick<Failure, "command" | "ended" | "status">): string {
   const shown = shorten(command, 120);
   if (ended === "exited") {
     const name = (SYSTEMD_STATUSES[status] ?? PROGRAM_STATUSES[status])?.name;
@@ -111,16 +108,20 @@ function explain(failure: Failure, unit: Unit): { why: string; cure?: string | u
   const row = SYSTEMD_STATUSES[status];
   const wrote = row === undefined ? [] : stepLines(unit.life, failure);
   // A program may end with such a status too.
-  if (row !== undefined && (wrote.length > 0 || "unknown" in unit.life.output)) return explainStep(row, wrote, unit);
-  if (row !== undefined && lastLine(unit.life, failure) === undefined) return explainStep(row, wrote, unit);
+  if (row !== undefined && (wrote.length > 0 || "unknown" in unit.life.output))
+    return explainStep(row, wrote, unit, /^\w+/.exec(failure.command)?.[0]);
+  if (row !== undefined && lastLine(unit.life, failure) === undefined)
+    return explainStep(row, wrote, unit, /^\w+/.exec(failure.command)?.[0]);
   const known = PROGRAM_STATUSES[status];
   const option = unit.manager === "user" ? "--user-unit" : "--unit";
   const read = `what its last lines say: journalctl ${option}=${shellWord(unit.id)}`;
-  if (known) return { why: known.what, cure: known.cure ?? read };
+  const words = lastLine(unit.life, failure);
+  const helps = words === undefined ? undefined : cureOfWords(words, unit);
+  if (known) return { why: known.what, cure: known.cure ?? helps ?? read };
   if (status > 128 && status < 192) {
     return { why: `a shell says so of a command that was killed by ${signalName(status - 128)}`, cure: read };
   }
-  return { why: "the program's own failure", cure: read };
+  return { why: "the program's own failure", cure: helps ?? read };
 }
 
 /** What systemd's process wrote before it executed the command: why it could not, and at which step it failed. */
@@ -138,86 +139,4 @@ function isOfStart(line: OutputLine, invocation: string, { said }: Life): boolea
   if (line.invocation !== "" || "unknown" in said) return false;
   const began = said.value.find((other) => other.invocation === invocation);
   return began !== undefined && line.usec >= began.usec;
-}
-
-function explainStep(row: ExitStatus, wrote: readonly string[], unit: Unit): { why: string; cure: string } {
-  const { life } = unit;
-  const step = wrote.findLast((text) => text.startsWith("Failed at step ")) ?? wrote.at(-1);
-  const detail = wrote.findLast((text) => text !== step && !DEBUG.test(text));
-  const lines = [detail, step].filter((text) => text !== undefined);
-  const all = lines.join("\n");
-  const path = /(?:^|[:\s'"])(\/[^\s'":]+)'?"?: (?:No such|Not a dir|Permission|Operation)/m.exec(all)?.[1];
-  const place = path?.replace(/^\/run\/systemd\/(?:unit-root|mount-rootfs)(?=\/)/, "");
-  const set = (row.settings ?? []).flatMap((name) => (life.settings[name] ?? []).map((value) => `${name}=${value}`));
-  const why = [
-    row.name === "EXEC" ? (whyNotExecuted(life.program) ?? row.what) : row.what,
-    ...(set.length > 0 ? [`its unit has ${shorten(set.join(", "), 200)}`] : []),
-    ...(row.name === "NAMESPACE" && life.missingPaths.length > 0
-      ? [`there is no ${shorten(life.missingPaths.join(", "), 200)}`]
-      : []),
-    ...(lines.length > 0 ? [`systemd says ${lines.map(quote).join(", ")}`] : []),
-  ].join("; ");
-  if (row.name === "EXEC") {
-    const cure = cureOfProgram(life.program);
-    if (cure !== undefined) return { why, cure };
-  }
-  const values: Values = (name) => {
-    if (name === "path") return life.missingPaths[0] ?? place;
-    if (name === "program") return life.program?.path;
-    const [setting = "", part] = name.split(":");
-    const value = life.settings[setting]?.at(-1)?.replace(/^-/, "");
-    return part === "directory" ? fileOf(value, dirname) : value;
-  };
-  for (const [pattern, cure] of row.cures) {
-    const filled = pattern.test(all) ? fill(cure, values) : undefined;
-    if (filled !== undefined) return { why, cure: filled };
-  }
-  return { why, cure: "systemd.exec(5) tells of this step" };
-}
-
-/** Lines that only a manager at level debug adds. */
-const DEBUG =
-  /^((Apply|Mount|Sett|Execut|Operat|Skipp|Pass)ing|Found|Bind|Remount|Success|User lookup|Followed|Kernel)|, ignoring/;
-
-type Values = (name: string) => string | undefined;
-
-/** undefined if one of the placeholders has no value. */
-function fill(cure: string, values: Values): string | undefined {
-  let complete = true;
-  const filled = cure.replace(/\{([A-Za-z]+(?::[a-z]+)?)\}/g, (_, name: string) => {
-    const value = values(name);
-    if (value === undefined || value === "") complete = false;
-    return shellWord(value ?? "");
-  });
-  return complete ? filled : undefined;
-}
-
-/** The path in "append:/var/log/x/y". */
-function fileOf(value: string | undefined, pick: (path: string) => string): string | undefined {
-  const [, path] = /^(?:file|append|truncate):(\/.*)$/.exec(value ?? "") ?? [];
-  return path === undefined ? undefined : pick(path);
-}
-
-function whyNotExecuted(program: ProgramFile | undefined): string | undefined {
-  if (program === undefined) return undefined;
-  const { path, found, executable, format, interpreter, interpreterFound } = program;
-  if (found === "nothing") return `there is no ${path}`;
-  if (found !== "file") return `${path} is ${found === "directory" ? "a directory" : "no file"}`;
-  if (!executable) return `${path} may be executed by nobody: its mode has no x`;
-  if (interpreterFound === false) return `the first line of ${path} names ${interpreter}, and there is no such program`;
-  if (format === "text") return `${path} is no binary, and its first line does not begin with #!`;
-  return undefined;
-}
-
-function cureOfProgram(program: ProgramFile | undefined): string | undefined {
-  if (program === undefined) return undefined;
-  const { path, found, executable, interpreter, interpreterFound, format, namesake } = program;
-  if (found === "nothing" || found !== "file")
-    return namesake === undefined
-      ? `ExecStart= with the path of a program that is there, or install ${shellWord(path)}`
-      : `ExecStart= with ${namesake}, which is there`;
-  if (!executable) return `chmod a+x ${shellWord(path)}`;
-  if (interpreterFound === false) return `install ${interpreter}, or name another in the first line of ${path}`;
-  if (format === "text") return `#!/bin/sh, or another interpreter, as the first line of ${path}`;
-  return undefined;
 }

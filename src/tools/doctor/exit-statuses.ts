@@ -19,6 +19,9 @@ export interface EndingSignal {
   cure?: string;
 }
 
+const NOT_IN_ROOT =
+  "ExecStart= with a program that is in {RootDirectory}, or BindReadOnlyPaths= for it and its libraries";
+
 /** systemd's exit-status.h: its process exits with one of these when it can't execute the program. */
 export const SYSTEMD_STATUSES: Readonly<Record<number, ExitStatus>> = {
   200: {
@@ -35,17 +38,23 @@ export const SYSTEMD_STATUSES: Readonly<Record<number, ExitStatus>> = {
   202: {
     name: "FDS",
     what: "file descriptors can't be passed on",
-    settings: ["OpenFile"],
-    cures: [[/^/, "OpenFile= with a file that is there, or its option graceful: OpenFile=/path:name:graceful"]],
+    settings: ["OpenFile", "LimitNOFILE"],
+    cures: [
+      [/Invalid argument/, "LimitNOFILE=1024:524288, or another above LimitNOFILE={LimitNOFILE}"],
+      [/^/, "OpenFile= with a file that is there, or its option graceful: OpenFile=/path:name:graceful"],
+    ],
   },
   203: {
     name: "EXEC",
     what: "the program can't be executed",
     settings: ["RootDirectory", "RootImage", "NoExecPaths", "User"],
     cures: [
+      [/No such file/, NOT_IN_ROOT],
       [/No such file/, "ExecStart= with the path of a program that is there"],
       [/Permission denied/, "chmod a+x {program}, or ExecStart= with a program that the user of User= may execute"],
       [/Exec format error/, "#!/bin/sh, or another interpreter, as the first line of {program}"],
+      // systemd 252 can't tell why: its words don't leave the new root.
+      [/^/, NOT_IN_ROOT],
       [/^/, "ExecStart= with a program that can be executed"],
     ],
   },

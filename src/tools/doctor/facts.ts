@@ -68,8 +68,10 @@ export interface SocketFacts {
   found: "socket" | "nothing" | "nobody" | "other";
   /** Whether it was found in the service manager's namespace instead. */
   elsewhere?: boolean | undefined;
-  /** undefined where it can't be told. */
-  type?: "datagram" | "stream" | "seqpacket" | undefined;
+  /** "other" is known to be no datagram socket; undefined where it can't be told. */
+  type?: "datagram" | "stream" | "seqpacket" | "other" | undefined;
+  /** If the type can't be told: what /proc/net/unix says of it, which anybody can forge. */
+  claimed?: readonly string[] | undefined;
   /** Whether the process may write to it; undefined for abstract names, which have no permissions. */
   writable?: boolean | undefined;
   /** The root directory that the process has been given, as by chroot(8). */
@@ -110,6 +112,8 @@ export interface Unit {
   /** NOTIFY_SOCKET in Environment=. */
   environmentSocket?: string | undefined;
   user: string;
+  /** DynamicUser=yes: its user, and its group, are there only while it runs. */
+  dynamicUser: boolean;
   group: string;
   workingDirectory: string;
   /** ExecStart=, as it stands in the unit file; undefined if the file can't be read. */
@@ -253,6 +257,8 @@ export interface ProgramFile {
   /** After "#!". */
   interpreter?: string | undefined;
   interpreterFound?: boolean | undefined;
+  /** A directory above it, or above its interpreter, that not everybody may enter. */
+  closed?: string | undefined;
   /** A program of the same name in $PATH. */
   namesake?: string | undefined;
 }

@@ -1,8 +1,9 @@
 /** Why a unit does not run: a job that waits, a unit that it needs, a condition, or its own end. */
 
 import { formatUsec } from "../../protocol/durations.ts";
-import { lastLine, quote } from "./exit-status-checks.ts";
+import { lastLine } from "./exit-status-checks.ts";
 import type { Check, Job, Need, SaidLine, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { saidOfLast } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
@@ -194,14 +195,34 @@ function checkEnd(unit: Unit, line: SaidLine): Check[] {
   );
   const ranForUsec = began === undefined ? undefined : line.usec - began.usec;
   const after = ranForUsec === undefined ? "" : ` after ${formatUsec(Math.round(ranForUsec))}`;
+  const said = saidOfLast(life).filter(({ invocation }) => invocation === line.invocation);
+  const signal = said.map(({ text }) => KILLED.exec(text)?.[1]).findLast((name) => name !== undefined);
+  const reload = said.findLast(({ text }) => /^Reload(ed|ing) /.test(text));
+  const sinceUsec = reload === undefined ? Number.POSITIVE_INFINITY : line.usec - reload.usec;
+  if (signal === undefined ? sinceUsec < SOON_USEC : signal === "HUP" && reload !== undefined) {
+    const how = "a signal of ExecReload= ends a program that has no handler for it";
+    const why = `it ended ${formatUsec(Math.round(sinceUsec))} after a reload: ${how}`;
+    const cure = 'a handler for SIGHUP: manageServer({ reload }), process.on("SIGHUP", …); or no ExecReload=';
+    return [{ name, result: "failed", what, why, cure }];
+  }
+  if (signal !== undefined) {
+    const why = `it was ended by SIG${signal}${after}, which systemd takes for success`;
+    return [{ name, result: "note", what, why, cure: "Restart=always, if it is to be started again" }];
+  }
   const why = `it ended by itself${after}, with status 0; what it left behind was ended too`;
   const told = lastLine(life, { pid: 0, invocation: line.invocation });
-  const said = told === undefined ? "" : `; its last line is ${quote(told)}`;
+  const last = told === undefined ? "" : `; its last line is ${quote(told)}`;
   // A job that a timer starts is often of this type.
   const short = ranForUsec !== undefined && ranForUsec < SHORT_USEC && life.triggeredBy.length === 0;
-  if (!short) return [{ name, result: "note", what, why: `${why}${said}`, cure: CURE_OF_END }];
-  return [{ name, result: "failed", what, why: `${why}${said}`, cure: CURE_OF_END }];
+  if (!short) return [{ name, result: "note", what, why: `${why}${last}`, cure: CURE_OF_END }];
+  return [{ name, result: "failed", what, why: `${why}${last}`, cure: CURE_OF_END }];
 }
+
+/** A signal that stops a daemon properly counts as success. systemd tells it only at level debug. */
+const KILLED = /: Main process exited, code=killed, status=\d+\/([A-Z]+)/;
+
+/** So long after a reload, nobody but its signal has ended the program. */
+const SOON_USEC = 1e6;
 
 /** A daemon that ends sooner has gone to the background, or had nothing to do. */
 const SHORT_USEC = 10e6;

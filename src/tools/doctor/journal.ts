@@ -73,7 +73,11 @@ const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit, text: string) 
   ],
   [
     /Got notification message from PID (\d+).*, but reception only permitted for (?:main|control) PID/,
-    (pid, { controlPid }) => sent("STATUS=", { notifyAccess: "main" }, pid, pid === controlPid ? "control" : "member"),
+    // With NotifyAccess=exec, systemd names the main process alone as long as there is no control process.
+    (pid, { controlPid, notifyAccess }) =>
+      pid !== controlPid && notifyAccess === "exec"
+        ? sent("STATUS=", { notifyAccess }, pid)
+        : sent("STATUS=", { notifyAccess: "main" }, pid, pid === controlPid ? "control" : "member"),
   ],
   [/Cannot find unit for notify message of PID (\d+)/, (pid) => sent("STATUS=", {}, pid, "gone")],
   [/notify message with(?:out valid| invalid)? credentials|notify message without/, () => sent("STATUS=", {}, 0)],

@@ -1,7 +1,7 @@
 /** Units that can't be looked at: no unit has the name, it is not a service, or systemd rejects its file. */
 
-import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 
@@ -56,12 +56,15 @@ export function notLoaded(unit: Unit, isNamed = true): Check {
 
 // --- internal ---
 
+/** What is no reason: a note about a line that is ignored, and a bus whose other end has gone. */
+const BESIDE = /configuration:|Failed to send unit \w+ signal/;
+
 function whyNot({ loadState, life }: Unit): string {
   if (loadState === "not-found") return "there is no such unit";
   const why = `its LoadState is ${loadState}`;
   if (loadState === "masked") return `${why}: its file is a link to /dev/null, so it can't be started`;
   const said = saidOfLast(life).findLast(
-    ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !/configuration:/.test(text),
+    ({ text }) => /Refusing|[Ff]ailed to|[Ii]nvalid|lacks|bad-setting/.test(text) && !BESIDE.test(text),
   );
   if (said !== undefined) return `${why}: systemd says ${quote(wordsOf(said.text))}`;
   const [, told] = /"(.*)"/.exec(life.loadError) ?? [];

@@ -58,8 +58,10 @@ function settings(unit: Unit | undefined, behind: Process | undefined): string[]
   if (!unit) return [];
   const directory = behind?.directory === "/" ? "" : behind?.directory;
   const values = {
-    User: unit.user,
-    Group: unit.group,
+    DynamicUser: unit.dynamicUser ? "yes" : "",
+    // systemctl shows the name of a dynamic user too.
+    User: unit.dynamicUser ? "" : unit.user,
+    Group: unit.dynamicUser ? "" : unit.group,
     // systemctl prints "!" for the "-" of a directory that may be missing.
     WorkingDirectory: unit.workingDirectory.replace(/^!/, "-") || (directory ?? ""),
     WatchdogSec: unit.watchdogUsec === 0 ? "" : formatUsec(unit.watchdogUsec).replaceAll(/(\d) /g, "$1"),

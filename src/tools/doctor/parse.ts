@@ -45,21 +45,9 @@ export function parseStatus(text: string): Record<string, string> {
   return Object.fromEntries(values);
 }
 
-export interface UnixSocket {
-  type: "datagram" | "stream" | "seqpacket";
-  /** A path, or "@" and an abstract name. */
-  address: string;
-}
-
-/** Reads /proc/PID/net/unix, proc_pid_net(5). */
-export function parseUnixSockets(text: string): UnixSocket[] {
-  const sockets: UnixSocket[] = [];
-  for (const line of text.split("\n").slice(1)) {
-    const [, type = "", address] = /^\S+ \S+ \S+ \S+ (\d{4}) \S+ +\d+ (.+)$/.exec(line) ?? [];
-    const known = SOCKET_TYPES[type];
-    if (known !== undefined && address !== undefined) sockets.push({ type: known, address });
-  }
-  return sockets;
+/** A list of units, as `systemctl show` prints it. */
+export function parseWords(text: string): string[] {
+  return text.split(" ").filter(Boolean);
 }
 
 /** The values of a setting in a unit's files, as systemctl cat prints them. An empty one takes back those before. */
@@ -128,6 +116,3 @@ const SPANS = new Map([
   ["month", 2629800e6],
   ["y", 31557600e6],
 ]);
-
-/** socket(2), as hexadecimal digits. */
-const SOCKET_TYPES: Record<string, UnixSocket["type"]> = { "0001": "stream", "0002": "datagram", "0005": "seqpacket" };

@@ -36,11 +36,13 @@ export function checkSocket(process: Process, unit?: Unit): Check[] {
   if ("unknown" in socket) return check("unknown", what, socket.unknown);
   const problem = socketProblem(socket.value, address, remove, unit);
   if (problem) return check("failed", what, ...problem);
-  const unknown =
-    socket.value.type === undefined
-      ? "its type: nobody listens to it in a network namespace that can be seen"
-      : undefined;
-  return unknown === undefined ? check("passed", what) : check("note", what, `it is a socket; not known is ${unknown}`);
+  const { type, claimed } = socket.value;
+  if (type !== undefined) return check("passed", what);
+  const why =
+    claimed === undefined
+      ? "nobody listens to it in a network namespace that can be seen"
+      : `/proc/net/unix says ${claimed.join(" and ")}, but anybody can forge a row of that`;
+  return check("note", what, `it is a socket; not known is its type: ${why}`);
 }
 
 /** A runtime that stands between the process and systemd. */
@@ -222,7 +224,8 @@ function socketProblem(
 ): [why: string, cure: string] | undefined {
   const { found, elsewhere, type, writable } = facts;
   // If something is mounted over the socket itself, it is a socket too, but nobody listens to it.
-  const isCovered = found === "socket" && unit !== undefined && coverOf(address, unit) === address;
+  const isCovered =
+    (found === "socket" || found === "nobody") && unit !== undefined && coverOf(address, unit) === address;
   if (found === "nothing" || isCovered) {
     const { why, cure } = wayTo(address, facts, unit);
     if (!elsewhere && !isCovered) return ["there is no such file", remove];
@@ -230,6 +233,7 @@ function socketProblem(
     return [why ?? there, "text" in cure ? cure.text : remove];
   }
   if (found === "other") return ["it is no socket", remove];
+  if (found === "nobody" && !address.startsWith("@")) return ["nobody listens to this socket any more", remove];
   if (found === "nobody") {
     const isolation = unit?.privateNetwork ? "PrivateNetwork=no, or " : "";
     const where = elsewhere ? " in its network namespace, which is another than the service manager's" : "";
@@ -237,6 +241,7 @@ function socketProblem(
     const cure = unit?.environmentSocket === undefined ? `${isolation}a socket with a path: ${remove}` : remove;
     return [`nobody listens to this name${where}`, cure];
   }
+  if (type === "other") return ["it is no datagram socket, and messages need one", remove];
   if (type !== undefined && type !== "datagram")
     return [`it is a ${type} socket, and messages need a datagram socket`, remove];
   if (writable === false)

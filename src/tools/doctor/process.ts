@@ -1,6 +1,6 @@
 /** Gathers what /proc tells of a process: proc(5). */
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { parseCgroup } from "../../linux/cgroup.ts";
 import { directoryOf, linkOf, nameOf, parseEnvironment, readBytes, readText } from "../../linux/proc.ts";
@@ -105,15 +105,7 @@ function containerOf(pid: number, cgroup: string, environment: Fact<Environment>
   const said = "value" in environment ? environment.value.container : undefined;
   if (said !== undefined && !/^(systemd-nspawn|lxc)/.test(said)) return said;
   const root = `/proc/${pid}/root`;
-  if (exists(`${root}/.dockerenv`)) return "docker";
-  if (exists(`${root}/run/.containerenv`)) return "podman";
+  if (existsSync(`${root}/.dockerenv`)) return "docker";
+  if (existsSync(`${root}/run/.containerenv`)) return "podman";
   return /(?:^|\/)(docker|libpod|crio|cri-containerd|kubepods)[-./]/.exec(cgroup)?.[1]?.replace("libpod", "podman");
-}
-
-function exists(path: string): boolean {
-  try {
-    return statSync(path) !== undefined;
-  } catch {
-    return false;
-  }
 }

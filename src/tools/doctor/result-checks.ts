@@ -2,8 +2,9 @@
 
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
-import { findFailure, lastLine, quote, titleOf } from "./exit-status-checks.ts";
+import { findFailure, lastLine, titleOf } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { lastInvocation, saidOfLast, wordsOf } from "./said.ts";
 import { shellWord } from "./shell-word.ts";
 import { explainTimeout } from "./timeouts.ts";

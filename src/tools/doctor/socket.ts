@@ -1,11 +1,18 @@
-/** Looks up where a process would send to, as that process sees it: with its root, network namespace and rights. */
+/**
+ * Looks up where a process would send to, as that process sees it: with its root, network namespace and rights. The
+ * kernel says what kind of socket is there. What /proc/net/unix says accuses nobody, because anybody can forge a row.
+ */
 
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
-import { linkOf, readText } from "../../linux/proc.ts";
+import { ECONNREFUSED, EPROTOTYPE } from "../../../ffi/constants.ts";
+import { isErrno } from "../../../ffi/errno.ts";
+import { close } from "../../../ffi/syscalls.ts";
+import { linkOf } from "../../linux/proc.ts";
+import { unixNames } from "../../linux/socket-tables.ts";
 import { parseAddress } from "../../protocol/address.ts";
 import { kernelNameOf } from "../../receiver/private-socket.ts";
+import { connect } from "../../transport/connection.ts";
 import type { Fact, SocketFacts } from "./facts.ts";
-import { parseUnixSockets, type UnixSocket } from "./parse.ts";
 
 /** What decides whether a process may write. */
 export interface Rights {
@@ -26,8 +33,15 @@ export function lookAtSocket(address: string, rights: Rights): Fact<SocketFacts>
   return address.startsWith("@") ? lookAtName(address, rights.pid) : lookAtPath(address, rights);
 }
 
-/** Walks a path inside a root, as the kernel would for a process of that root, and says whether its rights suffice. */
-export function walk(root: string, path: string, rights: Rights): { stat: Stats; writable: boolean } | undefined {
+/**
+ * Walks a path inside a root, as the kernel would for a process of that root, and says whether its rights suffice.
+ * Returns the path without links too.
+ */
+export function walk(
+  root: string,
+  path: string,
+  rights: Rights,
+): { path: string; stat: Stats; writable: boolean } | undefined {
   let searchable = true;
   let at = "";
   const parts = path.split("/").filter(Boolean);
@@ -56,9 +70,9 @@ export function walk(root: string, path: string, rights: Rights): { stat: Stats;
       continue;
     }
     at += `/${part}`;
-    if (parts.length === 0) return { stat, writable: searchable && may(stat, WRITE, rights) };
+    if (parts.length === 0) return { path: `${root}${at}`, stat, writable: searchable && may(stat, WRITE, rights) };
   }
-  return { stat: lstatSync(`${root}${at}/`), writable: false };
+  return { path: `${root}${at}/`, stat: lstatSync(`${root}${at}/`), writable: false };
 }
 
 // --- internal ---
@@ -79,11 +93,11 @@ function lookAtPath(path: string, rights: Rights): Fact<SocketFacts> {
       return { value: { found: "nothing", elsewhere, ...rootOf(pid) } };
     }
     if (!there.stat.isSocket()) return { value: { found: "other" } };
-    // The socket's namespace is not known. It may be that of the process, of PID 1 or of this process.
-    const listening = [`${pid}`, "1", "self"].flatMap((pid) => socketsOf(pid) ?? []);
-    const name = kernelNameOf(path);
-    const type = listening.find(({ address }) => address === name)?.type;
-    return { value: { found: "socket", type, writable: there.writable } };
+    const answer = tryToConnect(there.path);
+    if (answer === "nobody") return { value: { found: "nobody" } };
+    // The socket's network namespace is not known. It may be that of the process, of PID 1 or of this process.
+    const claimed = [pid, 1, "self" as const].flatMap((pid) => typesOf(pid, kernelNameOf(path)) ?? []);
+    return { value: { found: "socket", ...typeFrom(answer, claimed), writable: there.writable } };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const denied = code === "EACCES" || code === "EPERM";
@@ -98,16 +112,46 @@ function rootOf(pid: number): Pick<SocketFacts, "root"> {
 }
 
 function lookAtName(name: string, pid: number): Fact<SocketFacts> {
-  const sockets = socketsOf(`${pid}`);
-  if (sockets === undefined) return { unknown: `no right to see the sockets of process ${pid}: run this as root` };
-  const type = sockets.find(({ address }) => address === name)?.type;
-  if (type !== undefined) return { value: { found: "socket", type } };
-  const isolated = ["1", "self"].some((other) => {
-    const [its, others] = [linkOf(pid, "ns/net"), linkOf(other, "ns/net")];
-    return its !== undefined && others !== undefined && its !== others;
+  const claimed = typesOf(pid, name);
+  if (claimed === undefined) return { unknown: `no right to see the sockets of process ${pid}: run this as root` };
+  const [its, own] = [pid, "self"].map((pid) => linkOf(pid, "ns/net"));
+  // A name is of one network namespace, and from another it can't be reached.
+  const answer = its !== undefined && its === own ? tryToConnect(name) : undefined;
+  if (answer !== "nobody" && (answer !== undefined || claimed.length > 0)) {
+    return { value: { found: "socket", ...typeFrom(answer, claimed) } };
+  }
+  const others = [1, "self"] as const;
+  const isolated = others.some((other) => {
+    const namespace = linkOf(other, "ns/net");
+    return its !== undefined && namespace !== undefined && its !== namespace;
   });
-  const elsewhere = ["1", "self"].some((pid) => socketsOf(pid)?.some(({ address }) => address === name));
+  const elsewhere = others.some((pid) => (typesOf(pid, name)?.length ?? 0) > 0);
   return { value: { found: "nobody", elsewhere: elsewhere || isolated } };
+}
+
+/** How the kernel answers if a datagram socket is connected to another one. */
+type Answer = "datagram" | "other" | "nobody";
+
+/** Connects a datagram socket, which the other side does not notice. Returns undefined if that tells nothing. */
+function tryToConnect(to: string): Answer | undefined {
+  try {
+    close(connect(parseAddress(to, "$NOTIFY_SOCKET"), to).fd);
+    return "datagram";
+  } catch (error) {
+    if (isErrno(error, EPROTOTYPE)) return "other";
+    // unix(7): no socket is bound to the name, or the one that made the file has been closed.
+    if (isErrno(error, ECONNREFUSED)) return "nobody";
+    // This process may not write to it, or can't call libc.
+    return undefined;
+  }
+}
+
+function typeFrom(answer: Answer | undefined, claimed: readonly SocketType[]): Pick<SocketFacts, "type" | "claimed"> {
+  const [type, ...others] = [...new Set(claimed)];
+  const agreed = others.length === 0 ? type : undefined;
+  if (answer === "datagram" || (answer === undefined && agreed === "datagram")) return { type: "datagram" };
+  if (answer === "other") return { type: agreed === undefined || agreed === "datagram" ? "other" : agreed };
+  return type === undefined ? {} : { claimed: [type, ...others] };
 }
 
 function existsIn(root: string, path: string, rights: Rights): boolean | undefined {
@@ -118,9 +162,12 @@ function existsIn(root: string, path: string, rights: Rights): boolean | undefin
   }
 }
 
-function socketsOf(pid: string): UnixSocket[] | undefined {
-  const text = readText(pid, "net/unix");
-  return text === undefined ? undefined : parseUnixSockets(text);
+type SocketType = NonNullable<SocketFacts["type"]>;
+
+/** What the table of a process says of a name; undefined if that is hidden. */
+function typesOf(pid: number | "self", name: string): SocketType[] | undefined {
+  const rows = unixNames(pid)?.filter((row) => row.name === name);
+  return rows?.map(({ type }) => (type === "dgram" ? "datagram" : type === "raw" ? "other" : type));
 }
 
 /** path_resolution(7), "Permissions". */

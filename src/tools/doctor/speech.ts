@@ -5,6 +5,7 @@ import { endianness } from "node:os";
 import { basename } from "node:path";
 import { findProgram } from "../../linux/find-program.ts";
 import { linkOf, readBytes, readText } from "../../linux/proc.ts";
+import { findSockets } from "../../linux/socket-tables.ts";
 import type { Speech } from "./speech-facts.ts";
 
 /** Looks at a process: what its program, its libraries and its script mention. */
@@ -92,19 +93,12 @@ function mentions(path: string): boolean | undefined {
   }
 }
 
-/** proc_pid_net(5): the sockets of the process that wait for connections. */
+/** The sockets of the process that wait for connections. */
 function listensAt(pid: number): Pick<Speech, "addresses" | "paths"> {
-  const inodes = socketsOf(pid);
-  const rows = (name: string) =>
-    (readText(pid, `net/${name}`) ?? "").split("\n").map((line) => line.trim().split(/\s+/));
-  const addresses = ["tcp", "tcp6"].flatMap((name) =>
-    rows(name).flatMap(([, local = "", , state, , , , , , inode = ""]) =>
-      state === "0A" && inodes.has(inode) ? [addressOf(local)] : [],
-    ),
-  );
-  const paths = rows("unix").flatMap(([, , , flags, , , inode = "", path]) =>
-    flags === "00010000" && inodes.has(inode) && path !== undefined ? [path] : [],
-  );
+  const listening = findSockets(pid, socketsOf(pid)).filter((socket) => socket.listening);
+  const named = (isUnix: boolean) =>
+    listening.flatMap(({ family, local }) => ((family === "unix") === isUnix && local !== undefined ? [local] : []));
+  const [addresses, paths] = [named(false).map(addressOf), named(true)];
   return { addresses: [...new Set(addresses)], paths: [...new Set(paths)] };
 }
 
@@ -120,12 +114,12 @@ function addressOf(local: string): string {
   return `[${groups.join(":")}]:${port}`;
 }
 
-function socketsOf(pid: number): Set<string> {
-  const inodes = new Set<string>();
+function socketsOf(pid: number): Set<number> {
+  const inodes = new Set<number>();
   try {
     for (const fd of readdirSync(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(linkOf(pid, `fd/${fd}`) ?? "")?.[1];
-      if (inode !== undefined) inodes.add(inode);
+      if (inode !== undefined) inodes.add(Number(inode));
     }
   } catch {
     // Hidden, or it has ended.

@@ -3,7 +3,9 @@
 import { signalName } from "../../linux/signals.ts";
 import { formatUsec } from "../../protocol/durations.ts";
 import { shorten } from "../../protocol/shorten.ts";
+import { isClean } from "./commands.ts";
 import { findFailure, titleOf } from "./exit-status-checks.ts";
+import { SYSTEMD_STATUSES } from "./exit-statuses.ts";
 import type { Check, Process, Unit } from "./facts.ts";
 import { checkInactive } from "./inactive-checks.ts";
 import { checkResult, outputOf, restartsOf } from "./result-checks.ts";
@@ -186,7 +188,12 @@ function checkActive(unit: Unit): Check[] {
   }
   const reload = RELOADS[life.reloadResult];
   if (reload !== undefined) {
-    const why = `${reload}: it goes on with what it had`;
+    const failed = life.commands.find(
+      ({ setting, ended, status }) => setting === "ExecReload" && ended !== "" && !isClean(ended, status),
+    );
+    const how = failed === undefined ? reload : titleOf({ ...failed, command: `ExecReload=${failed.line}` });
+    const step = failed?.ended === "exited" ? SYSTEMD_STATUSES[failed.status]?.what : undefined;
+    const why = `${how}${step === undefined ? "" : `, which means: ${step}`}; it goes on with what it had`;
     const cure =
       type === "notify-reload"
         ? "notify({ reloading: true }), which sends RELOADING=1 with MONOTONIC_USEC=, then notify({ ready: true })"

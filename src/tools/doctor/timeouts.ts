@@ -1,8 +1,8 @@
 /** Which timeout expired, recognized by the manager's words: Result=timeout. */
 
 import { formatUsec } from "../../protocol/durations.ts";
-import { quote } from "./exit-status-checks.ts";
 import type { Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { longestStart, saidOfLast, wordsOf } from "./said.ts";
 import { PID_FILE, PID_FILE_LINE, waitingFor } from "./type-checks.ts";
 import { isNotify } from "./unit-state.ts";

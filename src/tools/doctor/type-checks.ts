@@ -1,7 +1,7 @@
 /** What each Type= waits for, and whether the service is told of a socket: systemd.service(5), Type=. */
 
-import { quote } from "./exit-status-checks.ts";
 import type { Check, Unit } from "./facts.ts";
+import { quote } from "./quote.ts";
 import { lastInvocation } from "./said.ts";
 import { problemOf } from "./unit-checks.ts";
 import { isNotify } from "./unit-state.ts";

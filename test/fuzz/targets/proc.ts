@@ -4,7 +4,8 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { parseCgroup, unitOfCgroup } from "../../../src/linux/cgroup.ts";
 import { parseEnvironment, parseStat } from "../../../src/linux/proc.ts";
-import { parseStatus, parseUnixSockets } from "../../../src/tools/doctor/parse.ts";
+import { parseUnixNames } from "../../../src/linux/socket-tables.ts";
+import { parseStatus } from "../../../src/tools/doctor/parse.ts";
 import { lookAtSocket, walk } from "../../../src/tools/doctor/socket.ts";
 import { temporaryDirectory } from "../../support/command.ts";
 import { INHERITED, type Random } from "../random.ts";
@@ -68,11 +69,11 @@ function check({ name, fields, lines, sockets, cgroup, path, text }: Input, root
   );
   const types = new Map([
     ["0001", "stream"],
-    ["0002", "datagram"],
+    ["0002", "dgram"],
     ["0005", "seqpacket"],
   ]);
-  const expected = sockets.flatMap(([type, address]) => (types.has(type) ? [{ type: types.get(type), address }] : []));
-  assertEqual(parseUnixSockets(["Num RefCount Protocol", ...table, ""].join("\n")), expected, "parseUnixSockets()");
+  const expected = sockets.map(([type, name]) => ({ type: types.get(type) ?? "other", name }));
+  assertEqual(parseUnixNames(["Num RefCount Protocol", ...table, ""].join("\n")), expected, "parseUnixNames()");
 
   assertEqual(parseCgroup(`1:name=systemd:${cgroup}\n0::/\n`), cgroup === "/" ? "/" : cgroup, "parseCgroup()");
   const unit = unitOfCgroup(cgroup);
@@ -83,7 +84,7 @@ function check({ name, fields, lines, sockets, cgroup, path, text }: Input, root
     unit,
   );
 
-  for (const parse of [parseStat, parseStatus, parseEnvironment, parseUnixSockets, parseCgroup]) parse(text);
+  for (const parse of [parseStat, parseStatus, parseEnvironment, parseUnixNames, parseCgroup]) parse(text);
 
   const rights = { pid: process.pid, uid: 1000, groups: [1000], capabilities: 0n };
   if (!path.includes("\0") && !path.includes("xxx")) {
