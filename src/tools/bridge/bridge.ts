@@ -42,9 +42,10 @@ import {
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
-import { Ends } from "./ends.ts";
+import { Ends, LOOK_MS } from "./ends.ts";
 import { Forwarder } from "./forwarder.ts";
 import { asOption, type BridgeOptions } from "./options.ts";
+import { OtherProcess } from "./other-process.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { StartLimit } from "./start-limit.ts";
 import { Tally } from "./tally.ts";
@@ -73,6 +74,13 @@ export class Bridge implements Disposable {
   readonly #ends = new Ends();
   readonly #startLimit = new StartLimit();
   #program: Bun.Subprocess | undefined;
+  /** The main process, if that is not the program. */
+  #other: OtherProcess | undefined;
+  #looking: Timer | undefined;
+  /** How often a look has found that the main process has ended and the program has not. */
+  #lostLooks = 0;
+  /** Whether the program has got a signal to end. */
+  #isProgramTold = false;
   #life: Life = UNBORN;
   #sinceUsec = monotonicUsec();
   #startUsec = this.#sinceUsec;
@@ -124,6 +132,7 @@ export class Bridge implements Disposable {
 
   /** Closes what it has open. */
   [Symbol.dispose](): void {
+    this.#unfollow();
     this.#inbox[Symbol.dispose]();
     this.#store.clear();
   }
@@ -137,9 +146,9 @@ export class Bridge implements Disposable {
       phaseUsec: monotonicUsec() - this.#sinceUsec,
       isRestarting: this.#isRestarting(),
       status: this.#status,
-      mainPid: this.#mainPid(),
+      mainPid: this.#isLost() ? undefined : this.#mainPid(),
       stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
-      failure: this.#failure,
+      failure: this.#failure ?? this.#whyNotLive(),
       readyUsec: this.#readyUsec,
       watchdogUsec: this.#watchdog.timeoutUsec,
       pings,
@@ -223,6 +232,9 @@ export class Bridge implements Disposable {
     this.#facts = { type, notifyAccess, ...(!forward && { fdStoreMax }), watchdogUsec };
     this.#watchdog.timeoutUsec = watchdogUsec;
     this.#failure = undefined;
+    this.#lastEnd = undefined;
+    this.#isProgramTold = false;
+    this.#unfollow();
     this.#status = "";
     this.#readyUsec = undefined;
     this.#startUsec = monotonicUsec();
@@ -239,14 +251,21 @@ export class Bridge implements Disposable {
   async #ended(program: Bun.Subprocess): Promise<void> {
     // The messages that it sent before have arrived by now.
     this.#takeAll();
-    this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
-    for (let pid = program.pid, next = this.#mainPid(); next !== undefined && next !== pid; next = this.#mainPid()) {
-      pid = next;
-      this.#lastEnd = await this.#ends.of(pid, () => this.#mainPid() === pid);
-    }
+    const end = await this.#endOf(program);
     this.#takeAll();
     this.#stopClocks();
-    this.#happens({ what: "ended", ...this.#lastEnd });
+    // Otherwise the bridge has given up, because a process can't be killed.
+    if (isUp(this.#life)) this.#lastEnd = end;
+    this.#happens({ what: "ended", ...end });
+  }
+
+  /** Waits for the main process too. If nobody here can know how that has ended, the end of the program counts. */
+  async #endOf(program: Bun.Subprocess): Promise<End> {
+    for (;;) {
+      const other = this.#other;
+      const end = other && (await this.#ends.of(other, () => this.#other === other && isUp(this.#life)));
+      if (this.#other === other) return end ?? { code: program.exitCode, signal: program.signalCode as string | null };
+    }
   }
 
   /** But not for ever: another process may still be sending. */
@@ -257,6 +276,7 @@ export class Bridge implements Disposable {
   #stopClocks(): void {
     this.#watchdog.stop();
     this.#timers.clear("phase");
+    clearInterval(this.#looking);
     if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
   }
 
@@ -313,9 +333,9 @@ export class Bridge implements Disposable {
 
   /** systemctl reload. */
   async #reload(): Promise<void> {
-    const mainPid = this.#mainPid();
-    if (mainPid === undefined || !(await this.#isExecuted())) return;
-    if (handles(mainPid, SIGHUP) !== true) {
+    const pid = (await this.#isExecuted()) ? this.#target() : undefined;
+    if (pid === undefined) return;
+    if (handles(pid, SIGHUP) !== true) {
       const why = `not reloaded: ${this.#name} has no handler for SIGHUP`;
       this.#tell(why);
       this.#forwarder?.say({ reloading: true });
@@ -326,17 +346,38 @@ export class Bridge implements Disposable {
 
   /** Sends the signal that the life asks for. */
   async #signal(signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"): Promise<void> {
-    if (signal !== "SIGTERM") return this.#passOn(signal);
-    const asked = this.#stop.step === "none" ? signal : this.#stop.signal;
-    // The terminal has signalled the command already, or a manager that signals all processes of the unit has.
-    if (this.#stop.step !== "none" && (isOfTerminal(asked) || (await hasSignalledAll()))) return;
-    await this.#passOn(asked);
+    if (signal === "SIGKILL") return this.#kill();
+    let asked: NodeJS.Signals = signal;
+    if (signal === "SIGTERM" && this.#stop.step !== "none") {
+      asked = this.#stop.signal;
+      // The terminal has signalled the command already, or a manager that signals all processes of the unit has.
+      if (isOfTerminal(asked) || (await hasSignalledAll())) {
+        this.#isProgramTold = true;
+        return;
+      }
+    }
+    const pid = await this.#passOn(asked);
+    if (pid === undefined) return;
+    if (signal !== "SIGHUP" && pid === this.#program?.pid) this.#isProgramTold = true;
+    // As systemd does: a process that SIGSTOP has stopped would take the signal when somebody continues it.
+    this.#send(pid, "SIGCONT");
   }
 
-  async #passOn(signal: NodeJS.Signals): Promise<void> {
-    const executed = signal === "SIGKILL" || (await this.#isExecuted());
-    const pid = this.#mainPid();
-    if (!executed || pid === undefined) return;
+  /** Sends a signal to the process that signals are for. Returns its pid. */
+  async #passOn(signal: NodeJS.Signals): Promise<number | undefined> {
+    const pid = (await this.#isExecuted()) ? this.#target() : undefined;
+    if (pid !== undefined) this.#send(pid, signal);
+    return pid;
+  }
+
+  /** The process that `MAINPID=` has named may not take the command with it. */
+  #kill(): void {
+    this.#isProgramTold = true;
+    const pids = [this.#target(), this.#isProgramRunning() ? this.#program?.pid : undefined];
+    for (const pid of new Set(pids)) if (pid !== undefined) this.#send(pid, "SIGKILL");
+  }
+
+  #send(pid: number, signal: NodeJS.Signals): void {
     try {
       process.kill(pid, signal);
     } catch (error) {
@@ -394,6 +435,7 @@ export class Bridge implements Disposable {
     }
     if (counts(verdict, "STATUS") && "STATUS" in message.fields) this.#status = printable(message.fields.STATUS ?? "");
     if (changes.watchdogIsOver) this.#abort("WATCHDOG=trigger");
+    if (mainPid !== undefined) this.#follow(mainPid);
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
@@ -410,6 +452,60 @@ export class Bridge implements Disposable {
   #setWatchdog(usec: number, receivedUsec: number): void {
     this.#facts.watchdogUsec = this.#watchdog.timeoutUsec = usec;
     if (this.#life.phase === "active" || this.#life.phase === "reloading") this.#watchdog.start(receivedUsec);
+  }
+
+  // --- internal: the main process ---
+
+  /** MAINPID= has named it. */
+  #follow(pid: number): void {
+    if (!isUp(this.#life) || (this.#other?.pid === pid && this.#other.isRunning)) return;
+    this.#unfollow();
+    if (pid === this.#program?.pid) return;
+    this.#other = new OtherProcess(pid);
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  #unfollow(): void {
+    clearInterval(this.#looking);
+    this.#lostLooks = 0;
+    this.#other?.[Symbol.dispose]();
+    this.#other = undefined;
+  }
+
+  /**
+   * No event tells of the end of a process that is not a child of this one. systemd does not look: it leaves the unit
+   * active, and the program can name another main process.
+   */
+  #look(): void {
+    if (!this.#isLost()) return;
+    this.#lostLooks++;
+    // Most programs that wait for their main process end now.
+    if (this.#lostLooks === 1) return;
+    const why = this.#whyNotLive();
+    if (why === undefined) {
+      if (!this.#isProgramTold) void this.#signal("SIGTERM");
+    } else if (this.#lostLooks === 2) this.#tell(`${why}: it is not live until it ends or sends another MAINPID=`);
+  }
+
+  /** Whether the main process has ended and the program has not. */
+  #isLost(): boolean {
+    return isUp(this.#life) && this.#other !== undefined && this.#isProgramRunning() && !this.#other.isRunning;
+  }
+
+  /** When the unit stops, the end of the main process is no news. */
+  #whyNotLive(): string | undefined {
+    if (this.#life.phase === "deactivating" || !this.#isLost()) return undefined;
+    return `the main process ${this.#other?.pid} has ended, but ${this.#name} runs on`;
+  }
+
+  /** The process that gets the signals: the main process, or the program if that has ended. */
+  #target(): number | undefined {
+    if (this.#other === undefined || this.#other.isRunning) return this.#mainPid();
+    return isUp(this.#life) && this.#isProgramRunning() ? this.#program?.pid : undefined;
+  }
+
+  #isProgramRunning(): boolean {
+    return this.#program?.exitCode === null && this.#program.signalCode === null;
   }
 
   // --- internal: the end ---
