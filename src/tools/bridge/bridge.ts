@@ -42,10 +42,10 @@ import {
 import { handles } from "../unit/processes.ts";
 import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
-import { Ends, LOOK_MS } from "./ends.ts";
+import { Ends } from "./ends.ts";
 import { Forwarder } from "./forwarder.ts";
+import { MainProcess } from "./main-process.ts";
 import { asOption, type BridgeOptions } from "./options.ts";
-import { OtherProcess } from "./other-process.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { StartLimit } from "./start-limit.ts";
 import { Tally } from "./tally.ts";
@@ -72,13 +72,9 @@ export class Bridge implements Disposable {
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
   readonly #done = Promise.withResolvers<void>();
   readonly #ends = new Ends();
+  readonly #main = new MainProcess(() => this.#mainIsLost());
   readonly #startLimit = new StartLimit();
   #program: Bun.Subprocess | undefined;
-  /** The main process, if that is not the program. */
-  #other: OtherProcess | undefined;
-  #looking: Timer | undefined;
-  /** How often a look has found that the main process has ended and the program has not. */
-  #lostLooks = 0;
   /** Whether the program has got a signal to end. */
   #isProgramTold = false;
   #life: Life = UNBORN;
@@ -90,6 +86,8 @@ export class Bridge implements Disposable {
   #status = "";
   #failure: string | undefined;
   #lastEnd: End | undefined;
+  /** The last line about a main process that has ended. */
+  #lastLoss = "";
 
   /** Takes ownership of the socket. `tell` gets lines for people. */
   constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
@@ -132,7 +130,7 @@ export class Bridge implements Disposable {
 
   /** Closes what it has open. */
   [Symbol.dispose](): void {
-    this.#unfollow();
+    this.#main[Symbol.dispose]();
     this.#inbox[Symbol.dispose]();
     this.#store.clear();
   }
@@ -146,7 +144,7 @@ export class Bridge implements Disposable {
       phaseUsec: monotonicUsec() - this.#sinceUsec,
       isRestarting: this.#isRestarting(),
       status: this.#status,
-      mainPid: this.#isLost() ? undefined : this.#mainPid(),
+      mainPid: this.#main.isLost ? undefined : this.#mainPid(),
       stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
       failure: this.#failure ?? this.#whyNotLive(),
       readyUsec: this.#readyUsec,
@@ -234,7 +232,6 @@ export class Bridge implements Disposable {
     this.#failure = undefined;
     this.#lastEnd = undefined;
     this.#isProgramTold = false;
-    this.#unfollow();
     this.#status = "";
     this.#readyUsec = undefined;
     this.#startUsec = monotonicUsec();
@@ -244,6 +241,7 @@ export class Bridge implements Disposable {
       fds: [...listenFds(), ...this.#store.fds],
     });
     this.#program = program;
+    this.#main.start(program);
     this.#happens({ what: "started", pid: program.pid });
     program.exited.then(() => this.#ended(program)).catch(this.#done.reject);
   }
@@ -252,7 +250,6 @@ export class Bridge implements Disposable {
     // The messages that it sent before have arrived by now.
     this.#takeAll();
     const end = await this.#endOf(program);
-    this.#takeAll();
     this.#stopClocks();
     // Otherwise the bridge has given up, because a process can't be killed.
     if (isUp(this.#life)) this.#lastEnd = end;
@@ -262,9 +259,13 @@ export class Bridge implements Disposable {
   /** Waits for the main process too. If nobody here can know how that has ended, the end of the program counts. */
   async #endOf(program: Bun.Subprocess): Promise<End> {
     for (;;) {
-      const other = this.#other;
-      const end = other && (await this.#ends.of(other, () => this.#other === other && isUp(this.#life)));
-      if (this.#other === other) return end ?? { code: program.exitCode, signal: program.signalCode as string | null };
+      const { other } = this.#main;
+      const end = other && (await this.#ends.of(other, () => this.#main.other === other && isUp(this.#life)));
+      // The last of its messages may have named another one.
+      this.#takeAll();
+      if (this.#main.other === other) {
+        return end ?? { code: program.exitCode, signal: program.signalCode as string | null };
+      }
     }
   }
 
@@ -276,7 +277,6 @@ export class Bridge implements Disposable {
   #stopClocks(): void {
     this.#watchdog.stop();
     this.#timers.clear("phase");
-    clearInterval(this.#looking);
     if (this.#stop.step === "draining") this.#stop.delay[Symbol.dispose]();
   }
 
@@ -357,24 +357,25 @@ export class Bridge implements Disposable {
       }
     }
     const pid = await this.#passOn(asked);
-    if (pid === undefined) return;
-    if (signal !== "SIGHUP" && pid === this.#program?.pid) this.#isProgramTold = true;
     // As systemd does: a process that SIGSTOP has stopped would take the signal when somebody continues it.
-    this.#send(pid, "SIGCONT");
+    if (pid !== undefined) this.#send(pid, "SIGCONT");
   }
 
   /** Sends a signal to the process that signals are for. Returns its pid. */
   async #passOn(signal: NodeJS.Signals): Promise<number | undefined> {
     const pid = (await this.#isExecuted()) ? this.#target() : undefined;
-    if (pid !== undefined) this.#send(pid, signal);
+    if (pid === undefined) return undefined;
+    if (pid === this.#program?.pid && ENDS.includes(signal)) this.#isProgramTold = true;
+    this.#send(pid, signal);
     return pid;
   }
 
   /** The process that `MAINPID=` has named may not take the command with it. */
   #kill(): void {
     this.#isProgramTold = true;
-    const pids = [this.#target(), this.#isProgramRunning() ? this.#program?.pid : undefined];
-    for (const pid of new Set(pids)) if (pid !== undefined) this.#send(pid, "SIGKILL");
+    for (const pid of new Set([this.#target(), this.#main.runningProgram])) {
+      if (pid !== undefined) this.#send(pid, "SIGKILL");
+    }
   }
 
   #send(pid: number, signal: NodeJS.Signals): void {
@@ -435,7 +436,7 @@ export class Bridge implements Disposable {
     }
     if (counts(verdict, "STATUS") && "STATUS" in message.fields) this.#status = printable(message.fields.STATUS ?? "");
     if (changes.watchdogIsOver) this.#abort("WATCHDOG=trigger");
-    if (mainPid !== undefined) this.#follow(mainPid);
+    if (mainPid !== undefined && isUp(this.#life)) this.#main.name(mainPid);
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
@@ -456,56 +457,27 @@ export class Bridge implements Disposable {
 
   // --- internal: the main process ---
 
-  /** MAINPID= has named it. */
-  #follow(pid: number): void {
-    if (!isUp(this.#life) || (this.#other?.pid === pid && this.#other.isRunning)) return;
-    this.#unfollow();
-    if (pid === this.#program?.pid) return;
-    this.#other = new OtherProcess(pid);
-    this.#looking = setInterval(() => this.#look(), LOOK_MS);
-  }
-
-  #unfollow(): void {
-    clearInterval(this.#looking);
-    this.#lostLooks = 0;
-    this.#other?.[Symbol.dispose]();
-    this.#other = undefined;
-  }
-
   /**
-   * No event tells of the end of a process that is not a child of this one. systemd does not look: it leaves the unit
-   * active, and the program can name another main process.
+   * The main process has ended, and the program has not. systemd would not notice, and leave the unit active, because
+   * that was not its child. The program can name another one.
    */
-  #look(): void {
-    if (!this.#isLost()) return;
-    this.#lostLooks++;
-    // Most programs that wait for their main process end now.
-    if (this.#lostLooks === 1) return;
+  #mainIsLost(): void {
     const why = this.#whyNotLive();
-    if (why === undefined) {
-      if (!this.#isProgramTold) void this.#signal("SIGTERM");
-    } else if (this.#lostLooks === 2) this.#tell(`${why}: it is not live until it ends or sends another MAINPID=`);
-  }
-
-  /** Whether the main process has ended and the program has not. */
-  #isLost(): boolean {
-    return isUp(this.#life) && this.#other !== undefined && this.#isProgramRunning() && !this.#other.isRunning;
+    if (why !== undefined && why !== this.#lastLoss) {
+      this.#lastLoss = why;
+      this.#tell(`${why}: it is not live until it ends or sends another MAINPID=`);
+    } else if (this.#life.phase === "deactivating" && !this.#isProgramTold) void this.#signal("SIGTERM");
   }
 
   /** When the unit stops, the end of the main process is no news. */
   #whyNotLive(): string | undefined {
-    if (this.#life.phase === "deactivating" || !this.#isLost()) return undefined;
-    return `the main process ${this.#other?.pid} has ended, but ${this.#name} runs on`;
+    if (!isUp(this.#life) || this.#life.phase === "deactivating" || !this.#main.isLost) return undefined;
+    return `the main process ${this.#main.other?.pid} has ended, but ${this.#name} runs on`;
   }
 
-  /** The process that gets the signals: the main process, or the program if that has ended. */
+  /** The process that gets the signals. */
   #target(): number | undefined {
-    if (this.#other === undefined || this.#other.isRunning) return this.#mainPid();
-    return isUp(this.#life) && this.#isProgramRunning() ? this.#program?.pid : undefined;
-  }
-
-  #isProgramRunning(): boolean {
-    return this.#program?.exitCode === null && this.#program.signalCode === null;
+    return isUp(this.#life) ? this.#main.target : undefined;
   }
 
   // --- internal: the end ---
@@ -533,6 +505,9 @@ export class Bridge implements Disposable {
 
 /** The signals that an engine sends to stop a container. STOPSIGNAL in a Dockerfile chooses one. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
+
+/** The signals that tell a program to end. */
+const ENDS: readonly NodeJS.Signals[] = [...STOPS, "SIGABRT"];
 
 /** systemd.service(5), SuccessExitStatus=. */
 const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];

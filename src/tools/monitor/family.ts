@@ -60,6 +60,8 @@ export class Family {
       try {
         process.kill(pid, signal);
         reached.push(pid);
+        // As systemd does: a process that SIGSTOP has stopped would take the signal when somebody continues it.
+        if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
       } catch (error) {
         // Otherwise it has ended in the meantime.
         if ((error as NodeJS.ErrnoException).code === "EPERM") refused.push(pid);
