@@ -232,6 +232,7 @@ export class Bridge implements Disposable {
     this.#failure = undefined;
     this.#lastEnd = undefined;
     this.#isProgramTold = false;
+    this.#lastLoss = "";
     this.#status = "";
     this.#readyUsec = undefined;
     this.#startUsec = monotonicUsec();
@@ -361,13 +362,12 @@ export class Bridge implements Disposable {
     if (pid !== undefined) this.#send(pid, "SIGCONT");
   }
 
-  /** Sends a signal to the process that signals are for. Returns its pid. */
+  /** Sends a signal to the process that signals are for. Returns its pid if that has got it. */
   async #passOn(signal: NodeJS.Signals): Promise<number | undefined> {
     const pid = (await this.#isExecuted()) ? this.#target() : undefined;
     if (pid === undefined) return undefined;
     if (pid === this.#program?.pid && ENDS.includes(signal)) this.#isProgramTold = true;
-    this.#send(pid, signal);
-    return pid;
+    return this.#send(pid, signal) ? pid : undefined;
   }
 
   /** The process that `MAINPID=` has named may not take the command with it. */
@@ -378,11 +378,13 @@ export class Bridge implements Disposable {
     }
   }
 
-  #send(pid: number, signal: NodeJS.Signals): void {
+  #send(pid: number, signal: NodeJS.Signals): boolean {
     try {
       process.kill(pid, signal);
+      return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") this.#tell(`${signal}: ${errorLine(error)}`);
+      return false;
     }
   }
 
