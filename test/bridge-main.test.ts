@@ -160,6 +160,30 @@ test("a main process has ended as a zombie, although its parent does not wait fo
   expect(await bridge.end()).toMatchObject({ signal: "SIGILL" });
 }, 20_000);
 
+const noNetwork = isRoot ? missing("unshare") : "not root";
+test.skipIf(Boolean(noNetwork))(
+  titled("a main process that names itself again by its last message has its own end", noNetwork),
+  async () => {
+    using directory = temporaryDirectory();
+    const go = join(directory.path, "go");
+    // The bridge reads 16 messages before it hears of the end, and the queue has room for them.
+    const main = `until [ -e "$1" ]; do sleep 0.02; done
+      for i in $(seq 20); do $N --no-block X_I=$i; done; $N --no-block MAINPID=$$; exit 9`;
+    const script = `sh -c '${main}' sh "$1" & $N --ready MAINPID=$!; echo $!`;
+    const room = 'echo 100 >/proc/sys/net/unix/max_dgram_qlen; exec "$@"';
+    const prefix = ["unshare", "--net", "sh", "-c", room, "sh"];
+    const bridge = startBridge([], ["sh", "-c", script, "sh", go], { prefix });
+    const pid = await pidOf(bridge);
+    const isOrphan = async () => (await Bun.file(`/proc/${pid}/stat`).text()).includes(`) S ${bridge.child.pid} `);
+    while (!(await isOrphan())) await Bun.sleep(5);
+    bridge.child.kill("SIGSTOP");
+    await Bun.write(go, "");
+    while (!(await isZombie(pid))) await Bun.sleep(5);
+    bridge.child.kill("SIGCONT");
+    expect(await bridge.end()).toMatchObject({ code: 9 });
+  },
+);
+
 test("MAINPIDFDID= of another process makes none the main one", async () => {
   const script = `trap 'exit 6' TERM; ${WORKER}; $N --ready MAINPID=$w MAINPIDFDID=4; echo named; ${WAIT}`;
   const bridge = startBridge([], script);

@@ -3,6 +3,7 @@
 import { statSync } from "node:fs";
 import { readStatus } from "../../../ffi/process.ts";
 import { startTimer } from "../../bun/timers.ts";
+import { exists } from "../../linux/manager.ts";
 import { readStat } from "../../linux/proc.ts";
 import { signalName } from "../../linux/signals.ts";
 import type { OrphanEnd } from "../orphans.ts";
@@ -25,9 +26,9 @@ export class Ends {
     this.#onEnd();
   }
 
-  /** A running process may have the pid of one that has ended. */
+  /** MAINPID= has named a process. It may have the pid of one that has ended, or be that one. */
   forget(pid: number): void {
-    this.#ends.delete(pid);
+    if (exists(pid)) this.#ends.delete(pid);
   }
 
   /**
