@@ -27,10 +27,16 @@ async function pidOf({ line }: Pick<ReturnType<typeof startBridge>, "line">): Pr
 }
 
 /**
- * Starts a process, $w, that prints its pid when it has been executed. It may outlive the bridge, so it must not hold
+ * Starts a process, $w, and prints its pid when it has been executed. It may outlive the bridge, so it must not hold
  * the output open.
  */
-const WORKER = "sh -c 'echo $$; exec sleep 1000 >/dev/null 2>&1' & w=$!";
+const WORKER = `sleep 1000 >/dev/null 2>&1 & w=$!
+  until read -r name </proc/$w/comm && [ "$name" = sleep ]; do :; done; echo $w`;
+
+/** Waits until a shell has become sleep(1). Before that, it may wait for its children. */
+async function untilAsleep(pid: number): Promise<void> {
+  while ((await Bun.file(`/proc/${pid}/comm`).text()) !== "sleep\n") await Bun.sleep(5);
+}
 
 const isZombie = async (pid: number) => /\) Z /.test(await Bun.file(`/proc/${pid}/stat`).text());
 
@@ -50,10 +56,11 @@ describe("a main process that has ended before its command", () => {
   }, 20_000);
 
   test("does so as a zombie, too, and its own end counts", async () => {
-    const script = `${WORKER}; $N --ready MAINPID=$w; exec sleep 1000`;
+    const script = `${WORKER}; $N --ready MAINPID=$w; echo $$; exec sleep 1000`;
     const bridge = startBridge(["--timeout-stop=2"], script);
     const pid = await pidOf(bridge);
-    await bridge.until("/status", ({ text }) => text.includes(`"mainPid":${pid}`));
+    const command = await pidOf(bridge);
+    await untilAsleep(command);
     process.kill(pid, "SIGILL");
     while (!(await isZombie(pid))) await Bun.sleep(5);
     bridge.child.kill("SIGTERM");
@@ -152,10 +159,11 @@ test("a main process has ended as a zombie, although its parent does not wait fo
   const parent = `sleep 1000 & $N --ready MAINPID=$!; echo $$; echo $!; : >"$1"; exec sleep 1000 >/dev/null 2>&1`;
   const script = `sh -c '${parent}' sh "$1" & until [ -e "$1" ]; do sleep 0.02; done; exit 3`;
   const bridge = startBridge([], ["sh", "-c", script, "sh", done]);
-  await pidOf(bridge);
+  const asleep = await pidOf(bridge);
   const pid = await pidOf(bridge);
   const { mainPid } = await bridge.status();
   expect(mainPid).toBe(pid);
+  await untilAsleep(asleep);
   process.kill(pid, "SIGILL");
   expect(await bridge.end()).toMatchObject({ signal: "SIGILL" });
 }, 20_000);
@@ -198,7 +206,10 @@ test("MAINPIDFDID= of another process makes none the main one", async () => {
 });
 
 test("a zombie can't become the main process", async () => {
-  const script = `trap 'exit 6' TERM; sh -c 'sleep 0 & echo $! >"$1"; exec sleep 1000 >/dev/null 2>&1' sh "$1" & p=$!
+  // A shell would wait for its child, so that one ends when its parent is none any more.
+  const child = "until read -r name </proc/\\$PPID/comm && [ \\$name = sleep ]; do :; done";
+  const parent = `sh -c "${child}" & echo $! >"$1"; exec sleep 1000 >/dev/null 2>&1`;
+  const script = `trap 'exit 6' TERM; sh -c '${parent}' sh "$1" & p=$!
     until [ -s "$1" ] && grep -q ') Z ' /proc/$(cat "$1")/stat; do sleep 0.02; done
     $N --ready MAINPID=$(cat "$1"); echo $p; ${WAIT}`;
   using directory = temporaryDirectory();
