@@ -326,13 +326,14 @@ export function exitOf(pid: number): { code: number } | { signal: number } | und
   return readStatus(view.getInt32(0, true));
 }
 
-// --- internal ---
-
-function readStatus(status: number): { code: number } | { signal: number } {
+/** What a status of wait(2) says about a process that has ended. */
+export function readStatus(status: number): { code: number } | { signal: number } {
   // WIFEXITED(), WEXITSTATUS(), WTERMSIG() of <sys/wait.h>
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal };
 }
+
+// --- internal ---
 
 /** (uid_t)-1: leaves an id as it is. */
 const UNCHANGED = 0xffffffff;

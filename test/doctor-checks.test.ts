@@ -763,6 +763,11 @@ test.each([
   ["x.service: Passed WATCHDOG= field is invalid, ignoring.", /neither 1 nor trigger/],
   ["x.service: New main PID 5 does not belong to service, refusing.", /MAINPID=5/],
   ["x.service: New main PID 1 is the manager, refusing.", /MAINPID=1/],
+  ["x.service: New main PID 5 does not exist or is a zombie.", /MAINPID=5 is no process/],
+  [
+    "x.service: PIDFD ID of process 5 (7) mismatches with received MAINPIDFDID=4, not changing main PID.",
+    /MAINPID=5 is another process/,
+  ],
   ["x.service: Main process 82 lacks handler for reload signal HUP, refusing service startup.", /no handler/],
 ])("%s", (line, why) => {
   expect(explainLine(line, aUnit())?.why).toMatch(why);

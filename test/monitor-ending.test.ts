@@ -31,6 +31,19 @@ function runs(text: string): boolean {
   });
 }
 
+test("a stopped command takes the signal of a stop", async () => {
+  const { child, until, end } = startMonitor(
+    [],
+    `trap 'exit 0' TERM; $N --ready; kill -STOP $$; while :; do sleep 0.02; done`,
+  );
+  const { pid } = await until("started");
+  while (!/\) T /.test(readFileSync(`/proc/${pid}/stat`, "latin1"))) await Bun.sleep(5);
+  child.kill("SIGTERM");
+  const { code, events } = await end();
+  expect(code).toBe(0);
+  expect(select(events, "signal").map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+});
+
 describe("a hostile neighbour", () => {
   test("does not find the monitor's socket", async () => {
     const { child, until, end } = startMonitor([], WAIT);

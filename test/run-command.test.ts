@@ -279,6 +279,22 @@ describe("the start", () => {
     expect(await child.stderr.text()).toBe(`sd-notify: run: sh was not ready in 0.3 s: waiting for ${why}\n`);
   });
 
+  test("that takes too long reaches CMD even if that is stopped", async () => {
+    using receiver = openReceiver();
+    const child = start(receiver, [
+      "--ready-file=/nosuch",
+      "--timeout=300ms",
+      "--",
+      "sh",
+      "-c",
+      "trap 'echo term; exit 0' TERM; kill -STOP $$; exit 5",
+    ]);
+    const startMs = performance.now();
+    expect(await child.stdout.text()).toBe("term\n");
+    expect(await child.exited).toBe(1);
+    expect(performance.now() - startMs).toBeLessThan(8000);
+  });
+
   test("that CMD does not survive ends with its status, and one line", async () => {
     using receiver = openReceiver();
     const child = start(receiver, ["--ready-file=/nosuch", "--", "sh", "-c", "sleep 0.1; exit 3"]);

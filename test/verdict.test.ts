@@ -267,6 +267,15 @@ describe("an assignment", () => {
     expect(verdict("MAINPID=7", {}, { mainPidRole: "stranger", sender: root })).toEqual(["process 7 is the main one"]);
     expect(verdict("MAINPID=7", {}, { mainPidRole: "gone" })).toEqual(["MAINPID=7: there is no process 7"]);
   });
+
+  test("MAINPID= of a zombie, or of another process than MAINPIDFDID= says, is ignored", () => {
+    expect(verdict("MAINPID=7", {}, { mainPidRole: "zombie" })).toEqual([
+      "MAINPID=7: process 7 has ended: it is a zombie",
+    ]);
+    expect(verdict("MAINPID=7\nMAINPIDFDID=4", {}, { mainPidRole: "other" })).toEqual([
+      "MAINPID=7: process 7 is another one than MAINPIDFDID= says (systemd 262)",
+    ]);
+  });
 });
 
 test.each([

@@ -159,6 +159,8 @@ function mainPid(value: string, { message: { sender, mainPidRole } }: Surroundin
   if (pid === undefined || pid < 1 || pid > 0x7fffffff) return ignored("it is no PID", "MAINPID= with a number");
   if (pid === 1) return ignored("process 1 is the service manager");
   if (mainPidRole === "gone") return ignored(`there is no process ${pid}`);
+  if (mainPidRole === "zombie") return ignored(`process ${pid} has ended: it is a zombie`);
+  if (mainPidRole === "other") return ignored(`process ${pid} is another one than MAINPIDFDID= says (systemd 262)`);
   if (mainPidRole === "stranger" && sender.uid !== 0) {
     return ignored(`process ${pid} is not of this unit, and only root may name such a one`, "send it as root");
   }

@@ -56,8 +56,11 @@ export interface MessageFacts {
   /** How many file descriptors came along. */
   fdCount: number;
   sender: Sender;
-  /** The role of the process that MAINPID= names, if that is known. */
-  mainPidRole?: Sender["role"] | undefined;
+  /**
+   * The role of the process that MAINPID= names, if that is known. zombie: it has ended, and its parent has not waited
+   * for it. other: it is not the process of MAINPIDFDID=.
+   */
+  mainPidRole?: Sender["role"] | "zombie" | "other" | undefined;
 }
 
 /**

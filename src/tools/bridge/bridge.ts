@@ -44,6 +44,7 @@ import { Timers } from "../unit/timers.ts";
 import { Watchdog } from "../unit/watchdog.ts";
 import { Ends } from "./ends.ts";
 import { Forwarder } from "./forwarder.ts";
+import { MainProcess } from "./main-process.ts";
 import { asOption, type BridgeOptions } from "./options.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { StartLimit } from "./start-limit.ts";
@@ -71,8 +72,11 @@ export class Bridge implements Disposable {
   readonly #watchdog = new Watchdog(() => this.#watchdogIsOver());
   readonly #done = Promise.withResolvers<void>();
   readonly #ends = new Ends();
+  readonly #main = new MainProcess(() => this.#mainIsLost());
   readonly #startLimit = new StartLimit();
   #program: Bun.Subprocess | undefined;
+  /** Whether the program has got a signal to end. */
+  #isProgramTold = false;
   #life: Life = UNBORN;
   #sinceUsec = monotonicUsec();
   #startUsec = this.#sinceUsec;
@@ -82,6 +86,8 @@ export class Bridge implements Disposable {
   #status = "";
   #failure: string | undefined;
   #lastEnd: End | undefined;
+  /** The last line about a main process that has ended. */
+  #lastLoss = "";
 
   /** Takes ownership of the socket. `tell` gets lines for people. */
   constructor(options: BridgeOptions, socket: BoundSocket, tell: (line: string) => void) {
@@ -124,6 +130,7 @@ export class Bridge implements Disposable {
 
   /** Closes what it has open. */
   [Symbol.dispose](): void {
+    this.#main[Symbol.dispose]();
     this.#inbox[Symbol.dispose]();
     this.#store.clear();
   }
@@ -137,9 +144,9 @@ export class Bridge implements Disposable {
       phaseUsec: monotonicUsec() - this.#sinceUsec,
       isRestarting: this.#isRestarting(),
       status: this.#status,
-      mainPid: this.#mainPid(),
+      mainPid: this.#main.isLost ? undefined : this.#mainPid(),
       stopSignal: this.#stop.step === "none" ? undefined : this.#stop.signal,
-      failure: this.#failure,
+      failure: this.#failure ?? this.#whyNotLive(),
       readyUsec: this.#readyUsec,
       watchdogUsec: this.#watchdog.timeoutUsec,
       pings,
@@ -223,6 +230,9 @@ export class Bridge implements Disposable {
     this.#facts = { type, notifyAccess, ...(!forward && { fdStoreMax }), watchdogUsec };
     this.#watchdog.timeoutUsec = watchdogUsec;
     this.#failure = undefined;
+    this.#lastEnd = undefined;
+    this.#isProgramTold = false;
+    this.#lastLoss = "";
     this.#status = "";
     this.#readyUsec = undefined;
     this.#startUsec = monotonicUsec();
@@ -232,6 +242,7 @@ export class Bridge implements Disposable {
       fds: [...listenFds(), ...this.#store.fds],
     });
     this.#program = program;
+    this.#main.start(program);
     this.#happens({ what: "started", pid: program.pid });
     program.exited.then(() => this.#ended(program)).catch(this.#done.reject);
   }
@@ -239,14 +250,24 @@ export class Bridge implements Disposable {
   async #ended(program: Bun.Subprocess): Promise<void> {
     // The messages that it sent before have arrived by now.
     this.#takeAll();
-    this.#lastEnd = { code: program.exitCode, signal: program.signalCode as string | null };
-    for (let pid = program.pid, next = this.#mainPid(); next !== undefined && next !== pid; next = this.#mainPid()) {
-      pid = next;
-      this.#lastEnd = await this.#ends.of(pid, () => this.#mainPid() === pid);
-    }
-    this.#takeAll();
+    const end = await this.#endOf(program);
     this.#stopClocks();
-    this.#happens({ what: "ended", ...this.#lastEnd });
+    // Otherwise the bridge has given up, because a process can't be killed.
+    if (isUp(this.#life)) this.#lastEnd = end;
+    this.#happens({ what: "ended", ...end });
+  }
+
+  /** Waits for the main process too. If nobody here can know how that has ended, the end of the program counts. */
+  async #endOf(program: Bun.Subprocess): Promise<End> {
+    for (;;) {
+      const { other } = this.#main;
+      const end = other && (await this.#ends.of(other, () => this.#main.other === other && isUp(this.#life)));
+      // The last of its messages may have named another one.
+      this.#takeAll();
+      if (this.#main.other === other) {
+        return end ?? { code: program.exitCode, signal: program.signalCode as string | null };
+      }
+    }
   }
 
   /** But not for ever: another process may still be sending. */
@@ -313,9 +334,9 @@ export class Bridge implements Disposable {
 
   /** systemctl reload. */
   async #reload(): Promise<void> {
-    const mainPid = this.#mainPid();
-    if (mainPid === undefined || !(await this.#isExecuted())) return;
-    if (handles(mainPid, SIGHUP) !== true) {
+    const pid = (await this.#isExecuted()) ? this.#target() : undefined;
+    if (pid === undefined) return;
+    if (handles(pid, SIGHUP) !== true) {
       const why = `not reloaded: ${this.#name} has no handler for SIGHUP`;
       this.#tell(why);
       this.#forwarder?.say({ reloading: true });
@@ -326,21 +347,44 @@ export class Bridge implements Disposable {
 
   /** Sends the signal that the life asks for. */
   async #signal(signal: "SIGHUP" | "SIGTERM" | "SIGABRT" | "SIGKILL"): Promise<void> {
-    if (signal !== "SIGTERM") return this.#passOn(signal);
-    const asked = this.#stop.step === "none" ? signal : this.#stop.signal;
-    // The terminal has signalled the command already, or a manager that signals all processes of the unit has.
-    if (this.#stop.step !== "none" && (isOfTerminal(asked) || (await hasSignalledAll()))) return;
-    await this.#passOn(asked);
+    if (signal === "SIGKILL") return this.#kill();
+    let asked: NodeJS.Signals = signal;
+    if (signal === "SIGTERM" && this.#stop.step !== "none") {
+      asked = this.#stop.signal;
+      // The terminal has signalled the command already, or a manager that signals all processes of the unit has.
+      if (isOfTerminal(asked) || (await hasSignalledAll())) {
+        this.#isProgramTold = true;
+        return;
+      }
+    }
+    const pid = await this.#passOn(asked);
+    // As systemd does: a process that SIGSTOP has stopped would take the signal when somebody continues it.
+    if (pid !== undefined) this.#send(pid, "SIGCONT");
   }
 
-  async #passOn(signal: NodeJS.Signals): Promise<void> {
-    const executed = signal === "SIGKILL" || (await this.#isExecuted());
-    const pid = this.#mainPid();
-    if (!executed || pid === undefined) return;
+  /** Sends a signal to the process that signals are for. Returns its pid if that has got it. */
+  async #passOn(signal: NodeJS.Signals): Promise<number | undefined> {
+    const pid = (await this.#isExecuted()) ? this.#target() : undefined;
+    if (pid === undefined) return undefined;
+    if (pid === this.#program?.pid && ENDS.includes(signal)) this.#isProgramTold = true;
+    return this.#send(pid, signal) ? pid : undefined;
+  }
+
+  /** The process that `MAINPID=` has named may not take the command with it. */
+  #kill(): void {
+    this.#isProgramTold = true;
+    for (const pid of new Set([this.#target(), this.#main.runningProgram])) {
+      if (pid !== undefined) this.#send(pid, "SIGKILL");
+    }
+  }
+
+  #send(pid: number, signal: NodeJS.Signals): boolean {
     try {
       process.kill(pid, signal);
+      return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") this.#tell(`${signal}: ${errorLine(error)}`);
+      return false;
     }
   }
 
@@ -394,6 +438,7 @@ export class Bridge implements Disposable {
     }
     if (counts(verdict, "STATUS") && "STATUS" in message.fields) this.#status = printable(message.fields.STATUS ?? "");
     if (changes.watchdogIsOver) this.#abort("WATCHDOG=trigger");
+    if (mainPid !== undefined && isUp(this.#life)) this.#main.name(mainPid);
     this.#happens({ what: "said", phase: verdict.phase, mainPid, extendMs, ...(stopping && { stopping }) });
   }
 
@@ -410,6 +455,31 @@ export class Bridge implements Disposable {
   #setWatchdog(usec: number, receivedUsec: number): void {
     this.#facts.watchdogUsec = this.#watchdog.timeoutUsec = usec;
     if (this.#life.phase === "active" || this.#life.phase === "reloading") this.#watchdog.start(receivedUsec);
+  }
+
+  // --- internal: the main process ---
+
+  /**
+   * The main process has ended, and the program has not. systemd would not notice, and leave the unit active, because
+   * that was not its child. The program can name another one.
+   */
+  #mainIsLost(): void {
+    const why = this.#whyNotLive();
+    if (why !== undefined && why !== this.#lastLoss) {
+      this.#lastLoss = why;
+      this.#tell(`${why}: it is not live until it ends or sends another MAINPID=`);
+    } else if (this.#life.phase === "deactivating" && !this.#isProgramTold) void this.#signal("SIGTERM");
+  }
+
+  /** When the unit stops, the end of the main process is no news. */
+  #whyNotLive(): string | undefined {
+    if (!isUp(this.#life) || this.#life.phase === "deactivating" || !this.#main.isLost) return undefined;
+    return `the main process ${this.#main.other?.pid} has ended, but ${this.#name} runs on`;
+  }
+
+  /** The process that gets the signals. */
+  #target(): number | undefined {
+    return isUp(this.#life) ? this.#main.target : undefined;
   }
 
   // --- internal: the end ---
@@ -437,6 +507,9 @@ export class Bridge implements Disposable {
 
 /** The signals that an engine sends to stop a container. STOPSIGNAL in a Dockerfile chooses one. */
 const STOPS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
+
+/** The signals that tell a program to end. */
+const ENDS: readonly NodeJS.Signals[] = [...STOPS, "SIGABRT"];
 
 /** systemd.service(5), SuccessExitStatus=. */
 const CLEAN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"];

@@ -107,8 +107,12 @@ const LINES: [pattern: RegExp, explain: (pid: number, unit: Unit, text: string) 
     }),
   ],
   [
-    /New main PID (\d+) (is the manager|doesn't exist)/,
+    /New main PID (\d+) (is the manager|doesn't exist|does not exist)/,
     (pid) => ({ why: `MAINPID=${pid} is no process of the service` }),
+  ],
+  [
+    /PIDFD ID of process (\d+) .*mismatches with received MAINPIDFDID=/,
+    (pid) => ({ why: `MAINPID=${pid} is another process than MAINPIDFDID= says` }),
   ],
   [/Extra notification messages sent with BARRIER=1/, () => problemOf("BARRIER=1\nX=1", {})],
   [/incorrect number of fds with BARRIER=1/, () => ({ why: "BARRIER=1 comes with exactly one fd", cure: "barrier()" })],

@@ -60,8 +60,8 @@ export class Family {
       try {
         process.kill(pid, signal);
         reached.push(pid);
-        // systemd.kill(5): a stopped process, as after Ctrl-Z, has to go on to end.
-        if (signal === "SIGTERM" || signal === "SIGABRT") process.kill(pid, "SIGCONT");
+        // As systemd does: a stopped process, as after Ctrl-Z, would take the signal when somebody continues it.
+        if (signal !== "SIGKILL") process.kill(pid, "SIGCONT");
       } catch (error) {
         // Otherwise it has ended in the meantime.
         if ((error as NodeJS.ErrnoException).code === "EPERM") refused.push(pid);

@@ -108,7 +108,8 @@ class Life {
     const time = inSeconds(this.#plan.timeoutMs);
     this.#failure = `${this.#name} was not ready in ${time}: waiting for ${this.#missing}`;
     this.#stop(`not ready in ${time}: ${this.#missing}`);
-    void this.#passOn("SIGTERM");
+    // As systemd does: a stopped program would take SIGTERM when somebody continues it.
+    for (const signal of ["SIGTERM", "SIGCONT"] as const) void this.#passOn(signal);
     setTimeout(() => this.#program.kill("SIGKILL"), KILL_AFTER_MS);
   }
 
