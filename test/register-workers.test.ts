@@ -59,8 +59,12 @@ describe("a worker that serves", () => {
     const { child } = startWith(source, 3, { receiver, fds: [socket.fd] });
     expect(urlOf(await receiver.waitFor({ ready: true }))).toBe(socket.url);
     const init = { keepalive: false, headers: { connection: "close" } };
-    const answers = await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init)));
-    expect(new Set(answers).size).toBeGreaterThan(1);
+    // On a machine with other work, one of them may be quick enough for a hundred.
+    const threads = new Set<string>();
+    while (threads.size < 2) {
+      for (const thread of await Promise.all(Array.from({ length: 100 }, () => text(socket.url, init))))
+        threads.add(thread);
+    }
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
   });
