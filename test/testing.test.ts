@@ -154,7 +154,7 @@ describe("openReceiver()", () => {
 
   test("fails where its thread fails, and says so", async () => {
     const source = `
-      import { readdirSync, closeSync, readlinkSync } from "node:fs";
+      import { closeSync, openSync, readdirSync, readlinkSync } from "node:fs";
       import { notify } from "../src/index.ts";
       import { openReceiver } from "../src/receiver/receiver.ts";
       const sockets = () => readdirSync("/proc/self/fd").filter((fd) => {
@@ -165,8 +165,11 @@ describe("openReceiver()", () => {
       const own = sockets().filter((fd) => !before.includes(fd));
       notify({ ready: true }, { socket: receiver.address });
       await receiver.next();
-      // Somebody closes what is not his.
-      for (const fd of own) closeSync(Number(fd));
+      // Somebody closes what is not his. (The thread would wait for ever for a socket of notify() with such a number.)
+      for (const fd of own) {
+        closeSync(Number(fd));
+        openSync("/dev/null");
+      }
       // The thread may be waiting for the socket still, and else there is none.
       try { notify({ ready: true }, { socket: receiver.address }); } catch {}
       try {
