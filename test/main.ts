@@ -15,8 +15,9 @@ const only = ["--systemd", "--install", "--release"].find((name) => name === sui
 const runs: Pick<Tests, "count" | "remarks">[] = [];
 if (!only) {
   const words = suite === "--all" ? rest : process.argv.slice(2);
-  // Of two busy processors, one may be somebody else's for seconds.
-  runs.push(await runTests(["--retry=1", "--timeout=20000", ...words]));
+  // Of two busy processors, one may be somebody else's for seconds. Most tests wait, so two files at a time need half
+  // the time of one after the other.
+  runs.push(await runTests(["--parallel=2", "--retry=1", "--timeout=20000", ...words]));
 }
 if (only === "--install" || suite === "--all") {
   runs.push(await runTests(["--retry=1", "--timeout=120000", "./test/install/ways.ts", ...rest]));

@@ -564,7 +564,7 @@ describe("manageServer(), the stop", () => {
     expect(await child.exited).toBe(0);
   });
 
-  test("of a server of node:http that clients keep busy ends all the same, and loses nothing", async () => {
+  test("of a server of node:http that clients keep busy ends all the same", async () => {
     using receiver = openReceiver();
     const child = start(
       `import { createServer } from "node:http";
@@ -574,15 +574,23 @@ describe("manageServer(), the stop", () => {
       receiver,
     );
     const url = urlIn(await receiver.waitFor({ ready: true }));
-    let stopped = false;
-    const clients = Array.from({ length: 8 }, async () => {
-      while (!stopped) await (await fetch(url)).text();
-    });
-    await Bun.sleep(200);
+    let [answered, isStopping, isOver] = [0, false, false];
+    const client = async () => {
+      try {
+        for (; !isOver; answered++) await (await fetch(url)).text();
+      } catch (error) {
+        // It takes no new connections any more. One that it closes because it is idle may have a request on its way.
+        const { code = "" } = error as NodeJS.ErrnoException;
+        if (!isStopping || !["ECONNREFUSED", "ECONNRESET"].includes(code)) throw error;
+      }
+    };
+    const clients = Promise.all(Array.from({ length: 8 }, client));
+    while (answered < 50) await Bun.sleep(10);
+    isStopping = true;
     child.kill("SIGTERM");
     await receiver.waitFor({ stopping: true });
-    stopped = true;
-    await Promise.allSettled(clients);
+    isOver = true;
+    await clients;
     const begun = performance.now();
     expect(await child.exited).toBe(0);
     expect(performance.now() - begun).toBeLessThan(1000);
