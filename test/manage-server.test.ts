@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { barrier } from "../src/barrier.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { isRoot, missing, ROOT, temporaryDirectory, titled } from "./support/command.ts";
 import { endPrograms, serve, start, texts, urlIn } from "./support/server.ts";
@@ -98,6 +99,7 @@ describe("manageServer()", () => {
     await receiver.waitFor({ ready: true });
     await receiver.waitFor({ status: "0 requests" });
     await receiver.waitFor({ status: "7 requests" });
+    await barrier({ socket: receiver.address });
     expect(receiver.history.filter(({ state }) => state.status === "0 requests")).toHaveLength(1);
   });
 
@@ -201,6 +203,7 @@ describe("manageServer(), the start", () => {
     child.kill("SIGTERM");
     for (const answer of answers) expect(await (await answer).text()).toBe("late");
     expect(await child.exited).toBe(0);
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).map((text) => text.split("\n")[0])).toEqual(["READY=1", "STOPPING=1"]);
   });
 
@@ -245,6 +248,7 @@ describe("manageServer(), the start", () => {
       child.kill("SIGTERM");
       expect(await child.exited).toBe(0);
       expect((await child.stdout.text()).trimEnd().split("\n")).toEqual(["1,1,1,1", "1,1,1,1"]);
+      await barrier({ socket: receiver.address });
       expect(texts(receiver).filter((text) => text.startsWith("STOPPING"))).toHaveLength(1);
     } finally {
       child.kill("SIGKILL");
@@ -258,6 +262,7 @@ describe("manageServer(), the start", () => {
       receiver,
     );
     await receiver.waitFor({ ready: true });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver)).toEqual([
       "STATUS=Starting\nEXTEND_TIMEOUT_USEC=10000000",
       "STATUS=Starting, for 1 s\nEXTEND_TIMEOUT_USEC=10000000",
@@ -276,6 +281,7 @@ describe("manageServer(), the start", () => {
     await receiver.waitFor({ status: "Starting" });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
+    await barrier({ socket: receiver.address });
     expect(texts(receiver)[1]).toBe("STOPPING=1\nSTATUS=Stopping\nEXTEND_TIMEOUT_USEC=10000000");
     expect(await child.stdout.text()).toBe("stopped\n");
   });
@@ -289,6 +295,7 @@ describe("manageServer(), the start", () => {
     );
     expect(await child.exited).toBe(1);
     await receiver.waitFor({ errno: 111 });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).slice(1)).toEqual(["STATUS=Failed to start: no database\nERRNO=111"]);
     expect(await child.stderr.text()).toMatch(/error: no database[\s\S]*at warmUp/);
   });
@@ -307,6 +314,7 @@ describe("manageServer(), the start", () => {
     await receiver.waitFor({ ready: true });
     await receiver.waitFor({ reloading: true });
     await receiver.waitFor({ ready: true });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).map((text) => text.split("\n")[0])).toEqual([
       "X_NOW=1",
       "READY=1",
@@ -362,6 +370,7 @@ describe("manageServer(), a reload", () => {
     await receiver.waitFor({ ready: true });
     child.kill("SIGHUP");
     await receiver.waitFor({ ready: true });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).slice(1)).toEqual([
       expect.stringMatching(/^RELOADING=1\nMONOTONIC_USEC=\d+\nSTATUS=Reloading\nEXTEND_TIMEOUT_USEC=10000000$/),
       "STATUS=Reloading, for 1 s\nEXTEND_TIMEOUT_USEC=10000000",
@@ -425,6 +434,7 @@ describe("manageServer(), a reload", () => {
     await receiver.waitFor({ ready: true });
     child.kill("SIGTERM");
     expect(await child.stdout.text()).toBe("reload\nreload\n");
+    await barrier({ socket: receiver.address });
     const firsts = texts(receiver).map((text) => text.split("\n")[0]);
     expect(firsts).toEqual(["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]);
   });
@@ -470,6 +480,7 @@ describe("manageServer(), the stop", () => {
     child.kill("SIGHUP");
     expect(await (await answer).text()).toBe("late");
     expect(await child.exited).toBe(0);
+    await barrier({ socket: receiver.address });
     expect(texts(receiver)).toHaveLength(2);
   });
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { barrier } from "../src/barrier.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { BUN, missing, ROOT, run, temporaryDirectory, titled } from "./support/command.ts";
 import { freePort, tcpListener, unixListener } from "./support/listeners.ts";
@@ -187,6 +188,7 @@ describe("the program is left to do itself:", () => {
     startProgram(source, { receiver, env: { WATCHDOG_USEC: "200000" } });
     await receiver.waitFor({ ready: true });
     await Bun.sleep(400);
+    await barrier({ socket: receiver.address });
     expect(receiver.history.filter(({ text }) => text.startsWith("WATCHDOG"))).toEqual([]);
   });
 
@@ -196,6 +198,7 @@ describe("the program is left to do itself:", () => {
     startProgram(source, { receiver, env: { WATCHDOG_USEC: "200000" } });
     await receiver.waitFor({ ready: true });
     await Bun.sleep(400);
+    await barrier({ socket: receiver.address });
     expect(receiver.history.filter(({ text }) => text.startsWith("WATCHDOG"))).toHaveLength(1);
   });
 
@@ -455,6 +458,7 @@ describe("at SIGTERM", () => {
     expect(await answer).toBe("late");
     expect(await child.exited).toBe(1);
     expect(await errors).toEqual(["sd-notify: one is broken; two is broken"]);
+    await barrier({ socket: receiver.address });
     expect(receiver.history.at(-1)?.text).toContain("one is broken; two is broken");
   });
 

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { barrier } from "../src/barrier.ts";
 import { openReceiver } from "../src/receiver/receiver.ts";
 import { failureOf } from "../src/server/failures.ts";
 import { endPrograms, serve, start, texts } from "./support/server.ts";
@@ -36,6 +37,7 @@ describe("an error that nobody catches", () => {
     );
     expect(await child.exited).toBe(1);
     await receiver.waitFor({ errno: 28 });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).slice(1)).toEqual(["STATUS=Failed: boom\nERRNO=28"]);
     const stderr = await child.stderr.text();
     expect(stderr).toMatch(/error: boom[\s\S]*\n +at .*\[stdin\]:\d+/);
@@ -48,6 +50,7 @@ describe("an error that nobody catches", () => {
     const child = start(`${serve()} managed.ready.then(() => Promise.reject("boom"));`, receiver);
     expect(await child.exited).toBe(1);
     await receiver.waitFor({ exitStatus: 1 });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).slice(1)).toEqual(["STATUS=Failed: boom\nEXIT_STATUS=1"]);
     expect(await child.stderr.text()).toContain("boom");
   });
@@ -79,6 +82,7 @@ describe("an error that nobody catches", () => {
       receiver,
     );
     await receiver.waitFor({ status: "lives" });
+    await barrier({ socket: receiver.address });
     expect(texts(receiver).slice(1)).toEqual(["STATUS=lives"]);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
@@ -99,6 +103,7 @@ describe("an error that nobody catches", () => {
     );
     expect(await child.exited).toBe(code);
     await receiver.waitFor(({ state }) => state.stopping === true || state.exitStatus === 1);
+    await barrier({ socket: receiver.address });
     expect(
       texts(receiver)
         .slice(1)
