@@ -28,16 +28,18 @@ export async function runTests(args: string[], env: Record<string, string> = {})
     output += decoder.decode(chunk, { stream: true });
   }
   const code = await child.exited;
-  for (const [line] of output.matchAll(/^\((skip|todo)\) .*$/gm)) console.log(line);
+  // At its end, bun test lists once more what it has skipped and what has failed.
+  const [told = ""] = output.split(/^\d+ tests? (?:skipped|todo|failed):$/m);
+  for (const [line] of told.matchAll(/^\((skip|todo)\) .*$/gm)) console.log(line);
   const number = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
   const count = { passed: number("pass"), failed: number("fail"), skipped: number("skip") + number("todo") };
   // A file that can't be loaded, or a test that ends the process, is a failure that bun test does not count.
   if (code !== 0 && count.failed === 0) count.failed = 1;
-  const results = [...output.matchAll(RESULT)].map(([, result, title = ""]) => ({
+  const results = [...told.matchAll(RESULT)].map(([, result, title = ""]) => ({
     result: result as Tests["results"][number]["result"],
     title: title.replace(ATTEMPT, ""),
   }));
-  return { count, results, remarks: remarks(output) };
+  return { count, results, remarks: remarks(told) };
 }
 
 // --- internal ---
