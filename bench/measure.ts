@@ -102,11 +102,14 @@ export async function receiver(c: string, count = 0): Promise<AsyncDisposable & 
   };
 }
 
-/** Runs each candidate once, as often as said: what changes on the machine meanwhile is the same for all. */
+/**
+ * Runs each candidate once, as often as said: what changes on the machine meanwhile is the same for all. The order is
+ * another one each time, because what a program finds in the caches depends on the one before it (3 % of a start).
+ */
 export function inTurn(candidates: Record<string, () => number[]>, rounds: number): Record<string, number[][]> {
   const results: Record<string, number[][]> = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const [name, run] of Object.entries(candidates)) results[name]?.push(run());
+    for (const [name, run] of shuffled(Object.entries(candidates))) results[name]?.push(run());
   }
   return results;
 }
@@ -175,4 +178,13 @@ export function inTurnFreshly(
     }
   }
   return results;
+}
+
+// --- internal ---
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
 }
