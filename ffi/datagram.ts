@@ -5,17 +5,7 @@
  * nothing.
  */
 
-import {
-  type BunFFI,
-  bunFFI,
-  type CFunction,
-  i32,
-  i64_fast as i64,
-  none,
-  ptr,
-  u32,
-  u64_fast as u64,
-} from "./bun-ffi.ts";
+import { type BunFFI, bunFFI, i32, i64_fast as i64, none, ptr, u32, u64_fast as u64 } from "./bun-ffi.ts";
 import { constants, layout } from "./datagram-layout.ts" with { type: "macro" };
 
 const {
@@ -59,6 +49,9 @@ const factSymbols = () =>
 
 type Functions<Symbols> = Record<keyof Symbols, (...args: number[]) => number>;
 
+/** What dlopen() returns, unless it is an error. An error has no functions, so the first call throws. */
+type Opened<Symbols> = { symbols: Functions<Symbols> };
+
 /** libc.ts explains the choice of this name. */
 const LIBC = "libc.so.6";
 
@@ -80,7 +73,7 @@ const bytes = new Uint8Array(memory);
  */
 export function openLibc(): void {
   FFI = bunFFI();
-  libc = open(symbols);
+  libc = (FFI.dlopen(LIBC, symbols) as Opened<typeof symbols>).symbols;
   base = FFI.ptr(bytes);
 }
 
@@ -178,12 +171,8 @@ export function waitForHangUp(fd: number, timeoutMs: number): number {
 
 /** Returns the functions of factSymbols(). */
 function system(): Functions<ReturnType<typeof factSymbols>> {
-  facts ??= open(factSymbols());
+  facts ??= (FFI.dlopen(LIBC, factSymbols()) as Opened<ReturnType<typeof factSymbols>>).symbols;
   return facts;
-}
-
-function open<Symbols extends Record<string, CFunction>>(symbols: Symbols): Functions<Symbols> {
-  return (FFI.dlopen(LIBC, symbols) as { symbols: Functions<Symbols> }).symbols;
 }
 
 /** Writes as much of the text as fits, in UTF-8, and a NUL. Returns its length, or -1 if Bun has lost bytes of it. */

@@ -12,6 +12,7 @@ const { MSG_DONTWAIT } = constants();
 
 /** Set by the build of the standalone executable. */
 declare const CALLER_STATE_KEPT: boolean | undefined;
+const IS_SCRIPT = typeof CALLER_STATE_KEPT === "undefined";
 
 /** Goes the short way as far as possible. */
 export function goShortWay(): Progress {
@@ -56,7 +57,7 @@ function prepare(plain: Plain): { socket: number; sender: number } | undefined {
   if (address.length < 2 || (address[0] !== "/" && address[0] !== "@")) return undefined;
   try {
     openLibc();
-    const sender = dashesWereDropped() ? -1 : findSender();
+    const sender = IS_SCRIPT && dashesWereDropped() ? -1 : findSender();
     const text = sender === -1 ? undefined : composePlain(plain, sender || process.pid);
     const socket = text !== undefined && setMessage(text) ? connect(address) : -1;
     return socket === -1 ? undefined : { socket, sender };
@@ -65,9 +66,8 @@ function prepare(plain: Plain): { socket: number; sender: number } | undefined {
   }
 }
 
-/** Whether Bun may have dropped a `--`, as it does if that is a script's first argument. */
+/** Whether Bun may have dropped a `--`, as it does if that is the first argument of a script. */
 function dashesWereDropped(): boolean {
-  if (typeof CALLER_STATE_KEPT !== "undefined") return false;
   const commandLine = readText("/proc/self/cmdline");
   return commandLine === "" || commandLine.includes("\0--\0");
 }
