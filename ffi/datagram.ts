@@ -1,8 +1,7 @@
 /**
  * The libc functions that one datagram and its barrier need, for the command's short way, which does nothing else.
- * This file does not use libc.ts, arena.ts and structs.ts, because making their tables of objects takes as long as
- * sending the message (0.13 ms). A function here returns what the C function returns, -1 for an error, and explains
- * nothing.
+ * This file does not use libc.ts, arena.ts and structs.ts, because loading them takes as long as sending the message
+ * (0.13 ms). A function here returns what the C function returns, -1 for an error, and explains nothing.
  */
 
 import { type BunFFI, bunFFI, i32, i64_fast as i64, none, ptr, u32, u64_fast as u64 } from "./bun-ffi.ts";

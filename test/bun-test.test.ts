@@ -10,7 +10,7 @@ test("each test of a run is counted once, although bun test names some twice", a
     file,
     `import { expect, test } from "bun:test";
     test("bad", () => expect(1).toBe(2));
-    test.skip("left out", () => {});
+    test.skip("left out (skipped: to be counted)", () => {});
     for (let i = 0; i < 100; i++) test("good " + i, () => {});`,
   );
   // What bun test prints there is not for those who count here.
@@ -25,7 +25,7 @@ test("each test of a run is counted once, although bun test names some twice", a
   expect(results).toHaveLength(102);
   expect(results.slice(0, 2)).toEqual([
     { result: "fail", title: "bad" },
-    { result: "skip", title: "left out" },
+    { result: "skip", title: "left out (skipped: to be counted)" },
   ]);
   expect(remarks.filter((line: string) => line.startsWith("(fail)"))).toHaveLength(1);
 });

@@ -38,7 +38,6 @@ async function bundle(): Promise<void> {
     splitting: true,
     naming: { entry: "[name].[ext]", chunk: "core.[ext]" },
   });
-  await restoreNames();
   joinCore(DIST, libraryBanner);
   // CommonJS, because the bytecode of that starts sooner.
   await Bun.build({
@@ -62,23 +61,6 @@ async function bundle(): Promise<void> {
     for (const name of exports) names.add(name);
   }
   await Bun.write(join(DIST, "node.js"), nodeStub([...names].sort()));
-}
-
-/**
- * Gives what is exported its own name again: Bun calls it "notify2" in the files that share it, and stacks of errors
- * would say so. No line and no column changes, for the source maps.
- */
-async function restoreNames(): Promise<void> {
-  const files = ["index.js", "core.js", "servers.js"].map((name) => join(DIST, name));
-  const texts = await Promise.all(files.map((file) => Bun.file(file).text()));
-  const renamed = [...(texts[0] ?? "").matchAll(/\b(\w+)2 as \1\b/g)].map(([, name = ""]) => name);
-  for (const [i, text] of texts.entries()) {
-    const restored = renamed.reduce(
-      (code, name) => code.replaceAll(new RegExp(`\\b${name}2\\b`, "g"), `${name} `),
-      text,
-    );
-    await Bun.write(files[i] as string, restored);
-  }
 }
 
 // --- main ---

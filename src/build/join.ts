@@ -1,8 +1,8 @@
 /**
- * Makes two files of the three that Bun's splitting makes: what index.js and servers.js share goes into index.js,
- * because every further file takes half a millisecond of each import. (Bun can't do that: a file that exports to others
- * what they share would show it to everybody.) So servers.js becomes a function of what it shares, and index.js calls
- * it when it is needed. The columns of the code stay as they are, for the source maps.
+ * Makes two files of the three that Bun's splitting makes. What index.js and servers.js share is in core.js, and a
+ * further file takes half a millisecond of each import. So core.js goes into index.js, servers.js becomes a function of
+ * what it shares, and index.js calls that function when it is needed. (Bun can't do that: index.js would have to export
+ * what is shared, and everybody would see it.) No column of the code changes, for the source maps.
  */
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,11 +11,14 @@ import { decode, encode, type SourceMapMappings } from "@jridgewell/sourcemap-co
 
 /** Joins index.js and core.js in a directory. `banner` is their second line. */
 export function joinCore(directory: string, banner: string): void {
-  const [index, core, servers] = ["index", "core", "servers"].map((name) => read(directory, name, banner)) as Built[];
-  if (!index || !core || !servers) throw new Error("unreachable");
+  const texts = NAMES.map((name) => readFileSync(join(directory, `${name}.js`), "utf8"));
+  const renamed = renamedExports(texts[0] ?? "");
+  const [index, core, servers] = NAMES.map((name, i) =>
+    read(directory, name, restoreNames(texts[i] ?? "", renamed), banner),
+  ) as [Built, Built, Built];
   const loader = loadServers(servers.imported);
   const lines = [...core.lines, ...index.lines.map((line) => line.replace(IMPORT, blank))];
-  // The mappings end with the last line that has any.
+  // Lines without mappings are missing at the end, and those of index.js come after them.
   const mappings = decode(core.map.mappings);
   while (mappings.length < HEAD + core.lines.length) mappings.push([]);
   write(directory, "index", [banner + loader, ...lines], {
@@ -49,14 +52,24 @@ interface Built {
   map: SourceMap;
 }
 
+const NAMES = ["index", "core", "servers"];
+
 /** The lines before the code: Bun's pragma and the banner. */
 const HEAD = 2;
 
 const IMPORT = /^import\{([^}]*)\}from"\.\/core\.js";/;
 const EXPORT = /export\{([^}]*)\};$/;
 
-function read(directory: string, name: string, banner: string): Built {
-  const text = readFileSync(join(directory, `${name}.js`), "utf8");
+/** Bun calls what index.js exports "notify2" in the files that share it. Stacks of errors would say so. */
+function renamedExports(index: string): string[] {
+  return [...index.matchAll(/\b(\w+)2 as \1\b/g)].map(([, name = ""]) => name);
+}
+
+function restoreNames(text: string, renamed: readonly string[]): string {
+  return renamed.reduce((code, name) => code.replaceAll(new RegExp(`\\b${name}2\\b`, "g"), `${name} `), text);
+}
+
+function read(directory: string, name: string, text: string, banner: string): Built {
   const [pragma, head, ...code] = text.slice(0, text.indexOf("\n\n//# ")).split("\n");
   if (pragma !== "// @bun" || head !== banner) throw new Error(`${name}.js does not begin as it should`);
   const last = code.length - 1;
@@ -64,7 +77,7 @@ function read(directory: string, name: string, banner: string): Built {
   const imported = IMPORT.exec(code[0] ?? "")?.[1] ?? "";
   const isCore = name === "core";
   if (exported === "" || (imported === "") !== isCore) throw new Error(`${name}.js has not the exports that it should`);
-  // A name that core.js exports is its own name there, and is the name that the others take it by.
+  // What is shared needs the same name in all files.
   if ((isCore ? exported : imported).includes(" as ")) throw new Error(`${name}.js renames what it shares`);
   const map: SourceMap = JSON.parse(readFileSync(join(directory, `${name}.js.map`), "utf8"));
   if (name !== "index") code[last] = (code[last] as string).replace(EXPORT, "");

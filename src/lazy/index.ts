@@ -31,5 +31,5 @@ export async function serve<WebSocketData = undefined, Routes extends string = n
   return await loadServers().serve(options);
 }
 
-/** The build adds it: src/build/load-servers.ts. */
+/** Added by src/build/join.ts. */
 declare function loadServers(): Servers;

@@ -1,8 +1,8 @@
 /** All servers of a program, treated as one. Servers come and go. */
 
-import { allDone } from "../report.ts";
 import { type Adapter, adapt, totalLoad } from "../server/adapters.ts";
 import { type BunServer, whenStopped } from "../server/adopted-server.ts";
+import { allDone } from "../server/all-done.ts";
 import type { Load } from "../server/status.ts";
 
 export class Fleet implements Adapter {

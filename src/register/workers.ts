@@ -4,8 +4,8 @@
  */
 
 import { node } from "../bun/node.ts";
-import { asOne } from "../report.ts";
 import type { Adapter } from "../server/adapters.ts";
+import { asOne } from "../server/all-done.ts";
 import type { Load } from "../server/status.ts";
 
 /** What a worker tells. */

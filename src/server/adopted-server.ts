@@ -16,7 +16,7 @@ import {
   pauseListener,
 } from "../bun/adopt-listener.ts";
 import { nativeServe } from "../bun/native-serve.ts";
-import { allDone } from "../report.ts";
+import { allDone } from "./all-done.ts";
 
 /** Any options of Bun.serve(), and any server that it returns. */
 export type BunOptions = Bun.Serve.Options<unknown, string>;
